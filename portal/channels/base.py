@@ -1,0 +1,205 @@
+"""What a channel is: the value types and the one Protocol between the portal and a provider's API.
+
+A channel knows no database and no Flask. It turns an `Outgoing` into one HTTP call, a provider's word into a
+`Receipt`, and a raw webhook into `Inbound` and `Receipt` values.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from portal.http import HttpClient
+from portal.errors import PortalError
+
+
+class Family(StrEnum):
+    """Channels of one family share opt-outs and may stand in for one another."""
+
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+
+
+class Scope(StrEnum):
+    """Whom a fault belongs to: the sender's fault stops the sender, the message's own fault steps aside."""
+
+    SENDER = "sender"
+    MESSAGE = "message"
+
+
+class ChannelError(PortalError):
+    """A send, status or probe that did not succeed.
+
+    `message` is the sentence a person reads; `code` the provider's own code, raw.
+    `unknown` is True when the provider may have accepted the call (time-out after the body was sent, half an answer).
+    `retry` is False when no repetition can help. `retry_after` is seconds, when the provider named a time.
+    `cached` is True when the provider replayed a stored answer for the idempotency key, so only a new key can help.
+    """
+
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        scope: Scope = Scope.MESSAGE,
+        retry: bool = False,
+        retry_after: float | None = None,
+        unknown: bool = False,
+        cached: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.scope = scope
+        self.retry = retry
+        self.retry_after = retry_after
+        self.unknown = unknown
+        self.cached = cached
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One field of a sender's credentials, as the form and `--set` name it."""
+
+    name: str
+    label: str
+    secret: bool = False
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A sender as its channel sees it: decrypted credentials and where the provider's API lives.
+
+    `api_url` is "" for the provider's public address. `private_hosts` is True only when the operator allowed this
+    sender to reach loopback and private addresses.
+    """
+
+    sender_id: int
+    credentials: Mapping[str, str] = field(repr=False)
+    api_url: str = ""
+    private_hosts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One part of a message, ready for one provider call.
+
+    `to` is an E.164 number with `+` (or a chat id of the channel's own kind). `idempotency_key` is stable over
+    repetitions whose outcome is unknown and changes after a definite refusal.
+    """
+
+    to: str
+    text: str
+    idempotency_key: str
+    attachments: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took the part. `segments` is what it says it will bill, 0 when it does not say."""
+
+    external_id: str
+    segments: int = 0
+    code: str = ""
+
+
+class Outcome(StrEnum):
+    """A provider's word on a part, in the order in which it may move forward."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider's word on one part. `code` is raw; `detail` is the sentence for a person when it failed."""
+
+    external_id: str
+    outcome: Outcome
+    code: str = ""
+    detail: str = ""
+    recipient: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message a customer sent us. `external_id` is "" when the provider gives none (then repeats are marked)."""
+
+    sender: str
+    text: str
+    external_id: str = ""
+    recipient: str = ""
+    attachments: Sequence[str] = ()
+    at: datetime | None = None
+    kind: str = "text"
+
+
+ChannelEvent = Receipt | Inbound
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a look at the provider's account found, for the form that adds a sender."""
+
+    ok: bool
+    detail: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A provider's request as it was received, and as it is kept: raw bytes, lower-case header names."""
+
+    action: str
+    body: bytes
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+
+
+class Channel(Protocol):
+    """What every channel offers. Methods that speak to the provider raise `ChannelError`."""
+
+    kind: str
+    name: str
+    family: Family
+    fields: tuple[CredentialField, ...]
+    idempotent: bool
+    polls: bool
+    confirms_delivery: bool
+
+    def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
+        """One provider call for one part. Never repeats by itself: the caller decides."""
+        ...
+
+    def status(self, http: HttpClient, account: Account, external_id: str) -> Receipt | None:
+        """The provider's present word on a part it accepted, or None when it knows nothing new."""
+        ...
+
+    def probe(self, http: HttpClient, account: Account) -> Probe:
+        """Are these credentials good? Costs nothing and sends nothing."""
+        ...
+
+    def verify(self, account: Account, request: WebhookRequest) -> bool:
+        """Does this request prove itself, beyond the unguessable key in its address?"""
+        ...
+
+    def lane(self, request: WebhookRequest) -> str:
+        """A routing hint peeked from the raw request (the customer's address), "" when there is none. Never raises."""
+        ...
+
+    def parse(self, request: WebhookRequest) -> Sequence[ChannelEvent]:
+        """Everything the request says. Raises `ChannelError` when it cannot be read."""
+        ...
+
+    def answer(self, request: WebhookRequest) -> tuple[str, str]:
+        """The body and content type the provider expects beside 200."""
+        ...

@@ -1,0 +1,1 @@
+"""HTTP to the outside world: one Session per thread, a total deadline, guarded addresses, and honest outcomes."""
