@@ -114,6 +114,7 @@ class Outcome(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    EXPIRED = "expired"
     FAILED = "failed"
 
 
@@ -174,6 +175,7 @@ class Channel(Protocol):
     fields: tuple[CredentialField, ...]
     idempotent: bool
     polls: bool
+    separate_attachments: bool
     confirms_delivery: bool
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:

@@ -1,0 +1,53 @@
+"""Every table, in one place to import from."""
+
+from portal.models.base import Base
+from portal.models.contacts import Address, Contact, Conversation, OptOut
+from portal.models.credits import EntryKind, LedgerEntry, Wallet
+from portal.models.events import Event, EventState
+from portal.models.jobs import Job
+from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
+from portal.models.people import Alert, User
+from portal.models.senders import Gate, RoutingRule, Sender, SenderState
+from portal.models.tenants import (
+    Agency,
+    FailoverPolicy,
+    Grant,
+    GrantKind,
+    GrantState,
+    InstallState,
+    Location,
+)
+
+__all__ = [
+    "Address",
+    "Agency",
+    "Alert",
+    "Attempt",
+    "Base",
+    "Contact",
+    "Conversation",
+    "Direction",
+    "EntryKind",
+    "Event",
+    "EventState",
+    "FailoverPolicy",
+    "Gate",
+    "Grant",
+    "GrantKind",
+    "GrantState",
+    "InstallState",
+    "Job",
+    "LedgerEntry",
+    "Location",
+    "Message",
+    "OptOut",
+    "Part",
+    "ReceiptRow",
+    "RoutingRule",
+    "Sender",
+    "SenderState",
+    "Status",
+    "StatusChange",
+    "User",
+    "Wallet",
+]

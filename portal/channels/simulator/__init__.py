@@ -1,0 +1,1 @@
+"""A sender that sends nothing anywhere: for first steps, demonstrations and tests."""

@@ -1,0 +1,40 @@
+"""Alerts: things a person should look at, one open row per kind and subject, counted while they last."""
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import insert
+from portal.models import Alert
+
+UNAUTHENTIC = "unauthentic"
+NO_MESSAGE_ID = "no_message_id"
+CHOOSE_DEFAULT = "choose_default"
+NOT_INSTALLED = "not_installed"
+DEAD_TOKEN = "dead_token"  # noqa: S105 - a kind of alert
+PARKED = "parked"
+SENDER_FAULT = "sender_fault"
+STATUS_REFUSED = "status_refused"
+
+
+def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:
+    """Opens an alert, or counts up the one that is open for the same kind and subject."""
+    moment = clock.now()
+    values = {"kind": kind, "subject": subject[:160], "text": text, "location_id": location_id}
+    counted = session.execute(
+        update(Alert)
+        .where(Alert.kind == kind, Alert.subject == subject[:160], Alert.closed_at.is_(None))
+        .values(count=Alert.count + 1, last_at=moment, text=text)
+    )
+    if counted.rowcount == 0:  # type: ignore[attr-defined]
+        row = insert(session, Alert).values(**values, count=1, opened_at=moment, last_at=moment)
+        session.execute(row.on_conflict_do_nothing())
+
+
+def close_alert(session: Session, kind: str, subject: str) -> None:
+    """Closes the open alert of this kind and subject, if there is one."""
+    session.execute(
+        update(Alert)
+        .where(Alert.kind == kind, Alert.subject == subject[:160], Alert.closed_at.is_(None))
+        .values(closed_at=clock.now())
+    )

@@ -1,0 +1,25 @@
+"""Every channel there is, one line each."""
+
+from portal.channels.base import Channel
+from portal.channels.cast.client import Cast
+from portal.channels.simulator.client import Simulator
+from portal.errors import InvalidInput
+
+_CHANNELS: tuple[Channel, ...] = (
+    Cast(),
+    Simulator(),
+)
+_BY_KIND = {channel.kind: channel for channel in _CHANNELS}
+
+
+def get(kind: str) -> Channel:
+    """The channel of that kind. Raises `InvalidInput`, naming the kinds there are."""
+    try:
+        return _BY_KIND[kind]
+    except KeyError:
+        raise InvalidInput(f"There is no channel {kind[:40]!r}. Channels: {', '.join(sorted(_BY_KIND))}.") from None
+
+
+def all() -> tuple[Channel, ...]:
+    """Every channel, in the order in which forms offer them."""
+    return _CHANNELS

@@ -1,0 +1,248 @@
+"""Settings from the environment, checked as a whole: every fault is named with its remedy before anything starts."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+from portal.errors import SettingsError
+from portal.ghl.signature import DEFAULT_PUBLIC_KEY, parse_public_keys
+
+ROOT = Path(__file__).resolve().parent.parent
+ROLES = ("all", "web", "worker")
+PLACEHOLDERS = ("changeme", "change-me", "change_me", "your_", "your-", "replace", "<")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the portal. Secrets never appear in its repr."""
+
+    database_url: str
+    app_url: str
+    secret_key: str = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    bind_host: str = "127.0.0.1"
+    port: int = 8000
+    web_processes: int = 1
+    role: str = "all"
+    sandbox: bool = False
+    sandbox_port: int = 8001
+    allow_private_hosts: bool = False
+    ghl_client_id: str = ""
+    ghl_client_secret: str = field(default="", repr=False)
+    ghl_shared_secret: str = field(default="", repr=False)
+    ghl_providers: Mapping[str, str] = field(default_factory=dict)
+    ghl_api_url: str = "https://services.leadconnectorhq.com"
+    ghl_public_keys: tuple[str, ...] = (DEFAULT_PUBLIC_KEY,)
+    ghl_app_id: str = ""
+    metrics_token: str = field(default="", repr=False)
+    spool_dir: Path = ROOT / "instance" / "spool"
+    spool_max_bytes: int = 512 * 1024 * 1024
+    media_dir: Path = ROOT / "instance" / "media"
+    instance_dir: Path = ROOT / "instance"
+    retention_days: int = 90
+
+    @property
+    def sqlite(self) -> bool:
+        """True on the embedded engine, which allows one process only."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def redirect_uri(self) -> str:
+        """The address HighLevel sends the browser back to after consent."""
+        return self.app_url.rstrip("/") + "/oauth/callback"
+
+
+class _Reader:
+    """Reads one environment, `NAME` or the file named by `NAME_FILE`, and collects the faults it meets."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        path = self.environ.get(f"{name}_FILE")
+        if path:
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self.faults.append(f"{name}_FILE cannot be read ({type(error).__name__}): check the path and its mode.")
+                return default
+        return self.environ.get(name, "").strip() or default
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        raw = self.text(name)
+        if not raw:
+            return default
+        if raw.isascii() and raw.isdigit() and low <= int(raw) <= high:
+            return int(raw)
+        self.faults.append(f"{name} is not a whole number from {low} to {high}: correct it or leave it out.")
+        return default
+
+    def flag(self, name: str) -> bool:
+        return self.text(name).lower() in ("1", "true", "yes", "on")
+
+    def secret(self, name: str, shortest: int, remedy: str) -> str:
+        value = self.text(name)
+        if not value:
+            self.faults.append(f"{name} is missing: {remedy}")
+        elif value.lower().startswith(PLACEHOLDERS) or len(set(value)) < 4:
+            self.faults.append(f"{name} is a placeholder: {remedy}")
+        elif len(value) < shortest:
+            self.faults.append(f"{name} is shorter than {shortest} characters: {remedy}")
+        return value
+
+    def folder(self, name: str, default: Path) -> Path:
+        path = Path(self.text(name) or default)
+        return path if path.is_absolute() else ROOT / path
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises `SettingsError` with one sentence per fault."""
+    reader = _Reader(os.environ if environ is None else environ)
+    sandbox = reader.flag("SANDBOX")
+    instance = reader.folder("INSTANCE_DIR", ROOT / "instance")
+    bind_host = reader.text("BIND_HOST", "127.0.0.1")
+    port = reader.number("PORT", 8000, 1, 65535)
+    app_url = reader.text("APP_URL", f"http://127.0.0.1:{port}" if sandbox else "").rstrip("/")
+    if sandbox:
+        _refuse_sandbox(reader, app_url, bind_host)
+        secrets = _sandbox_secrets(reader, instance)
+    else:
+        secrets = _real_secrets(reader)
+    settings = Settings(
+        database_url=_database_url(reader, instance),
+        app_url=app_url,
+        bind_host=bind_host,
+        port=port,
+        web_processes=reader.number("WEB_PROCESSES", 1, 1, 64),
+        role=reader.text("PORTAL_ROLE", "all"),
+        sandbox=sandbox,
+        sandbox_port=reader.number("SANDBOX_PORT", port + 1 if port < 65535 else 8001, 1, 65535),
+        allow_private_hosts=reader.flag("ALLOW_PRIVATE_HOSTS"),
+        metrics_token=reader.text("METRICS_TOKEN"),
+        spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
+        spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
+        media_dir=reader.folder("MEDIA_DIR", instance / "media"),
+        instance_dir=instance,
+        retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
+        **secrets,
+    )
+    _check_role(reader, settings)
+    if reader.faults:
+        raise SettingsError(reader.faults)
+    return settings
+
+
+def _database_url(reader: _Reader, instance: Path) -> str:
+    url = reader.text("DATABASE_URL") or f"sqlite:///{instance / 'portal.db'}"
+    if url.startswith(("postgres://", "postgresql://")):
+        return "postgresql+psycopg://" + url.split("://", 1)[1]
+    if url.startswith(("postgresql+psycopg://", "sqlite:////")):
+        return url
+    if url.startswith("sqlite:///") and url != "sqlite:///:memory:" and len(url) > len("sqlite:///"):
+        return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
+    reader.faults.append("DATABASE_URL must start with postgresql:// or sqlite:/// and name a file: correct it.")
+    return url
+
+
+def _real_secrets(reader: _Reader) -> dict[str, object]:
+    app_url = reader.text("APP_URL")
+    parts = urlsplit(app_url)
+    if not app_url:
+        reader.faults.append("APP_URL is missing: set it to the public address of this portal, like https://sms.example.com")
+    elif parts.scheme not in ("http", "https") or not parts.hostname:
+        reader.faults.append("APP_URL is not an http(s) address: set it to the public address of this portal.")
+    secret_key = reader.secret(
+        "SECRET_KEY", 32, "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    )
+    client_id = reader.text("GHL_CLIENT_ID")
+    if not client_id:
+        reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")
+    client_secret = reader.secret(
+        "GHL_CLIENT_SECRET", 8, "copy it from the app's Client Keys in HighLevel's marketplace."
+    )
+    shared_secret = reader.text("GHL_SHARED_SECRET")
+    if shared_secret:
+        reader.secret("GHL_SHARED_SECRET", 8, "copy the Shared Secret from the app's Advanced Settings > Auth.")
+    return {
+        "secret_key": secret_key,
+        "encryption_keys": _encryption_keys(reader),
+        "ghl_client_id": client_id,
+        "ghl_client_secret": client_secret,
+        "ghl_shared_secret": shared_secret,
+        "ghl_providers": _providers(reader),
+        "ghl_api_url": reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/"),
+        "ghl_public_keys": _public_keys(reader),
+        "ghl_app_id": reader.text("GHL_APP_ID", client_id.split("-", 1)[0]),
+    }
+
+
+def _encryption_keys(reader: _Reader) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in reader.text("ENCRYPTION_KEYS").split(",") if key.strip())
+    remedy = (
+        "generate one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    )
+    if not keys:
+        reader.faults.append(f"ENCRYPTION_KEYS is missing: {remedy}")
+    for place, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            reader.faults.append(f"ENCRYPTION_KEYS: key {place} is not a Fernet key: {remedy}")
+    return keys
+
+
+def _providers(reader: _Reader) -> dict[str, str]:
+    """Conversation provider id → "sms" (replaces the location's default SMS) or "custom" (an extra channel)."""
+    providers: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in reader.text("GHL_CONVERSATION_PROVIDER_ID").split(","))):
+        provider, _, kind = entry.partition(":")
+        if kind not in ("", "sms", "custom"):
+            reader.faults.append("GHL_CONVERSATION_PROVIDER_ID: after the colon comes sms or custom: correct it.")
+        providers[provider] = kind or "sms"
+    if not providers:
+        reader.faults.append(
+            "GHL_CONVERSATION_PROVIDER_ID is missing: copy the id from the app's Conversation Providers."
+        )
+    return providers
+
+
+def _public_keys(reader: _Reader) -> tuple[str, ...]:
+    raw = reader.text("GHL_WEBHOOK_PUBLIC_KEYS", DEFAULT_PUBLIC_KEY)
+    try:
+        parse_public_keys(raw)
+    except ValueError as error:
+        reader.faults.append(f"GHL_WEBHOOK_PUBLIC_KEYS: {error}")
+    return tuple(key.strip() for key in raw.split(",") if key.strip())
+
+
+def _refuse_sandbox(reader: _Reader, app_url: str, bind_host: str) -> None:
+    if reader.text("GHL_CLIENT_ID") or reader.text("GHL_CLIENT_SECRET"):
+        reader.faults.append("SANDBOX is on beside GHL credentials: unset SANDBOX to run for real, or the credentials.")
+    if urlsplit(app_url).hostname not in LOOPBACK or bind_host not in LOOPBACK:
+        reader.faults.append("SANDBOX works on loopback only: unset APP_URL and BIND_HOST, or unset SANDBOX.")
+
+
+def _sandbox_secrets(reader: _Reader, instance: Path) -> dict[str, object]:
+    from portal.demo import sandbox_secrets
+
+    try:
+        return sandbox_secrets(instance, reader.number("SANDBOX_PORT", 8001, 1, 65535))
+    except OSError as error:
+        reader.faults.append(f"{instance} cannot be written ({error.strerror}): make it writable or set INSTANCE_DIR.")
+        return {"secret_key": "", "encryption_keys": ()}
+
+
+def _check_role(reader: _Reader, settings: Settings) -> None:
+    if settings.role not in ROLES:
+        reader.faults.append("PORTAL_ROLE must be all, web or worker: correct it.")
+    elif settings.sqlite and (settings.role != "all" or settings.web_processes > 1):
+        reader.faults.append(
+            "SQLite allows one process only: set DATABASE_URL to PostgreSQL for the roles web and worker"
+            " and for WEB_PROCESSES above 1."
+        )

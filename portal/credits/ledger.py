@@ -1,0 +1,176 @@
+"""The ledger: every movement of credits is one appended entry, and the wallet moves in the same transaction.
+
+An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then wallet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import insert
+from portal.models import EntryKind, LedgerEntry, Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry to be: how `available`, `held` and `spent` change. Together they always add up to zero or a grant."""
+
+    wallet_id: int
+    key: str
+    kind: EntryKind
+    message_id: int | None
+    available: int = 0
+    held: int = 0
+    spent: int = 0
+    note: str = ""
+
+
+def wallet_of(session: Session, location_id: int) -> int:
+    """The id of the location's wallet, made on first use."""
+    found = session.scalar(select(Wallet.id).where(Wallet.location_id == location_id))
+    if found is not None:
+        return found
+    values = {"location_id": location_id, "unlimited": True, "available": 0, "held": 0, "spent": 0}
+    session.execute(insert(session, Wallet).values(**values).on_conflict_do_nothing(index_elements=["location_id"]))
+    return session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
+
+
+def hold(session: Session, wallet_id: int, message_id: int, amount: int) -> bool:
+    """Sets credits aside for a message; False, and nothing written, when there are not enough."""
+    key = f"{EntryKind.HOLD}:{message_id}"
+    if session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None:
+        return True
+    enough = or_(Wallet.unlimited, Wallet.available >= amount)
+    moved = session.execute(
+        update(Wallet)
+        .where(Wallet.id == wallet_id, enough)
+        .values(available=Wallet.available - amount, held=Wallet.held + amount)
+    )
+    if moved.rowcount == 0:  # type: ignore[attr-defined]
+        return False
+    session.add(
+        LedgerEntry(
+            wallet_id=wallet_id,
+            key=key,
+            kind=EntryKind.HOLD,
+            message_id=message_id,
+            available=-amount,
+            held=amount,
+            at=clock.now(),
+        )
+    )
+    return True
+
+
+def settle(wallet_id: int, message_id: int, part: int, amount: int) -> Movement:
+    """The part was accepted: its share of the hold is spent."""
+    key = f"{EntryKind.SETTLE}:{message_id}:{part}"
+    return Movement(wallet_id, key, EntryKind.SETTLE, message_id, held=-amount, spent=amount)
+
+
+def give_back(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+    """The part failed before it was accepted: its share of the hold is free again."""
+    key = f"{EntryKind.RELEASE}:{message_id}:{part}"
+    return Movement(wallet_id, key, EntryKind.RELEASE, message_id, available=amount, held=-amount, note=reason[:200])
+
+
+def refund(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+    """The part failed after it was accepted: failed is free."""
+    key = f"{EntryKind.REFUND}:{message_id}:{part}"
+    return Movement(wallet_id, key, EntryKind.REFUND, message_id, available=amount, spent=-amount, note=reason[:200])
+
+
+def charge_late(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+    """The part proves to have gone out after its hold was given back."""
+    key = f"{EntryKind.CHARGE_LATE}:{message_id}:{part}"
+    return Movement(
+        wallet_id, key, EntryKind.CHARGE_LATE, message_id, available=-amount, spent=amount, note=reason[:200]
+    )
+
+
+def inbound(wallet_id: int, message_id: int, amount: int) -> Movement:
+    """A message came in: charged by the same table, never refused."""
+    key = f"{EntryKind.INBOUND}:{message_id}"
+    return Movement(wallet_id, key, EntryKind.INBOUND, message_id, available=-amount, spent=amount)
+
+
+def write(session: Session, movements: Sequence[Movement]) -> None:
+    """Appends the entries that are new and moves their wallets, the wallets in the order of their ids."""
+    moving = [each for each in movements if each.available or each.held or each.spent]
+    if not moving:
+        return
+    moment = clock.now()
+    rows = [
+        {
+            "wallet_id": each.wallet_id,
+            "key": each.key,
+            "kind": each.kind.value,
+            "message_id": each.message_id,
+            "available": each.available,
+            "held": each.held,
+            "spent": each.spent,
+            "note": each.note,
+            "at": moment,
+        }
+        for each in moving
+    ]
+    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
+    written = set(session.connection().scalars(statement, rows))
+    sums: dict[int, list[int]] = {}
+    for each in moving:
+        if each.key in written:
+            totals = sums.setdefault(each.wallet_id, [0, 0, 0])
+            for place, change in enumerate((each.available, each.held, each.spent)):
+                totals[place] += change
+    for wallet_id, (available, held, spent) in sorted(sums.items()):
+        session.execute(
+            update(Wallet)
+            .where(Wallet.id == wallet_id)
+            .values(available=Wallet.available + available, held=Wallet.held + held, spent=Wallet.spent + spent)
+        )
+
+
+def state_of(session: Session, message_id: int, part: int) -> set[str]:
+    """Which movements a part has had: kinds of its entries."""
+    suffix = f":{message_id}:{part}"
+    keys = session.scalars(select(LedgerEntry.key).where(LedgerEntry.message_id == message_id))
+    return {key.split(":", 1)[0] for key in keys if key.endswith(suffix)}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A wallet whose columns are not what its entries add up to."""
+
+    wallet_id: int
+    wallet: tuple[int, int, int]
+    entries: tuple[int, int, int]
+
+
+def prove(session: Session) -> tuple[int, list[Proof]]:
+    """Adds every wallet's entries up again: how many wallets were looked at, and those that disagree."""
+    total = func.coalesce
+    sums = (
+        select(
+            Wallet.id,
+            Wallet.available,
+            Wallet.held,
+            Wallet.spent,
+            total(func.sum(LedgerEntry.available), 0),
+            total(func.sum(LedgerEntry.held), 0),
+            total(func.sum(LedgerEntry.spent), 0),
+            func.sum(case((LedgerEntry.id.is_(None), 0), else_=1)),
+        )
+        .outerjoin(LedgerEntry, LedgerEntry.wallet_id == Wallet.id)
+        .group_by(Wallet.id, Wallet.available, Wallet.held, Wallet.spent)
+    )
+    rows = session.execute(sums).all()
+    wrong = [
+        Proof(row[0], (row[1], row[2], row[3]), (int(row[4]), int(row[5]), int(row[6])))
+        for row in rows
+        if (row[1], row[2], row[3]) != (int(row[4]), int(row[5]), int(row[6]))
+    ]
+    return len(rows), wrong
+

@@ -1,0 +1,142 @@
+"""Transactions on either engine: SQLite through one writer per process, PostgreSQL with bounded waits."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from portal.errors import PortalError
+from portal.models.base import Base
+
+OLDEST_SQLITE = (3, 35, 0)
+
+
+CHANNEL = "portal_jobs"
+_NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
+
+
+def wakes(session: Session, pool: str) -> None:
+    """Remembers that this transaction gives a worker pool something to do."""
+    session.info.setdefault("wakes", set()).add(pool)
+
+
+def insert(session: Session, model: type[Base]) -> postgresql.Insert:
+    """An INSERT that knows ON CONFLICT on either engine: the two dialects offer the same methods."""
+    return _INSERT[session.get_bind().dialect.name](model.__table__)
+
+
+_INSERT: dict[str, Callable[[Any], postgresql.Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,  # type: ignore[dict-item]
+}
+
+
+class DatabaseAway(PortalError):
+    """The database did not answer. Nothing was lost; the caller may try again."""
+
+    http_status = 503
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Keyword arguments for `create_engine`, for the engine that `url` names."""
+    if url.startswith("sqlite"):
+        return {"pool_size": 32, "max_overflow": 16, "connect_args": {"timeout": 10, "check_same_thread": False}}
+    return {
+        "pool_size": 16,
+        "max_overflow": 16,
+        "pool_timeout": 10,
+        "connect_args": {
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            "options": "-c statement_timeout=30000 -c lock_timeout=15000"
+            " -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on",
+        },
+    }
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Gives SQLite connections their durability and locking. PostgreSQL has its own from `engine_options`."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own BEGIN would be deferred; `_begin` below decides instead.
+        connection.isolation_level = None
+        # FULL syncs the log at every commit: a webhook answered 2xx survives a power cut.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A deferred transaction that turns to writing fails at once when another has written meanwhile.
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+class Database:
+    """Where transactions come from. Made once per process, after the fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+        self._writing = engine.execution_options(writing=True)
+        self._writer = threading.Lock() if self.sqlite else None
+        self.wake: Callable[[frozenset[str]], None] = lambda pools: None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction for reading. What it loads stays usable after the block."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction for writing: committed at the end of the block, rolled back when the block raises.
+
+        The worker pools that `wakes` names for this transaction are woken once it is durable: in this process
+        directly, in the others by one NOTIFY.
+        """
+        with self._writer or nullcontext(), Session(self._writing, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+                pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
+                if pools and not self.sqlite:
+                    session.execute(_NOTIFY, {"pools": ",".join(sorted(pools))})
+        if pools:
+            self.wake(pools)
+
+    def answers(self) -> bool:
+        """Does the database answer a trivial question?"""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except DBAPIError:
+            return False
+        return True
+
+
+def is_away(error: BaseException) -> bool:
+    """True when the error speaks of the database's absence (or a full or locked disk), not of one row's content."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | TimeoutError) or (
+        type(error).__name__ == "TimeoutError" and type(error).__module__ == "sqlalchemy.exc"
+    )
+
+
+def open_database(url: str) -> Database:
+    """A database of its own, outside Flask, for benches and command-line tools."""
+    engine = create_engine(make_url(url), **engine_options(url))
+    prepare_engine(engine)
+    return Database(engine)

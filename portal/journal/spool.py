@@ -1,0 +1,179 @@
+"""The spool: where webhooks go while the database is away, one locked, checksummed, synced file per process.
+
+While anything is spooled on a machine, all its processes spool, so that nothing overtakes what came before it. Appends
+hold `gate` shared; the drainer takes it alone for the last records, and only then does the direct way open again.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from portal.errors import Overloaded
+from portal.journal.entry import Entry
+
+log = logging.getLogger(__name__)
+
+_FRAME = struct.Struct("<II")
+_SUFFIX = ".spool"
+
+
+class Spool:
+    """The spool of one process. Made after the fork; opens its file with the first append."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._active = folder / "active"
+        self._file: int | None = None
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def in_use(self) -> bool:
+        """True while any process of this machine has spooled entries that are not in the journal yet."""
+        return self._active.exists()
+
+    def size(self) -> int:
+        """Bytes waiting in the spool files of this machine."""
+        return sum(path.stat().st_size for path in self.folder.glob(f"*{_SUFFIX}"))
+
+    def append(self, entries: Sequence[Entry], *, only_if_in_use: bool = False) -> bool:
+        """Puts the entries on disk, synced. Raises `Overloaded` when the spool is full or the disk takes no more.
+
+        With `only_if_in_use`, returns False and writes nothing when the spool was drained meanwhile.
+        """
+        framed = b"".join(_frame(entry.dump()) for entry in entries)
+        with self._lock, self._gate(fcntl.LOCK_SH):
+            if only_if_in_use and not self.in_use():
+                return False
+            try:
+                self._write(framed)
+            except OSError as error:
+                log.critical("spool cannot be written", extra={"error": error.strerror})
+                raise Overloaded("The spool cannot be written. Try again later.", retry_after=30) from error
+        return True
+
+    def _write(self, framed: bytes) -> None:
+        file = self._open()
+        before = os.fstat(file).st_size
+        if before + len(framed) > self.max_bytes:
+            raise Overloaded("The spool is full. Try again later.", retry_after=30)
+        if not self.in_use():
+            self._active.touch()
+            _sync_folder(self.folder)
+        try:
+            written = 0
+            while written < len(framed):
+                written += os.write(file, framed[written:])
+            os.fsync(file)
+        except OSError:
+            # A torn record would hide what is appended after it.
+            os.ftruncate(file, before)
+            raise
+
+    def _open(self) -> int:
+        if self._file is None:
+            path = self.folder / f"{os.getpid()}-{os.urandom(4).hex()}{_SUFFIX}"
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+            # Held for life: a spool file nobody holds is an orphan that any process may adopt.
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+            _sync_folder(self.folder)
+        return self._file
+
+    @contextmanager
+    def _gate(self, how: int) -> Iterator[None]:
+        with _locked(self.folder / "gate", how):
+            yield
+
+    @contextmanager
+    def drain_alone(self) -> Iterator[bool]:
+        """True when this caller is the machine's only drainer."""
+        try:
+            with _locked(self.folder / "drain", fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield True
+        except BlockingIOError:
+            yield False
+
+    @contextmanager
+    def closed_for_appends(self) -> Iterator[None]:
+        """Nothing is appended by any process of the machine inside this block."""
+        with self._gate(fcntl.LOCK_EX):
+            yield
+
+    def set_aside(self, entry: Entry) -> None:
+        """Keeps an entry that the database refuses, for a person."""
+        (self.folder / f"{entry.uuid}.refused").write_bytes(entry.dump())
+        log.critical("spooled webhook refused by the database", extra={"kept_as": f"{entry.uuid}.refused"})
+
+    def files(self) -> list[Path]:
+        """The spool files of all processes of this machine."""
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+    def clear(self, replayed: Mapping[Path, int]) -> None:
+        """Empties the spool. Only inside `closed_for_appends`; `replayed` holds how far each file was read.
+
+        What could not be read is kept beside it as `.torn`, for a person.
+        """
+        for path in self.files():
+            if replayed.get(path, 0) < path.stat().st_size:
+                shutil.copyfile(path, path.with_suffix(".torn"))
+                log.critical("spool file torn", extra={"file": path.name, "kept_as": f"{path.stem}.torn"})
+            _remove_or_empty(path)
+        self._active.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+
+
+def read_entries(path: Path, offset: int, end: int) -> Iterator[tuple[Entry, int]]:
+    """The entries of a spool file between two offsets, each with the offset after it. Stops at a torn record."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        while offset + _FRAME.size <= end:
+            length, checksum = _FRAME.unpack(file.read(_FRAME.size))
+            payload = file.read(length) if offset + _FRAME.size + length <= end else b""
+            if len(payload) != length or zlib.crc32(payload) != checksum:
+                log.error("spool record torn", extra={"file": path.name, "offset": offset})
+                return
+            offset += _FRAME.size + length
+            yield Entry.load(payload), offset
+
+
+def _frame(payload: bytes) -> bytes:
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _remove_or_empty(path: Path) -> None:
+    file = os.open(path, os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.ftruncate(file, 0)  # its process lives and appends to the same file
+            os.fsync(file)
+        else:
+            path.unlink()
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(file, how)
+        yield
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""The journal: `append` returns when the request is on disk, in the database or in the spool, and not before."""
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.database import Database, is_away
+from portal.group_commit import GroupCommit
+from portal.journal.entry import Entry
+from portal.journal.spool import Spool
+from portal.journal.store import Kept, store
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Takes webhook requests of all threads and commits them together."""
+
+    def __init__(self, database: Database, spool: Spool) -> None:
+        self.database = database
+        self.spool = spool
+        self._group: GroupCommit[Entry, Kept | Exception] = GroupCommit(self._commit)
+
+    def append(self, entry: Entry) -> Kept:
+        """Keeps one request. Raises `Overloaded` when neither the database nor the spool can take it."""
+        kept = self._group.submit(entry)
+        if isinstance(kept, Exception):
+            raise kept
+        return kept
+
+    def _commit(self, entries: Sequence[Entry]) -> Sequence[Kept | Exception]:
+        # Asked after the batch was taken: an entry that follows one already answered from the spool must find it here.
+        if self.spool.in_use() and self.spool.append(entries, only_if_in_use=True):
+            return [Kept.SPOOLED] * len(entries)
+        try:
+            return self._store(entries)
+        except (SQLAlchemyError, TimeoutError) as error:
+            if is_away(error):
+                return self._spool(entries, error)
+            return [self._one_by_one(entry) for entry in entries]
+
+    def _store(self, entries: Sequence[Entry]) -> list[Kept]:
+        with self.database.write() as session:
+            return store(session, entries)
+
+    def _one_by_one(self, entry: Entry) -> Kept | Exception:
+        try:
+            return self._store([entry])[0]
+        except (SQLAlchemyError, TimeoutError) as error:
+            return self._spool([entry], error)[0] if is_away(error) else error
+
+    def _spool(self, entries: Sequence[Entry], error: BaseException) -> list[Kept]:
+        log.warning("database away, webhooks go to the spool", extra={"entries": len(entries), "error": _short(error)})
+        self.spool.append(entries)
+        return [Kept.SPOOLED] * len(entries)
+
+
+def _short(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"[:200]

@@ -1,0 +1,58 @@
+"""Senders as their channels see them, opened once and kept for a few seconds: opening seals is slow on the send path."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from portal.channels.base import Account
+from portal.crypto import Vault
+from portal.database import Database
+from portal.models import Sender
+
+# A changed credential is used after at most this long; pausing and removing work at once, through the fence.
+KEEP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An opened sender."""
+
+    account: Account
+    acceptance_counts: bool
+
+
+class Accounts:
+    """A small cache of opened senders, per process."""
+
+    def __init__(self, database: Database, vault: Vault, *, allow_private: bool = False) -> None:
+        self._database = database
+        self._vault = vault
+        self._allow_private = allow_private
+        self._lock = threading.Lock()
+        self._kept: dict[int, tuple[float, Known]] = {}
+
+    def get(self, sender_id: int) -> Known:
+        """The sender's account. Raises `SealBroken` when no key opens its credentials."""
+        with self._lock:
+            kept = self._kept.get(sender_id)
+        if kept is not None and kept[0] > time.monotonic():
+            return kept[1]
+        with self._database.read() as session:
+            row = session.get_one(Sender, sender_id)
+        account = account_of(row, self._vault)
+        if self._allow_private:
+            account = replace(account, private_hosts=True)
+        known = Known(account, row.acceptance_counts)
+        with self._lock:
+            self._kept[sender_id] = (time.monotonic() + KEEP_SECONDS, known)
+        return known
+
+
+def account_of(sender: Sender, vault: Vault) -> Account:
+    """A sender as its channel sees it."""
+    return Account(
+        sender_id=sender.id,
+        credentials=vault.open_fields(sender.credentials),
+        api_url=sender.api_url,
+        private_hosts=sender.private_hosts,
+    )

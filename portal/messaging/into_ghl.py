@@ -1,0 +1,282 @@
+"""Into HighLevel, at least once: statuses of its own messages, and messages that began outside it.
+
+These calls have no time-to-live. They wait out a dead token, keep the order of their lane, and after an unknown
+outcome look whether the message is there before they post it again.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from portal import clock
+from portal.alerts.notices import STATUS_REFUSED, raise_alert
+from portal.config import Settings
+from portal.database import Database
+from portal.ghl.client import GhlClient, StatusFault
+from portal.ghl.errors import GhlError, Kind
+from portal.ghl.transport import RateLimit
+from portal.http import HttpClient
+from portal.installations.tokens import NoToken, Tokens
+from portal.messaging import contacts
+from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
+from portal.models import Address, Contact, Conversation, Direction, Location, Message, Status
+from portal.queue import gates
+from portal.queue.jobs import Due, complete, postpone
+
+log = logging.getLogger(__name__)
+
+# HighLevel stores a message 5 to 10 seconds after its delivery webhook, sometimes later (highlevel-api-docs issue 4).
+TOO_EARLY_WAIT = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(hours=1)
+GIVE_UP_AFTER = timedelta(hours=72)
+# Refusals that time will hardly cure; they are tried for GIVE_UP_AFTER all the same.
+STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    message: Message
+    contact: Contact
+    conversation: Conversation
+    address: str
+    provider_id: str
+
+
+class IntoGhl:
+    """Carries out `push_status` and `post_message` jobs."""
+
+    def __init__(self, database: Database, settings: Settings, http: HttpClient, tokens: Tokens) -> None:
+        self._database = database
+        self._settings = settings
+        self._http = http
+        self._tokens = tokens
+
+    def push_status(self, due: Due) -> bool:
+        """Tells HighLevel the newest status of a message, unless it knows it."""
+        with self._database.read() as session:
+            message = session.get(Message, due.subject, options=[joinedload(Message.sender)])
+            location = session.get(Location, message.location_id) if message else None
+        if message is None or location is None or not message.ghl_message_id:
+            return self._done(due)
+        wanted = _wanted(message)
+        if wanted == message.pushed_status:
+            return self._pushed(due, message, wanted)
+        fault = _fault(message) if wanted == "failed" else None
+        ghl_id = message.ghl_message_id
+        return self._call(
+            due,
+            location,
+            lambda ghl, token: ghl.update_status(token, ghl_id, wanted, fault),
+            lambda _: self._pushed(due, message, wanted),
+        )
+
+    def post_message(self, due: Due) -> bool:
+        """Adds a message that began outside HighLevel to its conversation there."""
+        posting, location = self._posting(due.subject)
+        if posting is None or location is None or posting.message.ghl_message_id:
+            return self._done(due)
+        return self._call(
+            due,
+            location,
+            lambda ghl, token: self._post(ghl, token, location, posting),
+            lambda ghl_message_id: self._posted(due, posting, ghl_message_id),
+        )
+
+    def _call(
+        self,
+        due: Due,
+        location: Location,
+        call: Callable[[GhlClient, str], str | None],
+        then: Callable[[str], bool],
+    ) -> bool:
+        """One piece of work with the location's token; a token that HighLevel refuses is renewed once."""
+        ghl = GhlClient(self._http, self._settings.ghl_api_url, self._note_limit(due))
+        try:
+            token = self._tokens.for_location(location.ghl_id)
+            try:
+                answer = call(ghl, token)
+            except GhlError as error:
+                if error.kind is not Kind.TOKEN_REJECTED:
+                    raise
+                answer = call(ghl, self._tokens.for_location(location.ghl_id, rejected=token))
+        except NoToken as error:
+            return self._wait_for_token(due, error)
+        except GhlError as error:
+            return self._refused(due, location, error)
+        done = then(answer or "")
+        if due.gate_failures:
+            with self._database.write() as session:
+                gates.reopen(session, [due.gate])
+        return done
+
+    def _post(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
+        contact_id = posting.contact.ghl_contact_id or self._find_contact(ghl, token, location, posting)
+        conversation_id = posting.conversation.ghl_conversation_id or ""
+        if not conversation_id:
+            conversation_id = ghl.find_or_create_conversation(token, location.ghl_id, contact_id).id
+            self._remember_conversation(posting, conversation_id)
+        message = posting.message
+        if message.echo_state == "open":
+            found = self._look_up(ghl, token, conversation_id, message)
+            if found:
+                return found
+        self._open_echo(message)
+        kind = self._settings.ghl_providers.get(posting.provider_id, "sms")
+        posted = ghl.add_inbound(
+            token,
+            contact_id=contact_id,
+            conversation_id=conversation_id,
+            message=message.body,
+            attachments=message.attachments,
+            provider_id=posting.provider_id,
+            type="Custom" if kind == "custom" else "SMS",
+            direction="inbound" if message.direction == Direction.IN else "outbound",
+            alt_id=message.external_id or message.uuid,
+            date=message.provider_at or message.created_at,
+        )
+        return posted.message_id
+
+    def _find_contact(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
+        """Looked up by its number, made when HighLevel has none. Never an upsert: that would wipe tags and names."""
+        found = ghl.find_contact(token, location.ghl_id, posting.address)
+        if found is None:
+            found = ghl.create_contact(token, location.ghl_id, posting.address)
+        with self._database.write() as session:
+            contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
+            contacts.identify(session, contact, found.id)
+        return found.id
+
+    def _remember_conversation(self, posting: _Posting, conversation_id: str) -> None:
+        with self._database.write() as session:
+            session.get_one(Conversation, posting.conversation.id).ghl_conversation_id = conversation_id
+
+    def _open_echo(self, message: Message) -> None:
+        """On disk before the call: until the id is known, a delivery for this contact may be our own message."""
+        with self._database.write() as session:
+            session.get_one(Message, message.id).echo_state = "open"
+
+    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message) -> str:
+        """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
+        direction = "inbound" if message.direction == Direction.IN else "outbound"
+        wanted = message.external_id or message.uuid
+        for there in ghl.get_messages(token, conversation_id, limit=50):
+            if there.direction != direction or self._taken(message.location_id, there.id):
+                continue
+            if there.alt_id == wanted:
+                return there.id
+            young = there.date_added is None or there.date_added > message.created_at - timedelta(minutes=5)
+            if not there.alt_id and young and there.body == message.body:
+                return there.id
+        return ""
+
+    def _taken(self, location_id: int, ghl_message_id: str) -> bool:
+        with self._database.read() as session:
+            same = select(Message.id).where(
+                Message.location_id == location_id, Message.ghl_message_id == ghl_message_id
+            )
+            return session.scalar(same) is not None
+
+    def _posting(self, message_id: int) -> tuple[_Posting | None, Location | None]:
+        with self._database.read() as session:
+            message = session.get(Message, message_id)
+            if message is None:
+                return None, None
+            location = session.get_one(Location, message.location_id)
+            conversation = session.get_one(Conversation, message.conversation_id)
+            contact = session.get_one(Contact, conversation.contact_id)
+            own = select(Address.value).where(Address.contact_id == contact.id).order_by(Address.id)
+            address = message.address or session.scalar(own) or ""
+        provider = location.provider_id or next(iter(self._settings.ghl_providers), "")
+        return _Posting(message, contact, conversation, address, provider), location
+
+    def _posted(self, due: Due, posting: _Posting, ghl_message_id: str) -> bool:
+        with self._database.write() as session:
+            message = session.get_one(Message, posting.message.id, with_for_update=True)
+            message.ghl_message_id = ghl_message_id
+            message.echo_state = "done"
+            message.pushed_at = clock.now()
+            message.push_failure = ""
+            complete(session, [due.id])
+        return True
+
+    def _pushed(self, due: Due, message: Message, told: str) -> bool:
+        """Done, unless the status moved during the call: then the same job goes again with the newer one."""
+        with self._database.write() as session:
+            row = _locked(session, message.id)
+            if row.pushed_status != told:
+                row.pushed_status, row.pushed_at, row.push_failure = told, clock.now(), ""
+            if _wanted(row) != told:
+                postpone(session, due, clock.now())
+                return False
+            complete(session, [due.id])
+        return True
+
+    def _done(self, due: Due) -> bool:
+        with self._database.write() as session:
+            complete(session, [due.id])
+        return True
+
+    def _wait_for_token(self, due: Due, error: NoToken) -> bool:
+        with self._database.write() as session:
+            until = error.retry_at or clock.now() + timedelta(minutes=10)
+            # Everything of the location waits; a new installation opens the gate at once.
+            gates.block(session, due.gate, error.message, seconds=(until - clock.now()).total_seconds(), count=False)
+            self._note_failure(session, due, error)
+            postpone(session, due, clock.now() + timedelta(seconds=1), error.message)
+        return False
+
+    def _refused(self, due: Due, location: Location, error: GhlError) -> bool:
+        with self._database.write() as session:
+            self._note_failure(session, due, error)
+            waited = clock.now() - due.created_at
+            if error.kind in STUBBORN and waited > GIVE_UP_AFTER:
+                text = f"HighLevel has refused what it was told for three days. {error.message}"
+                raise_alert(session, STATUS_REFUSED, location.ghl_id, text, location.id)
+                complete(session, [due.id])
+                return True
+            if error.kind is Kind.RATE_LIMITED:
+                gates.block(session, due.gate, error.message, seconds=error.retry_after or 10.0, count=False)
+            elif error.kind in (Kind.NOT_SENT, Kind.SERVER):
+                gates.block(session, due.gate, error.message, seconds=None)
+            elif error.kind is Kind.UNKNOWN:
+                gates.count_fault(session, due.gate, error.message)
+            wait = TOO_EARLY_WAIT if error.kind is Kind.TOO_EARLY else timedelta(seconds=2.0 ** min(due.attempts, 12))
+            postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message)
+        return False
+
+    def _note_failure(self, session: Session, due: Due, error: GhlError | NoToken) -> None:
+        message = session.get(Message, due.subject)
+        if message is None:
+            return
+        message.push_failure = error.message
+        lost = isinstance(error, GhlError) and error.kind in (Kind.UNKNOWN, Kind.SERVER)
+        if message.echo_state == "open" and not lost and isinstance(error, GhlError):
+            message.echo_state = ""  # refused for certain: it is not there, and nothing has to wait for its id
+
+    def _note_limit(self, due: Due) -> Callable[[RateLimit], None]:
+        def note(limit: RateLimit) -> None:
+            if limit.daily_remaining == 0 or limit.remaining == 0:
+                seconds = 600.0 if limit.daily_remaining == 0 else (limit.interval_ms or 10_000) / 1000
+                with self._database.write() as session:
+                    gates.block(session, due.gate, "HighLevel's request limit is used up.", seconds=seconds, count=False)
+
+        return note
+
+
+def _locked(session: Session, message_id: int) -> Message:
+    wanted = select(Message).where(Message.id == message_id).with_for_update(of=Message)
+    return session.scalars(wanted.options(joinedload(Message.sender))).unique().one()
+
+
+def _wanted(message: Message) -> str:
+    return ghl_status(message.status, message.sender.acceptance_counts if message.sender else False)
+
+
+def _fault(message: Message) -> StatusFault:
+    sentence = message.reason or SENTENCES[Status(message.status)]
+    code = message.error_code or (message.status if message.status in FINAL else "1")
+    return {"code": code, "type": "sendero", "message": sentence[:500]}

@@ -1,0 +1,192 @@
+"""Applying an event: what a webhook said becomes contacts, messages, receipts and jobs, in one transaction."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
+from portal.channels import registry
+from portal.channels.base import ChannelError, Receipt, WebhookRequest
+from portal.config import Settings
+from portal.crypto import Vault
+from portal.errors import PortalError
+from portal.ghl import payloads
+from portal.installations import lifecycle
+from portal.messaging import contacts, numbers
+from portal.messaging.accounts import account_of
+from portal.messaging.inbound import take_inbound
+from portal.messaging.outbound import Request, queue_message
+from portal.messaging.receipts import take_receipt
+from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, Sender, SenderState
+
+MAX_BODY = 10_000
+
+
+class Parked(PortalError):
+    """The event cannot be applied as it is: it waits for a person, who may replay it."""
+
+
+# An event that raises one of these is parked: nothing is lost, and a person can replay it.
+UNREADABLE = (Parked, ChannelError, payloads.UnreadablePayload)
+
+
+class EchoUnresolved(PortalError):
+    """HighLevel may be telling us of a message that we are telling it of: wait until our call's outcome is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What applying needs besides the transaction."""
+
+    settings: Settings
+    vault: Vault
+
+
+def apply_event(session: Session, context: Context, event: Event) -> None:
+    """Applies one event and notes what became of it.
+
+    Raises `EchoUnresolved` when it has to wait, and one of `UNREADABLE` when a person has to look at it.
+    """
+    if event.state not in (EventState.PENDING, EventState.PARKED):
+        return
+    handler = _SOURCES.get(event.source, _apply_sms)
+    event.note = handler(session, context, event)
+    event.state = EventState.IGNORED if event.note.startswith(IGNORED) else EventState.APPLIED
+    event.applied_at = clock.now()
+
+
+IGNORED = "ignored: "
+
+
+def park(session: Session, event: Event, reason: str) -> None:
+    """Sets an event aside, visible and replayable."""
+    event.state = EventState.PARKED
+    event.note = reason
+    event.applied_at = clock.now()
+    raise_alert(session, PARKED, event.source, f"Events of {event.source} were set aside. The last: {reason}")
+
+
+def _apply_ghl(session: Session, context: Context, event: Event) -> str:
+    payload = payloads.parse(event.body or b"")
+    if payload.app_id and payload.app_id != context.settings.ghl_app_id:
+        return f"{IGNORED}it belongs to another app"
+    provider = payload.conversation_provider_id
+    if isinstance(payload, payloads.AppEvent):
+        return lifecycle.apply(session, payload, event.received_at)
+    if provider and provider not in context.settings.ghl_providers:
+        return f"{IGNORED}it belongs to another conversation provider"
+    return _apply_delivery(session, event, payload)
+
+
+def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) -> str:
+    if not payload.location_id or not payload.contact_id:
+        raise Parked("The delivery names no location or no contact: it cannot be sent to anyone.")
+    if not payload.message_id:
+        text = "A delivery came without messageId: it was set aside, because sending it could send it twice."
+        raise_alert(session, NO_MESSAGE_ID, payload.location_id, text)
+        raise Parked(text)
+    location = lifecycle.ensure_location(session, payload.location_id)
+    if _known(session, location.id, payload.message_id):
+        return f"{IGNORED}the message is known already"
+    if _echo_open(session, location.id, payload.contact_id):
+        raise EchoUnresolved("A message to this contact is just being told to HighLevel.")
+    phone, refusal = _judge(location, payload)
+    contact = contacts.for_ghl(session, location.id, payload.contact_id, phone or None)
+    message = queue_message(
+        session,
+        location,
+        Request(
+            contact=contact,
+            phone=phone,
+            body=payload.message,
+            position=event.id,
+            received_at=event.received_at,
+            attachments=payload.attachments,
+            event_id=event.id,
+            ghl_message_id=payload.message_id,
+            provider_id=payload.conversation_provider_id,
+            user_id=payload.user_id,
+            refusal=refusal,
+        ),
+    )
+    return f"message {message.uuid}"
+
+
+def _judge(location: Location, payload: payloads.Delivery) -> tuple[str, str]:
+    """The E.164 number, or "", and the sentence that refuses the message, or ""."""
+    if payload.type.upper() != "SMS":
+        return "", f"This provider sends SMS and WhatsApp only, not {payload.type[:40]}."
+    if not payload.message.strip() and not payload.attachments:
+        return "", "The message is empty: write a text or attach a file."
+    if len(payload.message) > MAX_BODY:
+        return "", f"The message is longer than {MAX_BODY} characters: shorten it."
+    if not payload.phone:
+        return "", ""
+    number = numbers.normalise(payload.phone, location.country or None)
+    if isinstance(number, numbers.Rejection):
+        return "", f"{number.sentence} (the number in HighLevel)"
+    return number.e164, ""
+
+
+def _known(session: Session, location_id: int, ghl_message_id: str) -> bool:
+    same = select(Message.id).where(Message.location_id == location_id, Message.ghl_message_id == ghl_message_id)
+    return session.scalar(same) is not None
+
+
+def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
+    """Is a message to this contact being logged in HighLevel, with an id that we do not know yet?"""
+    return (
+        session.scalar(
+            select(Message.id)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .join(Contact, Contact.id == Conversation.contact_id)
+            .where(
+                Contact.location_id == location_id,
+                Contact.ghl_contact_id == ghl_contact_id,
+                Message.direction == Direction.OUT,
+                Message.echo_state == "open",
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def _apply_sms(session: Session, context: Context, event: Event) -> str:
+    sender = session.scalar(select(Sender).where(Sender.key == event.sender_key))
+    if sender is None or sender.channel != event.source:
+        raise Parked("No sender has this webhook address: it may have been removed.")
+    channel = registry.get(sender.channel)
+    request = webhook_request(event)
+    if not event.verified:
+        # Kept while the database was away, when nobody could say whether it was genuine.
+        if not channel.verify(account_of(sender, context.vault), request):
+            raise Parked("The request does not prove that it comes from the provider.")
+        event.verified = True
+    if sender.state == SenderState.REMOVED:
+        return f"{IGNORED}the sender was removed"
+    effects = []
+    for said in channel.parse(request):
+        if isinstance(said, Receipt):
+            effects.append(take_receipt(session, sender, said, event.id))
+        else:
+            effects.append(take_inbound(session, sender, said, event))
+    return ", ".join(effects) or f"{IGNORED}it says nothing"
+
+
+def webhook_request(event: Event) -> WebhookRequest:
+    """The event as the channel's code reads it."""
+    headers: Mapping[str, str] = event.headers or {}
+    return WebhookRequest(
+        action=event.action,
+        body=event.body or b"",
+        content_type=headers.get("content-type", ""),
+        headers=headers,
+        query=event.query,
+    )
+
+
+_SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {"ghl": _apply_ghl}

@@ -1,0 +1,170 @@
+"""Sending: fence, call, result. At most once without a person's say-so.
+
+The fence and the result of many threads share transactions, but every thread waits for its own fence before it calls:
+a kill leaves at most the calls in flight unknown. No transaction is open during a call.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.channels import registry
+from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
+from portal.database import Database, is_away
+from portal.group_commit import GroupCommit
+from portal.http import HttpClient
+from portal.logs import log_context
+from portal.messaging import optouts
+from portal.messaging.fence import Approach, Pass, open_fence
+from portal.messaging.outbound import not_installed
+from portal.messaging.receipts import lock_part
+from portal.messaging.results import Result, end_message, hold_back, write_results
+from portal.messaging.statuses import follow_parts, move_part
+from portal.messaging.accounts import Accounts
+from portal.models import InstallState, Location, Message, Part, Sender, SenderState, Status
+from portal.queue.jobs import Due, complete, drop
+
+log = logging.getLogger(__name__)
+
+WHO = "portal"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fence:
+    due: Due
+
+
+class Outbox:
+    """Carries out `send` jobs. One per process; its threads share commits."""
+
+    def __init__(self, database: Database, http: HttpClient, accounts: Accounts) -> None:
+        self._database = database
+        self._http = http
+        self._accounts = accounts
+        self._group: GroupCommit[_Fence | Result, Pass | bool | None] = GroupCommit(self._commit)
+
+    def send(self, due: Due) -> bool:
+        """Sends one part; True when its lane may go on to the next."""
+        passed = self._group.submit(_Fence(due))
+        if not isinstance(passed, Pass):
+            return self._turned_away(due)
+        with log_context(message=passed.message_uuid, location=passed.location_id, sender=passed.sender_id):
+            result = self._call(due, passed)
+            return self._write(result)
+
+    def _write(self, result: Result) -> bool:
+        """The call was made: what it came to must reach the disk, however long the database is away."""
+        pause = 0.05
+        while True:
+            try:
+                return bool(self._group.submit(result))
+            except (SQLAlchemyError, TimeoutError) as error:
+                if not is_away(error):
+                    raise
+                log.warning("database away, a result waits", extra={"attempt": result.passed.attempt})
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def _call(self, due: Due, passed: Pass) -> Result:
+        channel = registry.get(passed.channel)
+        outgoing = Outgoing(passed.to, passed.body, passed.idempotency_key, passed.attachments)
+        counts = False
+        outcome: Accepted | ChannelError
+        try:
+            known = self._accounts.get(passed.sender_id)
+            counts = known.acceptance_counts
+        except Exception as error:
+            log.exception("sender cannot be used")
+            text = f"The sender's credentials cannot be used: {type(error).__name__}. Enter them again."
+            outcome = ChannelError(text, scope=Scope.SENDER, retry=True)
+            return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
+        outcome = self._outcome(passed, outgoing, known.account)
+        return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
+
+    def _outcome(self, passed: Pass, outgoing: Outgoing, account: Account) -> Accepted | ChannelError:
+        try:
+            return registry.get(passed.channel).send(self._http, account, outgoing)
+        except ChannelError as error:
+            log.warning(
+                "send not accepted",
+                extra={"code": error.code, "unknown": error.unknown, "retry": error.retry, "reason": error.message},
+            )
+            return error
+        except Exception:
+            # A fault of our own after the call may have been made: only `unknown` is honest.
+            log.exception("channel failed")
+            return ChannelError("The portal failed during the call; see its log.", unknown=True, code="internal")
+
+    def _commit(self, items: Sequence[_Fence | Result]) -> Sequence[Pass | bool | None]:
+        fences = [item.due for item in items if isinstance(item, _Fence)]
+        results = [item for item in items if isinstance(item, Result)]
+        with self._database.write() as session:
+            go_on = write_results(session, results) if results else {}
+            passes = open_fence(session, _approaches(session, [due.subject for due in fences])) if fences else {}
+        return [
+            go_on.get(item.due.id, False) if isinstance(item, Result) else passes.get(item.due.subject)
+            for item in items
+        ]
+
+    def _turned_away(self, due: Due) -> bool:
+        """The fence did not open: find out why, and give the message the state it deserves."""
+        with self._database.write() as session:
+            message_id = session.scalar(select(Part.message_id).where(Part.id == due.subject))
+            if message_id is None:
+                complete(session, [due.id])
+                return True
+            part = lock_part(session, message_id, due.subject)
+            if part.status in (Status.SENDING, Status.UNKNOWN):
+                self._interrupted(session, part)
+            elif part.status == Status.QUEUED:
+                return self._refused(session, due, part)
+            complete(session, [due.id])
+            drop(session, "send", [part.id])
+        return True
+
+    def _interrupted(self, session: Session, part: Part) -> None:
+        """Its process ended during the call, or its key is too old to be repeated: a receipt or a person decides."""
+        detail = "The portal stopped during the call to the provider: it may have gone out."
+        if part.status == Status.SENDING and move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
+            follow_parts(session, part.message, who=WHO, detail=detail)
+
+    def _refused(self, session: Session, due: Due, part: Part) -> bool:
+        message = part.message
+        location = session.get_one(Location, message.location_id)
+        sender = session.get_one(Sender, message.sender_id)
+        if optouts.opted_out(session, message.location_id, message.family, message.address):
+            detail = "The contact has opted out: nothing is sent until they write START."
+            end_message(session, part, Status.FAILED, WHO, "opted_out", detail)
+        elif message.expires_at is not None and message.expires_at <= clock.now():
+            detail = f"It could not go out in time. {message.reason or part.detail}".strip()
+            end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
+        elif location.install_state != InstallState.INSTALLED:
+            hold_back(session, due, part, not_installed(location))
+        elif sender.state == SenderState.REMOVED:
+            detail = f"The sender {sender.name} was removed before this went out."
+            end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)
+        elif sender.state == SenderState.PAUSED:
+            hold_back(session, due, part, f"{sender.name} is paused: resume it, and this goes out.")
+        elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
+            complete(session, [due.id])
+        else:
+            return False  # it opened meanwhile: the next claim tries again
+        return True
+
+
+def _approaches(session: Session, part_ids: Sequence[int]) -> list[Approach]:
+    """Only a part of an idempotent channel may go through again when its outcome is unknown."""
+    called = session.execute(
+        select(Part.id, Sender.channel)
+        .join(Message, Message.id == Part.message_id)
+        .join(Sender, Sender.id == Message.sender_id)
+        .where(Part.id.in_(part_ids), Part.status.in_((Status.SENDING, Status.UNKNOWN)))
+    )
+    repeatable = {row.id for row in called if registry.get(row.channel).idempotent}
+    return [Approach(part_id, part_id in repeatable) for part_id in part_ids]

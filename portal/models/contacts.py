@@ -1,0 +1,83 @@
+"""People and groups a location talks to, their addresses, and the one conversation with each."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.models.base import Base, BigId
+
+
+class Contact(Base):
+    """A HighLevel contact as we know it. `ghl_contact_id` is empty until HighLevel has told or been told of it."""
+
+    __tablename__ = "contact"
+    __table_args__ = (UniqueConstraint("location_id", "ghl_contact_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    ghl_contact_id: Mapped[str | None] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(200), default="")
+    tags: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    created_at: Mapped[datetime]
+
+
+class Address(Base):
+    """One way to reach a contact. `conversation_id` is where the last message over it went, so replies find it."""
+
+    __tablename__ = "address"
+    __table_args__ = (
+        UniqueConstraint("location_id", "kind", "value"),
+        Index("ix_address_contact", "contact_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(160))
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversation.id"))
+    created_at: Mapped[datetime]
+
+
+class Conversation(Base):
+    """One location, one contact. Carries its last message, so that lists never group or sort the messages."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (
+        UniqueConstraint("location_id", "contact_id"),
+        Index("ix_conversation_recent", "location_id", "last_position"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    ghl_conversation_id: Mapped[str | None] = mapped_column(String(128))
+    sticky_sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
+    last_position: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_text: Mapped[str] = mapped_column(String(200), default="")
+    last_direction: Mapped[str] = mapped_column(String(8), default="")
+    last_message_at: Mapped[datetime | None]
+    last_inbound_at: Mapped[datetime | None]
+    unread: Mapped[int] = mapped_column(Integer, default=0)
+    held_reason: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+
+    contact: Mapped[Contact] = relationship()
+
+
+class OptOut(Base):
+    """An address that must not be written to by one family of channels. Lifted, never deleted."""
+
+    __tablename__ = "opt_out"
+    __table_args__ = (Index("ix_opt_out_address", "location_id", "family", "address"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    family: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(160))
+    source: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str] = mapped_column(String(200), default="")

@@ -1,0 +1,200 @@
+"""Messages, their parts (one provider call each), every move of their status, every attempt and every receipt."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.models.base import Base, BigId, new_uuid, one_of
+from portal.models.contacts import Conversation
+from portal.models.senders import Sender
+from portal.models.tenants import Location
+
+
+class Status(StrEnum):
+    """Where a message or a part is. The allowed moves are in `portal.messaging.statuses`."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    RECEIVED = "received"
+
+
+class Direction(StrEnum):
+    """`in` came from the customer, `out` goes to them."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Message(Base):
+    """One message of one conversation, in either direction.
+
+    `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
+    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        one_of("status", Status),
+        one_of("direction", Direction),
+        UniqueConstraint("location_id", "ghl_message_id"),
+        UniqueConstraint("sender_id", "external_id"),
+        Index("ix_message_thread", "conversation_id", "position"),
+        Index("ix_message_recent", "location_id", "position"),
+        Index(
+            "ix_message_open",
+            "status",
+            "expires_at",
+            postgresql_where=text("status IN ('queued','held','sending','unknown')"),
+            sqlite_where=text("status IN ('queued','held','sending','unknown')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversation.id"))
+    event_id: Mapped[int | None] = mapped_column(BigId)
+    position: Mapped[int] = mapped_column(BigInteger)
+    direction: Mapped[str] = mapped_column(String(3))
+    kind: Mapped[str] = mapped_column(String(24), default="text")
+    body: Mapped[str] = mapped_column(Text, default="")
+    attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
+    sender_reason: Mapped[str] = mapped_column(Text, default="")
+    wanted_sender_id: Mapped[int | None] = mapped_column(BigId)
+    family: Mapped[str] = mapped_column(String(16), default="")
+    address: Mapped[str] = mapped_column(String(160), default="")
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    possible_repeat: Mapped[bool] = mapped_column(Boolean, default=False)
+    status: Mapped[str] = mapped_column(String(12))
+    status_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    error_code: Mapped[str] = mapped_column(String(64), default="")
+    priority: Mapped[int] = mapped_column(Integer, default=20)
+    user_id: Mapped[str] = mapped_column(String(128), default="")
+    ghl_message_id: Mapped[str | None] = mapped_column(String(128))
+    provider_id: Mapped[str] = mapped_column(String(128), default="")
+    pushed_status: Mapped[str] = mapped_column(String(12), default="pending")
+    pushed_at: Mapped[datetime | None]
+    push_failure: Mapped[str] = mapped_column(Text, default="")
+    echo_state: Mapped[str] = mapped_column(String(8), default="")
+    credits: Mapped[int] = mapped_column(Integer, default=0)
+    scheduled_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    provider_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    conversation: Mapped[Conversation] = relationship()
+    location: Mapped[Location] = relationship()
+    sender: Mapped[Sender | None] = relationship()
+    parts: Mapped[list["Part"]] = relationship(order_by="Part.number", back_populates="message")
+
+
+class Part(Base):
+    """One provider call. `attempt` counts calls; `key_round` rises only after a definite refusal."""
+
+    __tablename__ = "part"
+    __table_args__ = (
+        one_of("status", Status),
+        UniqueConstraint("message_id", "number"),
+        UniqueConstraint("sender_id", "external_id"),
+        Index(
+            "ix_part_calling",
+            "sending_at",
+            postgresql_where=text("status = 'sending'"),
+            sqlite_where=text("status = 'sending'"),
+        ),
+        Index(
+            "ix_part_poll",
+            "next_poll_at",
+            postgresql_where=text("next_poll_at IS NOT NULL"),
+            sqlite_where=text("next_poll_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
+    number: Mapped[int] = mapped_column(Integer, default=1)
+    body: Mapped[str] = mapped_column(Text, default="")
+    attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    status: Mapped[str] = mapped_column(String(12))
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    key_round: Mapped[int] = mapped_column(Integer, default=1)
+    key_round_at: Mapped[datetime | None]
+    sending_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    code: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    next_poll_at: Mapped[datetime | None]
+    polls: Mapped[int] = mapped_column(Integer, default=0)
+    segments: Mapped[int] = mapped_column(Integer, default=1)
+    price: Mapped[int] = mapped_column(Integer, default=0)
+
+    message: Mapped[Message] = relationship(back_populates="parts")
+
+
+class StatusChange(Base):
+    """One move of a message's or part's status, with its evidence: who, the raw code, when."""
+
+    __tablename__ = "status_change"
+    __table_args__ = (Index("ix_status_change_message", "message_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
+    part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))
+    before: Mapped[str] = mapped_column(String(12))
+    after: Mapped[str] = mapped_column(String(12))
+    who: Mapped[str] = mapped_column(String(80))
+    code: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+
+
+class Attempt(Base):
+    """One call to a provider for one part: written before the call, completed after it."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (UniqueConstraint("part_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    part_id: Mapped[int] = mapped_column(ForeignKey("part.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
+    idempotency_key: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(String(12), default="")
+    code: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class ReceiptRow(Base):
+    """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
+    external_id: Mapped[str] = mapped_column(String(200))
+    recipient: Mapped[str] = mapped_column(String(160), default="")
+    outcome: Mapped[str] = mapped_column(String(12))
+    code: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    event_id: Mapped[int | None] = mapped_column(BigId)
+    part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))

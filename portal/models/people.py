@@ -1,0 +1,65 @@
+"""People who sign in to the portal, and what the portal wants them to know."""
+
+from datetime import datetime
+
+from flask_login import UserMixin
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.models.base import Base, BigId
+
+
+class User(UserMixin, Base):
+    """Without an agency a user is the operator, who sees all agencies. `session_version` ends every session."""
+
+    __tablename__ = "portal_user"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(Text)
+    agency_id: Mapped[int | None] = mapped_column(ForeignKey("agency.id"))
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    must_change_password: Mapped[bool] = mapped_column(Boolean, default=False)
+    session_version: Mapped[int] = mapped_column(Integer, default=1)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+
+    def get_id(self) -> str:
+        """What the session cookie carries: the id and the version that may still be signed in."""
+        return f"{self.id}:{self.session_version}"
+
+    @property
+    def is_active(self) -> bool:
+        """May this user sign in?"""
+        return self.active
+
+    @property
+    def is_operator(self) -> bool:
+        """True for the operator of the whole portal."""
+        return self.agency_id is None
+
+
+class Alert(Base):
+    """Something a person should look at. One open alert per kind and subject."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index(
+            "uq_alert_open",
+            "kind",
+            "subject",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(160))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"))
+    text: Mapped[str] = mapped_column(Text)
+    count: Mapped[int] = mapped_column(Integer, default=1)
+    opened_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]

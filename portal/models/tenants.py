@@ -1,0 +1,103 @@
+"""Who the portal works for: agencies, their locations (the tenants), and the OAuth grants that speak for them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Boolean, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.models.base import Base, BigId, one_of
+
+
+class InstallState(StrEnum):
+    """Whether the app is installed in a location. Only an installed location sends."""
+
+    NOT_INSTALLED = "not_installed"
+    INSTALLED = "installed"
+    INACTIVE = "inactive"
+    UNINSTALLED = "uninstalled"
+
+
+class FailoverPolicy(StrEnum):
+    """What happens to a message whose chosen sender cannot send."""
+
+    HOLD = "hold"
+    SAME_CHANNEL = "same_channel"
+    FAIL = "fail"
+
+
+class GrantKind(StrEnum):
+    """Whom an OAuth grant speaks for."""
+
+    LOCATION = "location"
+    COMPANY = "company"
+
+
+class GrantState(StrEnum):
+    """`inactive` keeps its token for HighLevel's return; `dead` needs a person to reconnect."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DEAD = "dead"
+    UNINSTALLED = "uninstalled"
+
+
+class Agency(Base):
+    """A HighLevel company."""
+
+    __tablename__ = "agency"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    company_id: Mapped[str] = mapped_column(String(128), unique=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    whitelabel_domain: Mapped[str] = mapped_column(String(253), default="")
+    created_at: Mapped[datetime]
+
+
+class Location(Base):
+    """A HighLevel sub-account: the tenant. Everything a tenant owns hangs on its row."""
+
+    __tablename__ = "location"
+    __table_args__ = (one_of("install_state", InstallState), one_of("failover", FailoverPolicy))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    ghl_id: Mapped[str] = mapped_column(String(128), unique=True)
+    agency_id: Mapped[int | None] = mapped_column(ForeignKey("agency.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    country: Mapped[str] = mapped_column(String(2), default="")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    install_state: Mapped[str] = mapped_column(String(16), default=InstallState.NOT_INSTALLED)
+    install_event_at: Mapped[datetime | None]
+    failover: Mapped[str] = mapped_column(String(16), default=FailoverPolicy.HOLD)
+    ttl_seconds: Mapped[int] = mapped_column(Integer, default=24 * 3600)
+    provider_id: Mapped[str] = mapped_column(String(128), default="")
+    stop_words: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+    agency: Mapped[Agency | None] = relationship()
+
+
+class Grant(Base):
+    """One OAuth grant. Tokens are sealed; the refresh token is single-use, so one row lock guards its use."""
+
+    __tablename__ = "installation"
+    __table_args__ = (UniqueConstraint("kind", "ghl_id"), one_of("kind", GrantKind), one_of("state", GrantState))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    ghl_id: Mapped[str] = mapped_column(String(128))
+    company_id: Mapped[str] = mapped_column(String(128), default="", index=True)
+    state: Mapped[str] = mapped_column(String(16), default=GrantState.ACTIVE)
+    access_token: Mapped[str] = mapped_column(Text, default="")
+    refresh_token: Mapped[str] = mapped_column(Text, default="")
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    refreshed_at: Mapped[datetime]
+    generation: Mapped[int] = mapped_column(Integer, default=0)
+    scopes: Mapped[str] = mapped_column(Text, default="")
+    failure: Mapped[str] = mapped_column(Text, default="")
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    retry_at: Mapped[datetime | None]
+    refreshing_until: Mapped[datetime | None]
+    installs_future: Mapped[bool] = mapped_column(Boolean, default=False)
+    installed_by: Mapped[str] = mapped_column(String(128), default="")
+    created_at: Mapped[datetime]

@@ -1,0 +1,113 @@
+"""Gates: the pace of a sender, its faults, and a location's HighLevel budget, held across all processes."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import insert
+from portal.models import Gate
+
+# From this many faults in a row on, one call at a time probes whether the other side is back.
+PROBE_AFTER = 3
+LONGEST_BLOCK = timedelta(minutes=5)
+
+
+def sender_gate(sender_id: int) -> str:
+    """The gate of a sender's sends."""
+    return f"sender:{sender_id}"
+
+
+def poll_gate(sender_id: int) -> str:
+    """The gate of a sender's status polls: they must not use up the pace of its messages."""
+    return f"poll:{sender_id}"
+
+
+def ghl_gate(location_id: int) -> str:
+    """The gate of a location's calls to HighLevel: 100 in 10 seconds (`docs/rate limits`, per app and location)."""
+    return f"ghl:{location_id}"
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much of a gate one claim may use."""
+
+    gate: Gate | None
+    moment: datetime
+    left: float
+
+    @classmethod
+    def of(cls, gate: Gate | None, moment: datetime) -> "Budget":
+        """What the gate lets through now. No row, or no pace, means no limit but the pool's own."""
+        if gate is None:
+            return cls(None, moment, float("inf"))
+        if gate.failures >= PROBE_AFTER:
+            return cls(gate, moment, 1)
+        if gate.pace <= 0:
+            return cls(gate, moment, float("inf"))
+        idle = (moment - (gate.next_at or moment - timedelta(days=1))).total_seconds()
+        # Rounded: at exactly the slot's time a float must not say 0.9999.
+        return cls(gate, moment, int(min(gate.burst, 1 + round(idle * gate.pace, 6))))
+
+    def take(self) -> bool:
+        """Uses one slot; False when none is left."""
+        if self.left < 1:
+            return False
+        self.left -= 1
+        if self.gate is not None and self.gate.pace > 0:
+            slot = timedelta(seconds=1 / self.gate.pace)
+            earliest = self.moment - slot * (self.gate.burst - 1)
+            self.gate.next_at = max(self.gate.next_at or earliest, earliest) + slot
+        return True
+
+
+def ensure(session: Session, key: str, pace: float, burst: float) -> None:
+    """Makes the gate, or gives it a new pace (calls a second; 0 is no limit) and burst."""
+    statement = insert(session, Gate).values(key=key, pace=pace, burst=burst, failures=0, reason="")
+    session.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"pace": pace, "burst": burst}))
+
+
+def block(session: Session, key: str, reason: str, *, seconds: float | None, count: bool = True) -> datetime:
+    """Closes a gate after a fault and returns until when.
+
+    `seconds` is the time the other side named; without it the block doubles with every fault in a row, up to five
+    minutes, with jitter. `count=False` is for a refusal that is no sign of illness (a rate limit).
+    """
+    ensure_exists(session, key)
+    gate = session.scalars(select(Gate).where(Gate.key == key).with_for_update()).one()
+    if count:
+        gate.failures += 1
+    delay = min(2.0 ** min(gate.failures, 12), LONGEST_BLOCK.total_seconds()) if seconds is None else seconds
+    until = clock.now() + timedelta(seconds=delay * random.uniform(1.0, 1.25))  # noqa: S311 - jitter, not a secret
+    gate.blocked_until = max(gate.blocked_until or until, until)
+    gate.reason = reason[:500]
+    return gate.blocked_until
+
+
+def count_fault(session: Session, key: str, reason: str) -> int:
+    """Counts a time-out without closing the gate yet; the third closes it. Returns the count."""
+    ensure_exists(session, key)
+    gate = session.scalars(select(Gate).where(Gate.key == key).with_for_update()).one()
+    gate.failures += 1
+    gate.reason = reason[:500]
+    if gate.failures >= PROBE_AFTER:
+        delay = min(2.0 ** (gate.failures + 2), LONGEST_BLOCK.total_seconds())
+        gate.blocked_until = clock.now() + timedelta(seconds=delay)
+    return gate.failures
+
+
+def reopen(session: Session, keys: list[str]) -> None:
+    """Forgets the faults of gates after a success."""
+    if keys:
+        session.execute(
+            update(Gate).where(Gate.key.in_(keys)).values(failures=0, blocked_until=None, reason=""),
+        )
+
+
+def ensure_exists(session: Session, key: str) -> None:
+    """Makes the gate without limits when there is none."""
+    statement = insert(session, Gate).values(key=key, pace=0.0, burst=1.0, failures=0, reason="")
+    session.execute(statement.on_conflict_do_nothing(index_elements=["key"]))

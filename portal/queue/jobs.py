@@ -1,0 +1,96 @@
+"""Putting work into the queue and taking it out again, always inside the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import insert, wakes
+from portal.models import Job
+
+APPLY, SEND, GHL = "apply", "send", "ghl"
+POOLS = (APPLY, SEND, GHL)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed job. `gate_failures` is how many faults in a row its gate had when it was claimed."""
+
+    id: int
+    kind: str
+    subject: int
+    lane: str
+    gate: str
+    priority: int
+    attempts: int
+    created_at: datetime
+    gate_failures: int = 0
+
+
+def job(pool: str, kind: str, subject: int, lane: str, **more: Any) -> dict[str, Any]:
+    """A row for `enqueue`. `more` may hold gate, priority (lower goes first) and run_at."""
+    moment = clock.now()
+    return {
+        "pool": pool,
+        "kind": kind,
+        "subject": subject,
+        "lane": lane,
+        "gate": "",
+        "priority": 20,
+        "run_at": moment,
+        "attempts": 0,
+        "lease_owner": "",
+        "note": "",
+        "created_at": moment,
+        **more,
+    }
+
+
+def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds jobs. One that exists already (same kind and subject) stays as it is: work coalesces."""
+    if not rows:
+        return
+    statement = insert(session, Job).on_conflict_do_nothing(index_elements=["kind", "subject"])
+    session.connection().execute(statement, rows)
+    for row in rows:
+        wakes(session, row["pool"])
+
+
+def complete(session: Session, ids: Iterable[int]) -> None:
+    """Removes jobs that are done."""
+    wanted = list(ids)
+    if wanted:
+        session.execute(delete(Job).where(Job.id.in_(wanted)))
+
+
+def drop(session: Session, kind: str, subjects: Iterable[int]) -> None:
+    """Removes jobs by what they speak of, for work that has become pointless."""
+    wanted = list(subjects)
+    if wanted:
+        session.execute(delete(Job).where(Job.kind == kind, Job.subject.in_(wanted)))
+
+
+def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, lane: str | None = None) -> None:
+    """Gives a job back to run at a later time, in its own lane or, stepping aside, in another."""
+    values: dict[str, Any] = {
+        "run_at": run_at,
+        "attempts": due.attempts + 1,
+        "note": note[:500],
+        "lease_owner": "",
+        "lease_until": None,
+    }
+    if lane is not None:
+        values["lane"] = lane
+    session.execute(update(Job).where(Job.id == due.id).values(**values))
+
+
+def release(session: Session, owner: str, ids: Iterable[int]) -> None:
+    """Gives claimed jobs back untouched, those that are still this owner's."""
+    wanted = list(ids)
+    if wanted:
+        mine = Job.id.in_(wanted), Job.lease_owner == owner
+        session.execute(update(Job).where(*mine).values(lease_owner="", lease_until=None))

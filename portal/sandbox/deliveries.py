@@ -1,0 +1,232 @@
+"""HighLevel's side of the webhooks: signed deliveries of what an agent typed, and the app's events."""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from queue import SimpleQueue
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.ghl.mailbox import Message
+from portal.sandbox.journeys import Journey
+from portal.sandbox.outgoing import Answer, Line, post
+from portal.sandbox.world import APP_ID, DEMO_COMPANY, DEMO_LOCATIONS, PROVIDER_ID, USER_ID, Contact
+
+if TYPE_CHECKING:
+    from portal.sandbox.app import Sandbox
+
+PATH = "/webhooks/ghl"
+LONGEST_BACKOFF = 30.0
+
+
+class Signature(StrEnum):
+    """How a webhook is signed. `reserialised`: signed as compact JSON, sent with other spacing and escapes."""
+
+    GOOD = "good"
+    BAD = "bad"
+    MISSING = "missing"
+    NOT_AVAILABLE = "N/A"
+    RESERIALISED = "reserialised"
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One message handed to the portal: the message in GHL, what was posted, and every answer."""
+
+    message: Message
+    payload: dict[str, Any]
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def taken(self) -> bool:
+        """Whether any post of it was answered 2xx."""
+        return any(answer.taken for answer in self.answers)
+
+
+class Deliveries:
+    """Posts webhooks as HighLevel does. `copies` and `signature` are the defaults that the fault panel changes."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+        self.copies = 1
+        self.signature = Signature.GOOD
+
+    def send(
+        self,
+        text: str = "Hello",
+        *,
+        contact: Contact | None = None,
+        message_id: str = "",
+        provider_id: str = PROVIDER_ID,
+        user_id: str = USER_ID,
+        attachments: Sequence[str] = (),
+        fields: Mapping[str, Any] | None = None,
+        copies: int | None = None,
+        signature: Signature | None = None,
+        retries: int = 0,
+        backoff: float = 0.5,
+        line: Line | None = None,
+    ) -> Delivery:
+        """Writes the message in GHL and posts its delivery.
+
+        `fields` are laid over the payload, None takes a field out. `copies` are posted at once. Anything but 2xx is
+        posted again up to `retries` times, `backoff` seconds later, doubled each time, with jitter.
+        """
+        contact = contact or self._sandbox.ghl.directory.of_location(DEMO_LOCATIONS[0].id)[0]
+        mailbox = self._sandbox.ghl.mailbox
+        conversation = mailbox.conversation_of(contact.location_id, contact.id)
+        more = {"attachments": list(attachments), "provider_id": provider_id, "user_id": user_id}
+        more["posted_at"] = self._sandbox.clock()
+        message = mailbox.add(conversation, "outbound", "SMS", text, message_id=message_id, **more)
+        delivery = Delivery(message, _payload(message, contact, fields or {}))
+        self._begin(message, contact)
+        self._post_copies(delivery, copies or self.copies, signature or self.signature, line)
+        self._retry(delivery, signature or self.signature, retries, backoff, line)
+        return delivery
+
+    def repeat(self, delivery: Delivery, *, copies: int = 1, signature: Signature = Signature.GOOD) -> Delivery:
+        """Posts the same delivery again, as HighLevel does when an answer got lost."""
+        self._post_copies(delivery, copies, signature, None)
+        return delivery
+
+    def send_many(
+        self,
+        count: int,
+        *,
+        connections: int = 32,
+        text: str = "Message {n}",
+        contacts: Sequence[Contact] = (),
+        **options: Any,
+    ) -> list[Delivery]:
+        """Sends that many messages over so many connections, `{n}` counting from 1, to the contacts in turn."""
+        to = list(contacts) or self._sandbox.ghl.directory.of_location(DEMO_LOCATIONS[0].id)
+        lines: SimpleQueue[Line] = SimpleQueue()
+        for _ in range(connections):
+            lines.put(Line(self._sandbox.portal_url))
+
+        def one(n: int) -> Delivery:
+            line = lines.get()
+            try:
+                return self.send(text.format(n=n), contact=to[n % len(to)], line=line, **options)
+            finally:
+                lines.put(line)
+
+        with ThreadPoolExecutor(connections) as pool:
+            sent = list(pool.map(one, range(1, count + 1)))
+        for _ in range(connections):
+            lines.get().close()
+        return sent
+
+    def event(self, kind: str, fields: Mapping[str, Any], signature: Signature = Signature.GOOD) -> Answer:
+        """Posts an app event (INSTALL, UNINSTALL, OutboundMessage …) in the envelope of live app webhooks."""
+        envelope = {
+            "type": kind,
+            "appId": APP_ID,
+            "versionId": APP_ID,
+            **fields,
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "webhookId": str(uuid.uuid4()),
+        }
+        return self._post({name: value for name, value in envelope.items() if value is not None}, signature, None)
+
+    def install(self, company_id: str = DEMO_COMPANY.id, location_id: str = "", **fields: Any) -> Answer:
+        """The INSTALL event of a location, or of a whole agency when no location is named."""
+        company = self._sandbox.world.companies.get(company_id)
+        shared = {"companyId": company_id, "companyName": company.name if company else "", "userId": USER_ID}
+        kind = {"installType": "Location", "locationId": location_id} if location_id else {"installType": "Company"}
+        return self.event("INSTALL", {**kind, **shared, **fields})
+
+    def uninstall(self, location_id: str, **fields: Any) -> Answer:
+        """The app leaves the location: its tokens die and the UNINSTALL event goes out."""
+        self._sandbox.ghl.uninstall(location_id)
+        return self.event("UNINSTALL", {"locationId": location_id, **fields})
+
+    def outbound_event(self, message: Message) -> Answer:
+        """The OutboundMessage event, which carries the same messageId as the delivery and must not swallow it."""
+        return self.event(
+            "OutboundMessage",
+            {
+                "locationId": message.location_id,
+                "contactId": message.contact_id,
+                "conversationId": message.conversation_id,
+                "messageId": message.id,
+                "body": message.text,
+                "direction": "outbound",
+                "messageType": "SMS",
+                "source": "app",
+                "conversationProviderId": message.provider_id,
+            },
+        )
+
+    def _begin(self, message: Message, contact: Contact) -> None:
+        journey = Journey(
+            message.id, "outbound", message.location_id, message.contact_id, contact.phone, message.text, message.at
+        )
+        self._sandbox.journeys.begin(journey)
+
+    def _post_copies(self, delivery: Delivery, copies: int, signature: Signature, line: Line | None) -> None:
+        if copies == 1:
+            self._note(delivery, self._post(delivery.payload, signature, line), signature)
+            return
+        self._sandbox.journeys.step(
+            delivery.message.id, "ghl", f"GHL posts the delivery {copies} times at once", "plain", "duplicates"
+        )
+        together = Barrier(copies)
+
+        def one(_: int) -> Answer:
+            together.wait()
+            return self._post(delivery.payload, signature, None)
+
+        with ThreadPoolExecutor(copies) as pool:
+            for answer in pool.map(one, range(copies)):
+                self._note(delivery, answer, signature)
+
+    def _retry(self, delivery: Delivery, signature: Signature, retries: int, backoff: float, line: Line | None) -> None:
+        for turn in range(retries):
+            if delivery.taken:
+                return
+            time.sleep(min(LONGEST_BACKOFF, backoff * 2**turn) * random.uniform(0.5, 1.0))
+            self._note(delivery, self._post(delivery.payload, signature, line), signature)
+
+    def _post(self, payload: Mapping[str, Any], signature: Signature, line: Line | None) -> Answer:
+        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "sendero-sandbox"}
+        if signature is Signature.NOT_AVAILABLE:
+            headers["X-GHL-Signature"] = "N/A"
+        elif signature is not Signature.MISSING:
+            headers["X-GHL-Signature"] = self._sandbox.key.sign(body[:-1] if signature is Signature.BAD else body)
+        if signature is Signature.RESERIALISED:
+            body = json.dumps(payload, indent=1).encode()
+        return post(self._sandbox.portal_url + PATH, body, headers, line)
+
+    def _note(self, delivery: Delivery, answer: Answer, signature: Signature) -> None:
+        delivery.answers.append(answer)
+        signed = "" if signature is Signature.GOOD else " a wrongly signed delivery"
+        if answer.status:
+            words = f"The portal answered{signed} {answer.status} in {answer.ms:.0f} ms"
+        else:
+            words = f"The portal could not be reached: {answer.error}"
+        fault = "bad_signature" if signed else ""
+        self._sandbox.journeys.step(delivery.message.id, "portal", words, "good" if answer.taken else "bad", fault)
+
+
+def _payload(message: Message, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The delivery's body as documented for ProviderOutboundMessage; every field of it is optional there."""
+    payload: dict[str, Any] = {
+        "contactId": message.contact_id,
+        "locationId": message.location_id,
+        "messageId": message.id,
+        "type": "SMS",
+        "phone": contact.phone,
+        "message": message.text,
+        "attachments": message.attachments,
+        "userId": message.user_id or None,
+        **fields,
+    }
+    return {name: value for name, value in payload.items() if value is not None}

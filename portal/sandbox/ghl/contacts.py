@@ -1,0 +1,134 @@
+"""HighLevel's contact routes. `upsert` is here so that a test can prove nobody calls it with tags."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, jsonify, request
+
+from portal.sandbox.context import sandbox
+from portal.sandbox.ghl.access import blueprint, caller, created, foreign, location_call, payload, refuse, unexpected
+from portal.sandbox.world import Contact, number_key
+
+FIELDS = frozenset(
+    "firstName lastName name email phone address1 city state postalCode website timezone dnd dndSettings"
+    " inboundDndSettings tags customFields source dateOfBirth country companyName assignedTo gender locationId"
+    " createNewIfDuplicateAllowed".split()
+)
+
+
+@blueprint.get("/contacts/search/duplicate")
+@location_call
+def find_duplicate() -> Response:
+    """The contact with a number or an e-mail address, or null."""
+    refusal = foreign(request.args.get("locationId", ""))
+    if refusal is not None:
+        return refusal
+    number, email = request.args.get("number", ""), request.args.get("email", "")
+    if not number and not email:
+        return refuse(422, ["number or email should not be empty"])
+    found = sandbox().ghl.directory.find(caller().location_id, number, email)
+    return jsonify(contact=_shown(found) if found is not None else None)
+
+
+@blueprint.post("/contacts/", strict_slashes=False)
+@location_call
+def create_contact() -> Response:
+    """A new contact; the location allows no duplicates."""
+    body = payload()
+    refusal = _body_fault(body)
+    if refusal is not None:
+        return refusal
+    contact, new = sandbox().ghl.directory.add(caller().location_id, body)
+    if new:
+        return created(contact=_shown(contact))
+    field = "phone" if body.get("phone") and number_key(str(body["phone"])) == number_key(contact.phone) else "email"
+    meta = {"contactId": contact.id, "contactName": contact.name, "matchingField": field}
+    return refuse(400, "This location does not allow duplicated contacts.", meta=meta)
+
+
+@blueprint.post("/contacts/upsert")
+@location_call
+def upsert_contact() -> Response:
+    """Creates or changes a contact, and wipes its tags when `tags` is sent."""
+    body = payload()
+    refusal = _body_fault(body)
+    if refusal is not None:
+        return refusal
+    contact, new = sandbox().ghl.directory.add(caller().location_id, body)
+    if not new:
+        sandbox().ghl.directory.change(contact, body)
+    return jsonify(new=new, contact=_shown(contact))
+
+
+@blueprint.get("/contacts/<contact_id>")
+@location_call
+def get_contact(contact_id: str) -> Response:
+    """One contact of the token's location."""
+    contact = _own(contact_id)
+    return contact if isinstance(contact, Response) else jsonify(contact=_shown(contact))
+
+
+@blueprint.put("/contacts/<contact_id>")
+@location_call
+def update_contact(contact_id: str) -> Response:
+    """Changes a contact."""
+    contact = _own(contact_id)
+    if isinstance(contact, Response):
+        return contact
+    sandbox().ghl.directory.change(contact, payload())
+    return jsonify(succeded=True, contact=_shown(contact))  # the misspelling is HighLevel's
+
+
+@blueprint.post("/contacts/<contact_id>/tags")
+@location_call
+def add_tags(contact_id: str) -> Response:
+    """Adds tags and keeps the others."""
+    contact = _own(contact_id)
+    if isinstance(contact, Response):
+        return contact
+    return created(tags=sandbox().ghl.directory.retag(contact, add=_tags()))
+
+
+@blueprint.delete("/contacts/<contact_id>/tags")
+@location_call
+def remove_tags(contact_id: str) -> Response:
+    """Takes tags away and keeps the others."""
+    contact = _own(contact_id)
+    if isinstance(contact, Response):
+        return contact
+    return jsonify(tags=sandbox().ghl.directory.retag(contact, remove=_tags()))
+
+
+def _own(contact_id: str) -> Contact | Response:
+    contact = sandbox().ghl.directory.get(contact_id)
+    if contact is None:
+        return refuse(400, f"Contact with id {contact_id} not found")
+    return foreign(contact.location_id) or contact
+
+
+def _body_fault(body: dict[str, Any]) -> Response | None:
+    faults = unexpected(body, FIELDS)
+    if not body.get("phone") and not body.get("email"):
+        faults.append("Contact should have either email or phone")
+    return refuse(422, faults) if faults else foreign(str(body.get("locationId", "")))
+
+
+def _tags() -> list[str]:
+    return [str(tag) for tag in payload().get("tags") or ()]
+
+
+def _shown(contact: Contact) -> dict[str, Any]:
+    first, _, last = contact.name.partition(" ")
+    return {
+        "id": contact.id,
+        "locationId": contact.location_id,
+        "contactName": contact.name,
+        "firstName": first,
+        "lastName": last,
+        "phone": contact.phone or None,
+        "email": contact.email or None,
+        "tags": contact.tags,
+        "customFields": [],
+        "dnd": False,
+        "dateAdded": datetime.fromtimestamp(contact.added_at, UTC).isoformat().replace("+00:00", "Z"),
+    }

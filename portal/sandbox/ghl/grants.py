@@ -1,0 +1,202 @@
+"""Codes, access tokens and single-use refresh tokens, as HighLevel hands them out."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from portal.sandbox.signing import SigningKey
+from portal.sandbox.world import Ids, World
+
+MOST_TOKENS = 20_000
+
+
+class Refused(Exception):
+    """A grant that cannot be given: HTTP status and HighLevel's words."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a token speaks for: `location_id` is "" for a Company token."""
+
+    company_id: str
+    location_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`Location` or `Company`."""
+        return "Location" if self.location_id else "Company"
+
+    @property
+    def id(self) -> str:
+        """The location's or the company's id."""
+        return self.location_id or self.company_id
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """One use of a refresh token. `outcome`: rotated, grace (again within the window), reused, inactive, unknown."""
+
+    at: float
+    owner_id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An access token and the refresh token that came with it."""
+
+    owner: Owner
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+@dataclass(slots=True)
+class _Used:
+    at: float
+    successor: str
+
+
+class Grants:
+    """The grants of one sandbox.
+
+    `expires_in` is the life of an access token in seconds. Within `grace_seconds` of its first use a refresh token
+    gives its successor again (HighLevel's changelog, "Smarter Refresh Token Handling"); 0 switches the window off.
+    Tokens are sealed with the sandbox's key, so that those of an earlier run are still known.
+    """
+
+    def __init__(self, key: SigningKey, world: World, ids: Ids, clock: Callable[[], float]) -> None:
+        self.expires_in = 86_399
+        self.grace_seconds = 30.0
+        self.refreshes: deque[Refresh] = deque(maxlen=MOST_TOKENS)
+        self._key, self._world, self._ids, self._clock = key, world, ids, clock
+        self._lock = threading.Lock()
+        self._serial = 0
+        self._expired_below = 0
+        self._revoked_below: dict[str, int] = {}
+        self._codes: OrderedDict[str, Owner] = OrderedDict()
+        self._claims: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._used: OrderedDict[str, _Used] = OrderedDict()
+
+    def mint_code(self, owner: Owner) -> str:
+        """An authorization code for a location or a whole company, good for one exchange."""
+        code = self._ids.new("code") + self._ids.new("code")
+        with self._lock:
+            self._codes[code] = owner
+            _bound(self._codes)
+        return code
+
+    def exchange(self, code: str) -> Pair:
+        """The first tokens of a code."""
+        with self._lock:
+            owner = self._codes.pop(code, None)
+        if owner is None:
+            raise Refused(401, "Authorization code not found")
+        return self.mint(owner)
+
+    def knows_code(self, code: str) -> bool:
+        """Whether the code may still be exchanged."""
+        return code in self._codes
+
+    def mint(self, owner: Owner) -> Pair:
+        """New tokens for the owner, however they came about."""
+        with self._lock:
+            return self._pair(owner, self._seal(owner, "refresh", 365 * 86_400))
+
+    def refresh(self, token: str) -> Pair:
+        """The tokens that follow this refresh token. Raises `Refused` and notes the outcome."""
+        claims = self._read(token)
+        with self._lock:
+            owner, outcome, successor = self._judge(token, claims)
+            self.refreshes.append(Refresh(self._clock(), owner.id, outcome))
+            if outcome == "inactive":
+                raise Refused(400, "Location is not active")
+            if outcome in ("unknown", "reused"):
+                raise Refused(400, "Invalid grant: refresh token is invalid")
+            if outcome == "rotated":
+                successor = self._seal(owner, "refresh", 365 * 86_400)
+                self._used[token] = _Used(self._clock(), successor)
+                _bound(self._used)
+            return self._pair(owner, successor)
+
+    def check(self, token: str) -> Owner:
+        """Whom the access token speaks for. Raises `Refused` when it is unknown, expired or revoked."""
+        claims = self._read(token)
+        if claims is None or claims["use"] != "access" or self._revoked(claims):
+            raise Refused(401, "Invalid JWT")
+        if claims["exp"] <= self._clock() or claims["life"] == self._ids.seed and claims["n"] <= self._expired_below:
+            raise Refused(401, "The token has expired.")
+        return Owner(claims["company"], claims["location"])
+
+    def expire_access_tokens(self) -> None:
+        """Every access token given so far has expired. Refresh tokens stay good."""
+        with self._lock:
+            self._expired_below = self._serial
+
+    def revoke(self, owner_id: str) -> None:
+        """The app was uninstalled there: all tokens of the location or company are dead."""
+        with self._lock:
+            self._revoked_below[owner_id] = self._serial
+
+    def _judge(self, token: str, claims: dict[str, Any] | None) -> tuple[Owner, str, str]:
+        if claims is None or claims["use"] != "refresh":
+            return Owner(""), "unknown", ""
+        owner = Owner(claims["company"], claims["location"])
+        if self._revoked(claims) or claims["exp"] <= self._clock():
+            return owner, "unknown", ""
+        location = self._world.locations.get(owner.location_id)
+        if location is not None and not location.active:
+            return owner, "inactive", ""
+        used = self._used.get(token)
+        if used is None:
+            return owner, "rotated", ""
+        within = self.grace_seconds > 0 and self._clock() - used.at <= self.grace_seconds
+        return owner, "grace" if within else "reused", used.successor
+
+    def _pair(self, owner: Owner, refresh_token: str) -> Pair:
+        return Pair(owner, self._seal(owner, "access", self.expires_in), refresh_token, self.expires_in)
+
+    def _seal(self, owner: Owner, use: str, seconds: float) -> str:
+        self._serial += 1
+        claims = {
+            "authClass": owner.kind,
+            "authClassId": owner.id,
+            "company": owner.company_id,
+            "location": owner.location_id,
+            "use": use,
+            "exp": self._clock() + seconds,
+            "life": self._ids.seed,
+            "n": self._serial,
+        }
+        token = self._key.seal(claims)
+        self._claims[token] = claims
+        _bound(self._claims)
+        return token
+
+    def _read(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token, from memory or from the token itself when an earlier run made it."""
+        with self._lock:
+            known = self._claims.get(token)
+        if known is not None:
+            return known
+        claims = self._key.unseal(token)
+        if claims is not None:
+            with self._lock:
+                self._claims[token] = claims
+        return claims
+
+    def _revoked(self, claims: dict[str, Any]) -> bool:
+        floors = [self._revoked_below[id] for id in (claims["company"], claims["location"]) if id in self._revoked_below]
+        return bool(floors) and (claims["life"] != self._ids.seed or claims["n"] <= max(floors))
+
+
+def _bound(store: OrderedDict[Any, Any]) -> None:
+    while len(store) > MOST_TOKENS:
+        store.popitem(last=False)

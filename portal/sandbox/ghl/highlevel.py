@@ -1,0 +1,41 @@
+"""The stand-in GHL as a whole: grants, contacts, conversations, rate limit, and how long it says no at first."""
+
+from collections.abc import Callable
+
+from flask import Blueprint
+
+from portal.sandbox.ghl import contacts, conversations, locations, oauth
+from portal.sandbox.ghl.access import blueprint
+from portal.sandbox.ghl.directory import Directory
+from portal.sandbox.ghl.grants import Grants
+from portal.sandbox.ghl.limits import RateLimit
+from portal.sandbox.ghl.mailbox import Mailbox
+from portal.sandbox.signing import SigningKey
+from portal.sandbox.world import Ids, World, demo_contacts
+
+# Importing a module of routes adds them to the blueprint.
+ROUTES = (contacts, conversations, locations, oauth)
+
+
+class HighLevel:
+    """State of the stand-in. `early_403_seconds`: how long after its delivery a message takes no status (live 5-10 s)."""
+
+    def __init__(self, key: SigningKey, world: World, ids: Ids, clock: Callable[[], float], keep: int) -> None:
+        self.world = world
+        self.grants = Grants(key, world, ids, clock)
+        self.limit = RateLimit(clock)
+        self.directory = Directory(ids, clock, keep, demo_contacts())
+        self.mailbox = Mailbox(ids, clock, keep)
+        self.early_403_seconds = 0.0
+
+    def uninstall(self, location_id: str) -> None:
+        """The app leaves the location: its tokens are dead at once."""
+        location = self.world.locations.get(location_id)
+        if location is not None:
+            location.installed = False
+        self.grants.revoke(location_id)
+
+
+def api() -> Blueprint:
+    """The routes of HighLevel's API."""
+    return blueprint

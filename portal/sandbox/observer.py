@@ -1,0 +1,120 @@
+"""Turns the calls the stand-ins saw into steps of the messages' journeys, in words a newcomer understands."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.record import Call
+
+if TYPE_CHECKING:
+    from portal.sandbox.app import Sandbox
+
+# What a caller saw of an answer that did not leave whole.
+LOST = {
+    "half": "sent only half an answer",
+    "silence": "fell silent",
+    "reset": "broke the connection",
+}
+
+
+def observe(sandbox: "Sandbox", call: Call) -> None:
+    """Notes the call with the journey it belongs to, if any."""
+    note = _NOTES.get(call.route)
+    if note is not None:
+        note(sandbox, call)
+
+
+def _send(sandbox: "Sandbox", call: Call) -> None:
+    body = call.body if isinstance(call.body, dict) else {}
+    base = call.key.split(":", 1)[0]
+    journey = sandbox.journeys.claim("outbound", str(body.get("to", "")), str(body.get("message", "")), base)
+    words, tone = _send_words(call)
+    taken = _answer(call).get("message_id")
+    if taken:
+        sandbox.journeys.remember(taken, journey)
+    sandbox.journeys.step(journey, "provider", words, tone, call.fault)
+
+
+def _send_words(call: Call) -> tuple[str, str]:
+    if call.replayed:
+        return _ended(call, "Cast was asked again with the same key and repeated its first answer: nothing sent twice")
+    if call.applied:
+        return _ended(call, f"Cast took it: {_answer(call).get('parts', 1)} SMS part(s), id {_short(call)}")
+    if call.ending != "answer":
+        return f"Cast took nothing; it {LOST[call.ending]}", "bad"
+    return f"Cast refused: {call.status} {_answer(call).get('error_code', '')}".rstrip(), "bad"
+
+
+def _poll(sandbox: "Sandbox", call: Call) -> None:
+    journey = sandbox.journeys.known(call.arguments.get("message_id", ""))
+    word = _answer(call).get("dlr_status") or _answer(call).get("status") or f"{call.status}"
+    tone = {"DELIVRD": "good", "pending": "wait", "sent": "wait", "ACCEPTD": "wait"}.get(word, "bad")
+    words, tone = _ended(call, f"The portal asked Cast how it stands: {word}", tone)
+    sandbox.journeys.step(journey, "provider", words, tone, call.fault)
+
+
+def _push(sandbox: "Sandbox", call: Call) -> None:
+    wanted = call.body.get("status") if isinstance(call.body, dict) else None
+    if call.applied:
+        error = call.body.get("error") or {}
+        reason = f", “{error['message']}”" if isinstance(error, dict) and error.get("message") else ""
+        tone = {"delivered": "good", "read": "good", "failed": "bad"}.get(str(wanted), "plain")
+        words, tone = _ended(call, f"GHL now shows “{wanted}”{reason}", tone)
+    else:
+        words, tone = f"GHL refused the status “{wanted}”: {_refusal(call)}", "bad"
+    sandbox.journeys.step(call.arguments.get("message_id", ""), "ghl", words, tone, call.fault)
+
+
+def _inbound(sandbox: "Sandbox", call: Call) -> None:
+    body = call.body if isinstance(call.body, dict) else {}
+    journey = _inbound_journey(sandbox, body)
+    if not journey:
+        return
+    if not call.applied:
+        words, tone = f"GHL refused the message: {_refusal(call)}", "bad"
+    elif not _answer(call).get("messageId"):
+        words, tone = "GHL answered 201 and kept nothing: the provider id was missing", "bad"
+    else:
+        words, tone = _ended(call, "GHL shows it in the conversation", "good")
+    sandbox.journeys.step(journey, "ghl", words, tone, call.fault)
+
+
+def _inbound_journey(sandbox: "Sandbox", body: dict[str, Any]) -> str:
+    known = sandbox.journeys.known(f"phone:{body.get('altId', '')}")
+    if known:
+        return known
+    contact = sandbox.ghl.directory.get(str(body.get("contactId", "")))
+    phone = contact.phone if contact is not None else ""
+    return sandbox.journeys.claim("inbound", phone, str(body.get("message", "")), str(body.get("altId") or ""))
+
+
+def _ended(call: Call, words: str, tone: str = "good") -> tuple[str, str]:
+    """The words, with what became of the answer when the caller did not get it."""
+    if call.ending in LOST:
+        return f"{words}, then {LOST[call.ending]}", "bad"
+    if call.status >= 300:
+        return f"{words}, then answered {call.status}", "bad"
+    return words, tone
+
+
+def _short(call: Call) -> str:
+    return f"{str(_answer(call).get('message_id', ''))[:10]}…"
+
+
+def _answer(call: Call) -> dict[str, Any]:
+    return call.answer if isinstance(call.answer, dict) else {}
+
+
+def _refusal(call: Call) -> str:
+    if call.ending in LOST:
+        return f"it {LOST[call.ending]}"
+    message = _answer(call).get("message", "")
+    words = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
+    return f"{call.status} {words}".rstrip()
+
+
+_NOTES: dict[str, Callable[["Sandbox", Call], None]] = {
+    "cast.send": _send,
+    "cast.status": _poll,
+    "ghl.update_status": _push,
+    "ghl.add_inbound": _inbound,
+}

@@ -1,0 +1,129 @@
+"""The customer's side of the portal's `simulator` channel: a text typed here reaches the portal as that channel's
+inbound webhook. What the portal sends through the simulator goes nowhere, so it is seen only by its status in GHL.
+"""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from portal.sandbox.journeys import Journey
+from portal.sandbox.outgoing import LOOPBACK, Answer, Line, post
+
+if TYPE_CHECKING:
+    from portal.sandbox.app import Sandbox
+
+MOST_SENDERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One of the portal's senders, as it told `/control/senders`. `location` is GHL's id."""
+
+    location: str
+    channel: str
+    sender_name: str
+    webhook_url: str
+    number: str = ""
+
+
+@dataclass(slots=True)
+class Text:
+    """A text the customer sent, and every answer of the portal to it."""
+
+    id: str
+    at: float
+    location_id: str
+    from_number: str
+    to: str
+    text: str
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def taken(self) -> bool:
+        """Whether any post of it was answered 2xx."""
+        return any(answer.taken for answer in self.answers)
+
+
+class Phone:
+    """Posts what customers type. `copies` is the default that the fault panel changes."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+        self.copies = 1
+        self.senders: list[Sender] = []
+
+    def register(self, senders: list[Mapping[str, Any]]) -> list[Sender]:
+        """Replaces the known senders. Raises `ValueError` for an address that is not on loopback."""
+        known = [Sender(**{name: str(one.get(name) or "") for name in Sender.__slots__}) for one in senders]
+        for one in known:
+            if one.webhook_url and urlsplit(one.webhook_url).hostname not in LOOPBACK:
+                raise ValueError(f"{one.sender_name or 'A sender'}'s webhook_url is not on loopback.")
+        self.senders = known[:MOST_SENDERS]
+        return self.senders
+
+    def senders_of(self, location_id: str) -> list[Sender]:
+        """The location's senders that a customer can write to."""
+        return [one for one in self.senders if one.location == location_id and one.channel == "simulator"]
+
+    def send(
+        self,
+        text: str,
+        *,
+        from_number: str,
+        sender: Sender | None = None,
+        webhook_url: str = "",
+        to: str = "",
+        text_id: str = "",
+        copies: int | None = None,
+        line: Line | None = None,
+    ) -> Text:
+        """Posts the customer's text to a sender's inbound webhook, given by the sender or by its address."""
+        url = webhook_url or (sender.webhook_url if sender is not None else "")
+        if not url:
+            raise ValueError("Name a sender or its webhook_url.")
+        sandbox = self._sandbox
+        sent = Text(
+            id=text_id or sandbox.ids.new("text"),
+            at=sandbox.clock(),
+            location_id=sender.location if sender is not None else "",
+            from_number=from_number,
+            to=to or (sender.number or sender.sender_name if sender is not None else ""),
+            text=text,
+        )
+        sandbox.texts.append(sent)
+        self._begin(sent)
+        self._post(sent, url, copies or self.copies, line)
+        return sent
+
+    def _begin(self, sent: Text) -> None:
+        contact = self._sandbox.ghl.directory.find(sent.location_id, sent.from_number)
+        journey = Journey(
+            sent.id,
+            "inbound",
+            sent.location_id,
+            contact.id if contact is not None else "",
+            sent.from_number,
+            sent.text,
+            sent.at,
+        )
+        self._sandbox.journeys.begin(journey)
+        self._sandbox.journeys.remember(f"phone:{sent.id}", sent.id)
+
+    def _post(self, sent: Text, url: str, copies: int, line: Line | None) -> None:
+        body = json.dumps({"id": sent.id, "from": sent.from_number, "to": sent.to, "text": sent.text}).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "sendero-sandbox"}
+        journeys = self._sandbox.journeys
+        if copies == 1:
+            sent.answers.append(post(url, body, headers, line))
+        else:
+            journeys.step(sent.id, "phone", f"The carrier posts the text {copies} times at once", "plain", "duplicates")
+            with ThreadPoolExecutor(copies) as pool:
+                sent.answers += pool.map(lambda _: post(url, body, headers), range(copies))
+        for answer in sent.answers:
+            words = f"The portal answered {answer.status} in {answer.ms:.0f} ms"
+            if not answer.status:
+                words = f"The portal could not be reached: {answer.error}"
+            journeys.step(sent.id, "portal", words, "good" if answer.taken else "bad")

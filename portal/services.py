@@ -1,0 +1,64 @@
+"""The parts of one process, made once, after the fork, and handed to whoever needs them."""
+
+from dataclasses import dataclass
+
+from portal.config import Settings
+from portal.crypto import Vault
+from portal.database import Database
+from portal.ghl.oauth import OAuthClient
+from portal.ghl.signature import Verifier, verifier
+from portal.http import HttpClient
+from portal.installations.bulk import BulkInstaller
+from portal.installations.tokens import Tokens
+from portal.journal.spool import Spool
+from portal.journal.writer import Journal
+from portal.messaging.accounts import Accounts
+from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.polling import Poller
+from portal.messaging.sending import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything with a life of its own. Nothing here starts a thread when it is made."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    http: HttpClient
+    oauth: OAuthClient
+    ghl_verifier: Verifier
+    spool: Spool
+    journal: Journal
+    tokens: Tokens
+    bulk: BulkInstaller
+    accounts: Accounts
+    outbox: Outbox
+    poller: Poller
+    into_ghl: IntoGhl
+
+
+def make_services(settings: Settings, database: Database) -> Services:
+    """Builds the parts for these settings."""
+    vault = Vault(settings.encryption_keys)
+    http = HttpClient()
+    oauth = OAuthClient(http, settings.ghl_api_url, settings.ghl_client_id, settings.ghl_client_secret)
+    spool = Spool(settings.spool_dir, settings.spool_max_bytes)
+    tokens = Tokens(database, vault, oauth)
+    accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
+    return Services(
+        settings=settings,
+        database=database,
+        vault=vault,
+        http=http,
+        oauth=oauth,
+        ghl_verifier=verifier(settings.ghl_public_keys),
+        spool=spool,
+        journal=Journal(database, spool),
+        tokens=tokens,
+        bulk=BulkInstaller(database, vault, oauth, tokens, settings.ghl_app_id),
+        accounts=accounts,
+        outbox=Outbox(database, http, accounts),
+        poller=Poller(database, http, accounts),
+        into_ghl=IntoGhl(database, settings, http, tokens),
+    )

@@ -1,0 +1,203 @@
+"""The worker: a dispatcher per pool claims lanes and hands them to threads; a drain lets them finish in time."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import clock
+from portal.database import Database, is_away
+from portal.queue.claim import Limits, claim, renew
+from portal.queue.jobs import Due, postpone, release
+from portal.worker.lanes import Lane, LanePool
+from portal.worker.wakeups import Wakeups
+
+log = logging.getLogger(__name__)
+
+SAFETY_POLL = 2.0
+RENEW_EVERY = 10.0
+AWAY_PAUSE = 1.0
+
+# A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
+Handler = Callable[[Due], bool]
+# A batch handler does the same for the jobs of several lanes in one transaction.
+BatchHandler = Callable[[Sequence[Due]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How one kind of work is carried out. `window` lanes are claimed ahead, so that a claim serves many."""
+
+    name: str
+    threads: int
+    jobs_per_lane: int
+    window: int
+    batch: int = 1
+
+    @property
+    def share(self) -> int:
+        """No gate keeps more than a quarter of the threads busy."""
+        return max(1, self.threads // 4)
+
+
+class Runner:
+    """Runs pools until it is drained. Made and started after the fork."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        pools: Sequence[Pool],
+        handlers: Mapping[str, Handler],
+        batch_handlers: Mapping[str, BatchHandler],
+    ) -> None:
+        self.owner = str(uuid.uuid4())
+        self._database = database
+        self._wakeups = wakeups
+        self._handlers = handlers
+        self._batch_handlers = batch_handlers
+        self._stopping = threading.Event()
+        self._held: set[int] = set()
+        self._held_lock = threading.Lock()
+        self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
+
+    def _lane_pool(self, pool: Pool) -> LanePool:
+        return LanePool(pool.name, pool.threads, pool.share, pool.batch, lambda lanes: self._work(pool, lanes))
+
+    def start(self) -> None:
+        """Starts the pools, their dispatchers and the lease renewal."""
+        for pool, lanes in self._pools:
+            lanes.start()
+            threading.Thread(target=self._dispatch, args=(pool, lanes), name=f"dispatch-{pool.name}", daemon=True).start()
+        threading.Thread(target=self._renew, name="leases", daemon=True).start()
+
+    def drain(self, seconds: float) -> bool:
+        """Claims nothing more and waits for what is in hand; True when all of it ended in time."""
+        self._stopping.set()
+        self._wakeups.wake([pool.name for pool, _ in self._pools])
+        for _, lanes in self._pools:
+            self._give_back([due for lane in lanes.stop() for due in lane])
+        deadline = time.monotonic() + seconds
+        while (left := sum(self.busy().values())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        log.info("worker drained", extra={"left": left})
+        return left == 0
+
+    def busy(self) -> dict[str, int]:
+        """Threads at work, by pool."""
+        return {pool.name: lanes.busy() for pool, lanes in self._pools}
+
+    def _dispatch(self, pool: Pool, lanes: LanePool) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = self._claim_once(pool, lanes)
+            except Exception as error:
+                if _is_away(error):
+                    log.warning("database away, worker waits", extra={"pool": pool.name})
+                else:
+                    log.exception("claim failed", extra={"pool": pool.name})
+                pause = AWAY_PAUSE
+            if pause > 0:
+                self._wakeups.wait(pool.name, pause)
+
+    def _claim_once(self, pool: Pool, lanes: LanePool) -> float:
+        """Fills the window when it is half empty; returns how long to wait before the next claim, in seconds."""
+        waiting = lanes.waiting()
+        if waiting > pool.window // 2:
+            return SAFETY_POLL
+        limits = Limits(pool.window - waiting, pool.jobs_per_lane, max(pool.share, pool.window // 2))
+        claimed = claim(self._database, pool.name, self.owner, limits, lanes.outstanding())
+        if self._stopping.is_set():
+            self._release([due.id for lane in claimed.lanes for due in lane])
+            return 0
+        with self._held_lock:
+            self._held.update(due.id for lane in claimed.lanes for due in lane)
+        lanes.put(claimed.lanes)
+        if claimed.next_at is None:
+            return SAFETY_POLL
+        return min(max((claimed.next_at - clock.now()).total_seconds(), 0.001), SAFETY_POLL)
+
+    def _work(self, pool: Pool, lanes: list[Lane]) -> None:
+        jobs = [due for lane in lanes for due in lane]
+        try:
+            batch = self._batch_handlers.get(pool.name)
+            if batch is not None:
+                self._run_batch(batch, jobs)
+            else:
+                for lane in lanes:
+                    self._run_lane(lane)
+        finally:
+            with self._held_lock:
+                self._held.difference_update(due.id for due in jobs)
+            self._wakeups.wake([pool.name])
+
+    def _run_lane(self, lane: Lane) -> None:
+        for place, due in enumerate(lane):
+            if self._stopping.is_set():
+                self._give_back(lane[place:])
+                return
+            if not self._run(due):
+                self._give_back(lane[place + 1 :])
+                return
+
+    def _run(self, due: Due) -> bool:
+        try:
+            return self._handlers[due.kind](due)
+        except Exception as error:
+            self._failed(due, error)
+            return False
+
+    def _run_batch(self, handler: BatchHandler, jobs: Sequence[Due]) -> None:
+        try:
+            handler(jobs)
+        except Exception as error:
+            for due in jobs:
+                self._failed(due, error)
+
+    def _failed(self, due: Due, error: Exception) -> None:
+        """A fault of our own or of the database: the job stays, and comes again later."""
+        extra = {"job": due.kind, "subject": due.subject}
+        if _is_away(error):
+            log.warning("database away during a job", extra=extra)
+        else:
+            log.error("job failed", exc_info=error, extra=extra)
+        delay = timedelta(seconds=min(2.0 ** min(due.attempts, 8), 300))
+        try:
+            with self._database.write() as session:
+                postpone(session, due, clock.now() + delay, type(error).__name__)
+        except (SQLAlchemyError, TimeoutError):
+            log.warning("job could not be postponed, its lease will end", extra=extra)
+
+    def _give_back(self, jobs: Sequence[Due]) -> None:
+        if not jobs:
+            return
+        ids = [due.id for due in jobs]
+        with self._held_lock:
+            self._held.difference_update(ids)
+        try:
+            self._release(ids)
+        except (SQLAlchemyError, TimeoutError):
+            log.warning("lease could not be given back, it will end")
+
+    def _release(self, ids: list[int]) -> None:
+        with self._database.write() as session:
+            release(session, self.owner, ids)
+
+    def _renew(self) -> None:
+        while not self._stopping.wait(RENEW_EVERY):
+            with self._held_lock:
+                held = list(self._held)
+            try:
+                if held:
+                    renew(self._database, self.owner, held)
+            except (SQLAlchemyError, TimeoutError):
+                log.warning("leases could not be renewed")
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error)

@@ -1,0 +1,197 @@
+"""What each kind of job does: the table from names to the code of the domain."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import Database, is_away
+from portal.ghl.client import GhlClient
+from portal.ghl.errors import GhlError
+from portal.installations.tokens import NoToken
+from portal.logs import log_context
+from portal.messaging.outbound import release_held
+from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, apply_event, park
+from portal.models import Event, Location, Wallet
+from portal.queue.jobs import Due, complete, postpone
+from portal.services import Services
+from portal.worker.runner import BatchHandler, Handler
+
+log = logging.getLogger(__name__)
+
+ECHO_WAIT = timedelta(seconds=1)
+AHEAD = timedelta(minutes=30)
+
+
+class Apply:
+    """Applies events: a whole batch in one transaction, and one by one when that fails."""
+
+    def __init__(self, database: Database, context: Context) -> None:
+        self._database = database
+        self._context = context
+
+    def __call__(self, jobs: Sequence[Due]) -> None:
+        ordered = sorted(jobs, key=lambda due: (due.lane, due.id))
+        try:
+            with self._database.write() as session:
+                self._lock_wallets(session, ordered)
+                for due in ordered:
+                    self._one(session, due)
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error) and len(ordered) > 1:
+                log.warning("batch rolled back, events are applied one by one", extra={"error": type(error).__name__})
+            self._singly(ordered)
+
+    def _singly(self, jobs: Sequence[Due]) -> None:
+        waiting: set[str] = set()
+        for due in jobs:
+            if due.lane in waiting:
+                self._wait(due)
+            elif not self._alone(due):
+                waiting.add(due.lane)
+
+    def _alone(self, due: Due) -> bool:
+        try:
+            with self._database.write() as session:
+                self._one(session, due)
+        except EchoUnresolved:
+            self._wait(due)
+            return False
+        except UNREADABLE as error:
+            self._park(due, str(error))
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error):
+                raise
+            log.exception("event could not be applied", extra={"event": due.subject})
+            self._park(due, f"The portal failed on it ({type(error).__name__}): see its log, then replay it.")
+        return True
+
+    def _one(self, session: Session, due: Due) -> None:
+        with log_context(event=due.subject):
+            event = session.get(Event, due.subject)
+            if event is not None:
+                apply_event(session, self._context, event)
+            complete(session, [due.id])
+
+    def _park(self, due: Due, reason: str) -> None:
+        with self._database.write() as session:
+            event = session.get(Event, due.subject)
+            if event is not None:
+                park(session, event, reason)
+            complete(session, [due.id])
+        log.warning("event parked", extra={"event": due.subject, "reason": reason})
+
+    def _wait(self, due: Due) -> None:
+        with self._database.write() as session:
+            postpone(session, due, clock.now() + ECHO_WAIT)
+
+    def _lock_wallets(self, session: Session, jobs: Sequence[Due]) -> None:
+        """In the order of their ids, as everywhere: two batches that took them as they come could block each other."""
+        locations = {due.lane.split(":")[1] for due in jobs if due.lane.startswith("ghl:")}
+        if len(locations) > 1:
+            session.execute(
+                select(Wallet.id)
+                .join(Location, Location.id == Wallet.location_id)
+                .where(Location.ghl_id.in_(locations))
+                .order_by(Wallet.id)
+                .with_for_update(of=Wallet)
+            ).all()
+
+
+class Upkeep:
+    """Small jobs around installations."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._database = services.database
+
+    def release_held(self, due: Due) -> bool:
+        """Sends what waited for the location."""
+        with self._database.write() as session:
+            released = release_held(session, due.subject)
+            complete(session, [due.id])
+        log.info("held messages released", extra={"location": due.subject, "messages": released})
+        return True
+
+    def learn_location(self, due: Due) -> bool:
+        """Learns the location's name, country and time zone from HighLevel. A courtesy: it may fail."""
+        location = self._location(due)
+        services = self._services
+        try:
+            token = services.tokens.for_location(location.ghl_id)
+            found = GhlClient(services.http, services.settings.ghl_api_url).get_location(token, location.ghl_id)
+        except (GhlError, NoToken) as error:
+            return self._later(due, error.message, most=5)
+        with self._database.write() as session:
+            row = session.get_one(Location, due.subject)
+            row.name = found.name[:200] or row.name
+            row.country = found.country[:2].upper() if len(found.country) == 2 else row.country
+            row.timezone = found.timezone[:64] or row.timezone
+            complete(session, [due.id])
+        return True
+
+    def mint_token(self, due: Due) -> bool:
+        """Gets a location of a bulk installation its token out of the agency's."""
+        try:
+            self._services.tokens.mint(self._location(due))
+        except (GhlError, NoToken) as error:
+            return self._later(due, error.message, most=12)
+        return self._finish(due)
+
+    def refresh_token(self, due: Due) -> bool:
+        """Renews a grant ahead of its end. One that fails is renewed when it is needed."""
+        try:
+            self._services.tokens.refresh_ahead(due.subject, AHEAD)
+        except NoToken as error:
+            log.warning("refresh ahead failed", extra={"grant": due.subject, "reason": error.message})
+        return self._finish(due)
+
+    def install_locations(self, due: Due) -> bool:
+        """Gives every location that an agency has installed the app in its token."""
+        try:
+            self._services.bulk.install(due.subject)
+        except (GhlError, NoToken) as error:
+            return self._later(due, error.message, most=12)
+        return self._finish(due)
+
+    def _location(self, due: Due) -> Location:
+        with self._database.read() as session:
+            return session.get_one(Location, due.subject)
+
+    def _finish(self, due: Due) -> bool:
+        with self._database.write() as session:
+            complete(session, [due.id])
+        return True
+
+    def _later(self, due: Due, note: str, most: int) -> bool:
+        with self._database.write() as session:
+            if due.attempts >= most:
+                complete(session, [due.id])
+                return True
+            postpone(session, due, clock.now() + timedelta(seconds=2.0 ** min(due.attempts + 1, 9)), note)
+        return False
+
+
+def handlers(services: Services) -> Mapping[str, Handler]:
+    """Every kind of job that is carried out one at a time."""
+    upkeep = Upkeep(services)
+    return {
+        "send": services.outbox.send,
+        "check_status": services.poller.check,
+        "push_status": services.into_ghl.push_status,
+        "post_message": services.into_ghl.post_message,
+        "release_held": upkeep.release_held,
+        "learn_location": upkeep.learn_location,
+        "mint_token": upkeep.mint_token,
+        "install_locations": upkeep.install_locations,
+        "refresh_token": upkeep.refresh_token,
+    }
+
+
+def batch_handlers(services: Services) -> Mapping[str, BatchHandler]:
+    """Pools whose jobs share transactions."""
+    return {"apply": Apply(services.database, Context(services.settings, services.vault))}
