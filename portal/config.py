@@ -103,20 +103,30 @@ class _Reader:
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises `SettingsError` with one sentence per fault."""
-    reader = _Reader(os.environ if environ is None else environ)
+    given = os.environ if environ is None else environ
+    reader = _Reader(given)
     sandbox = reader.flag("SANDBOX")
     instance = reader.folder("INSTANCE_DIR", ROOT / "instance")
+    if sandbox:
+        # The sandbox's own credentials and addresses are settings like any others, from a file of its own.
+        reader.environ = {**_sandbox_settings(reader, instance), **given}
     bind_host = reader.text("BIND_HOST", "127.0.0.1")
     port = reader.number("PORT", 8000, 1, 65535)
-    app_url = reader.text("APP_URL", f"http://127.0.0.1:{port}" if sandbox else "").rstrip("/")
     if sandbox:
-        _refuse_sandbox(reader, app_url, bind_host)
-        secrets = _sandbox_secrets(reader, instance)
-    else:
-        secrets = _real_secrets(reader)
+        _refuse_sandbox(reader, given, bind_host)
+    client_id = reader.text("GHL_CLIENT_ID")
     settings = Settings(
         database_url=_database_url(reader, instance),
-        app_url=app_url,
+        app_url=_app_url(reader),
+        secret_key=reader.secret("SECRET_KEY", 32, _MAKE_SECRET),
+        encryption_keys=_encryption_keys(reader),
+        ghl_client_id=client_id,
+        ghl_client_secret=reader.secret("GHL_CLIENT_SECRET", 8, _COPY_SECRET),
+        ghl_shared_secret=_shared_secret(reader),
+        ghl_providers=_providers(reader),
+        ghl_api_url=reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/"),
+        ghl_public_keys=_public_keys(reader),
+        ghl_app_id=reader.text("GHL_APP_ID", client_id.split("-", 1)[0]),
         bind_host=bind_host,
         port=port,
         web_processes=reader.number("WEB_PROCESSES", 1, 1, 64),
@@ -130,8 +140,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
-        **secrets,
     )
+    if not client_id:
+        reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")
     _check_role(reader, settings)
     if reader.faults:
         raise SettingsError(reader.faults)
@@ -150,36 +161,26 @@ def _database_url(reader: _Reader, instance: Path) -> str:
     return url
 
 
-def _real_secrets(reader: _Reader) -> dict[str, object]:
-    app_url = reader.text("APP_URL")
+_MAKE_SECRET = "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+_COPY_SECRET = "copy it from the app's Client Keys in HighLevel's marketplace."
+
+
+def _app_url(reader: _Reader) -> str:
+    app_url = reader.text("APP_URL").rstrip("/")
     parts = urlsplit(app_url)
     if not app_url:
-        reader.faults.append("APP_URL is missing: set it to the public address of this portal, like https://sms.example.com")
+        reader.faults.append(
+            "APP_URL is missing: set it to the public address of this portal, like https://sms.example.com"
+        )
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         reader.faults.append("APP_URL is not an http(s) address: set it to the public address of this portal.")
-    secret_key = reader.secret(
-        "SECRET_KEY", 32, "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-    )
-    client_id = reader.text("GHL_CLIENT_ID")
-    if not client_id:
-        reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")
-    client_secret = reader.secret(
-        "GHL_CLIENT_SECRET", 8, "copy it from the app's Client Keys in HighLevel's marketplace."
-    )
-    shared_secret = reader.text("GHL_SHARED_SECRET")
-    if shared_secret:
-        reader.secret("GHL_SHARED_SECRET", 8, "copy the Shared Secret from the app's Advanced Settings > Auth.")
-    return {
-        "secret_key": secret_key,
-        "encryption_keys": _encryption_keys(reader),
-        "ghl_client_id": client_id,
-        "ghl_client_secret": client_secret,
-        "ghl_shared_secret": shared_secret,
-        "ghl_providers": _providers(reader),
-        "ghl_api_url": reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/"),
-        "ghl_public_keys": _public_keys(reader),
-        "ghl_app_id": reader.text("GHL_APP_ID", client_id.split("-", 1)[0]),
-    }
+    return app_url
+
+
+def _shared_secret(reader: _Reader) -> str:
+    if not reader.text("GHL_SHARED_SECRET"):
+        return ""  # only the custom page needs it, and says so
+    return reader.secret("GHL_SHARED_SECRET", 8, "copy the Shared Secret from the app's Advanced Settings > Auth.")
 
 
 def _encryption_keys(reader: _Reader) -> tuple[str, ...]:
@@ -213,29 +214,32 @@ def _providers(reader: _Reader) -> dict[str, str]:
 
 
 def _public_keys(reader: _Reader) -> tuple[str, ...]:
-    raw = reader.text("GHL_WEBHOOK_PUBLIC_KEYS", DEFAULT_PUBLIC_KEY)
     try:
-        parse_public_keys(raw)
+        return parse_public_keys(reader.text("GHL_WEBHOOK_PUBLIC_KEYS", DEFAULT_PUBLIC_KEY))
     except ValueError as error:
         reader.faults.append(f"GHL_WEBHOOK_PUBLIC_KEYS: {error}")
-    return tuple(key.strip() for key in raw.split(",") if key.strip())
+        return ()
 
 
-def _refuse_sandbox(reader: _Reader, app_url: str, bind_host: str) -> None:
-    if reader.text("GHL_CLIENT_ID") or reader.text("GHL_CLIENT_SECRET"):
-        reader.faults.append("SANDBOX is on beside GHL credentials: unset SANDBOX to run for real, or the credentials.")
-    if urlsplit(app_url).hostname not in LOOPBACK or bind_host not in LOOPBACK:
-        reader.faults.append("SANDBOX works on loopback only: unset APP_URL and BIND_HOST, or unset SANDBOX.")
+def sandbox_file(instance: Path) -> Path:
+    """Where the sandbox keeps its settings, one NAME=value a line."""
+    return instance / "sandbox.env"
 
 
-def _sandbox_secrets(reader: _Reader, instance: Path) -> dict[str, object]:
-    from portal.demo import sandbox_secrets
-
+def _sandbox_settings(reader: _Reader, instance: Path) -> dict[str, str]:
     try:
-        return sandbox_secrets(instance, reader.number("SANDBOX_PORT", 8001, 1, 65535))
-    except OSError as error:
-        reader.faults.append(f"{instance} cannot be written ({error.strerror}): make it writable or set INSTANCE_DIR.")
-        return {"secret_key": "", "encryption_keys": ()}
+        lines = sandbox_file(instance).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        reader.faults.append("SANDBOX is on, and the sandbox has never run here: start it with make run.")
+        return {}
+    return {name: value for name, _, value in (line.partition("=") for line in lines) if value}
+
+
+def _refuse_sandbox(reader: _Reader, given: Mapping[str, str], bind_host: str) -> None:
+    if given.get("GHL_CLIENT_ID") or given.get("GHL_CLIENT_SECRET"):
+        reader.faults.append("SANDBOX is on beside GHL credentials: unset SANDBOX to run for real, or the credentials.")
+    if urlsplit(reader.text("APP_URL")).hostname not in LOOPBACK or bind_host not in LOOPBACK:
+        reader.faults.append("SANDBOX works on loopback only: unset APP_URL and BIND_HOST, or unset SANDBOX.")
 
 
 def _check_role(reader: _Reader, settings: Settings) -> None:

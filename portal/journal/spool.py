@@ -43,6 +43,14 @@ class Spool:
         """Bytes waiting in the spool files of this machine."""
         return sum(path.stat().st_size for path in self.folder.glob(f"*{_SUFFIX}"))
 
+    def own_size(self) -> int:
+        """Bytes in this process's own file: what its bound is measured by."""
+        return os.fstat(self._file).st_size if self._file is not None else 0
+
+    def writable(self) -> bool:
+        """Could an entry be written now?"""
+        return os.access(self.folder, os.W_OK | os.X_OK)
+
     def append(self, entries: Sequence[Entry], *, only_if_in_use: bool = False) -> bool:
         """Puts the entries on disk, synced. Raises `Overloaded` when the spool is full or the disk takes no more.
 

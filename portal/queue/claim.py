@@ -80,7 +80,7 @@ class _Claim:
             if not fresh or not self._take(fresh):
                 return
 
-    def _candidates(self) -> Sequence[Row[Any]]:
+    def _candidates(self) -> Sequence[Row[str, str]]:
         full = [gate for gate, lanes in self.running.items() if gate and lanes >= self.limits.lanes_per_gate] or [_NONE]
         leased = aliased(Job)
         closed = select(Gate.key).where(or_(Gate.blocked_until > self.moment, Gate.next_at > self.moment))
@@ -99,7 +99,7 @@ class _Claim:
             .limit(self.limits.lanes * self.limits.jobs_per_lane + 16)
         ).all()
 
-    def _take(self, candidates: Sequence[Row[Any]]) -> bool:
+    def _take(self, candidates: Sequence[Row[str, str]]) -> bool:
         """Takes what the candidates' lanes offer; False when there is room for no more."""
         wanted = list(dict.fromkeys((row.lane, row.gate) for row in candidates))
         self._load_budgets({gate for _, gate in wanted if gate})
@@ -134,7 +134,7 @@ class _Claim:
 
     def _heads(self, lanes: list[str]) -> dict[str, list[Row[Any]]]:
         """The first jobs of each lane in order; deep lanes are not read to their end."""
-        columns = [Job.id, Job.kind, Job.subject, Job.lane, Job.gate, Job.priority, Job.run_at, Job.attempts]
+        columns: list[Any] = [Job.id, Job.kind, Job.subject, Job.lane, Job.gate, Job.priority, Job.run_at, Job.attempts]
         columns += [Job.created_at, Job.lease_until]
         limit = self.limits.jobs_per_lane
         heads: dict[str, list[Row[Any]]] = {}
@@ -144,8 +144,8 @@ class _Claim:
                 heads[lane] = list(self.session.execute(head))
             return heads
         wanted = func.unnest(lanes).column_valued("wanted")
-        head = select(*columns).where(Job.lane == wanted).order_by(Job.id).limit(limit).lateral("head")
-        for row in self.session.execute(select(head).select_from(wanted, head)):
+        first = select(*columns).where(Job.lane == wanted).order_by(Job.id).limit(limit).lateral("first")
+        for row in self.session.execute(select(*first.c).select_from(wanted, first)):
             heads.setdefault(row.lane, []).append(row)
         return heads
 

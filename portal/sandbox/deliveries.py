@@ -81,9 +81,17 @@ class Deliveries:
         contact = contact or self._sandbox.ghl.directory.of_location(DEMO_LOCATIONS[0].id)[0]
         mailbox = self._sandbox.ghl.mailbox
         conversation = mailbox.conversation_of(contact.location_id, contact.id)
-        more = {"attachments": list(attachments), "provider_id": provider_id, "user_id": user_id}
-        more["posted_at"] = self._sandbox.clock()
-        message = mailbox.add(conversation, "outbound", "SMS", text, message_id=message_id, **more)
+        message = mailbox.add(
+            conversation,
+            "outbound",
+            "SMS",
+            text,
+            message_id=message_id,
+            attachments=list(attachments),
+            provider_id=provider_id,
+            user_id=user_id,
+            posted_at=self._sandbox.clock(),
+        )
         delivery = Delivery(message, _payload(message, contact, fields or {}))
         self._begin(message, contact)
         self._post_copies(delivery, copies or self.copies, signature or self.signature, line)
@@ -171,12 +179,13 @@ class Deliveries:
         self._sandbox.journeys.begin(journey)
 
     def _post_copies(self, delivery: Delivery, copies: int, signature: Signature, line: Line | None) -> None:
+        signed = "wrongly signed" if signature is Signature.BAD else "signed"
+        words = f"GHL posts the {signed} delivery" + (f" {copies} times at once" if copies > 1 else "")
+        fault = "bad_signature" if signature is Signature.BAD else "duplicate_deliveries" if copies > 1 else ""
+        self._sandbox.journeys.step(delivery.message.id, "ghl", words, "plain", fault)
         if copies == 1:
-            self._note(delivery, self._post(delivery.payload, signature, line), signature)
+            self._note(delivery, self._post(delivery.payload, signature, line))
             return
-        self._sandbox.journeys.step(
-            delivery.message.id, "ghl", f"GHL posts the delivery {copies} times at once", "plain", "duplicates"
-        )
         together = Barrier(copies)
 
         def one(_: int) -> Answer:
@@ -185,14 +194,14 @@ class Deliveries:
 
         with ThreadPoolExecutor(copies) as pool:
             for answer in pool.map(one, range(copies)):
-                self._note(delivery, answer, signature)
+                self._note(delivery, answer)
 
     def _retry(self, delivery: Delivery, signature: Signature, retries: int, backoff: float, line: Line | None) -> None:
         for turn in range(retries):
             if delivery.taken:
                 return
             time.sleep(min(LONGEST_BACKOFF, backoff * 2**turn) * random.uniform(0.5, 1.0))
-            self._note(delivery, self._post(delivery.payload, signature, line), signature)
+            self._note(delivery, self._post(delivery.payload, signature, line))
 
     def _post(self, payload: Mapping[str, Any], signature: Signature, line: Line | None) -> Answer:
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
@@ -205,15 +214,9 @@ class Deliveries:
             body = json.dumps(payload, indent=1).encode()
         return post(self._sandbox.portal_url + PATH, body, headers, line)
 
-    def _note(self, delivery: Delivery, answer: Answer, signature: Signature) -> None:
+    def _note(self, delivery: Delivery, answer: Answer) -> None:
         delivery.answers.append(answer)
-        signed = "" if signature is Signature.GOOD else " a wrongly signed delivery"
-        if answer.status:
-            words = f"The portal answered{signed} {answer.status} in {answer.ms:.0f} ms"
-        else:
-            words = f"The portal could not be reached: {answer.error}"
-        fault = "bad_signature" if signed else ""
-        self._sandbox.journeys.step(delivery.message.id, "portal", words, "good" if answer.taken else "bad", fault)
+        self._sandbox.journeys.step(delivery.message.id, "portal", answer.words, "good" if answer.taken else "bad")
 
 
 def _payload(message: Message, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:

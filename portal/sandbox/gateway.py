@@ -1,4 +1,4 @@
-"""What every call at a stand-in goes through: it is recorded, may be struck by a fault, and leaves as the fault says."""
+"""What every call at a stand-in goes through: it is recorded, a fault may strike, and it leaves as the fault says."""
 
 import time
 from typing import Any

@@ -110,6 +110,11 @@ class Journeys:
         with self._lock:
             return self._by_key.get(key, "")
 
+    def get(self, journey_id: str) -> Journey | None:
+        """The journey of this message."""
+        with self._lock:
+            return self._journeys.get(journey_id)
+
     def recent(self, count: int) -> list[Journey]:
         """The last journeys, newest first."""
         with self._lock:

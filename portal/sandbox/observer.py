@@ -38,7 +38,7 @@ def _send_words(call: Call) -> tuple[str, str]:
     if call.replayed:
         return _ended(call, "Cast was asked again with the same key and repeated its first answer: nothing sent twice")
     if call.applied:
-        return _ended(call, f"Cast took it: {_answer(call).get('parts', 1)} SMS part(s), id {_short(call)}")
+        return _ended(call, f"Cast took it, billed {_count(call)}, id {_short(call)}")
     if call.ending != "answer":
         return f"Cast took nothing; it {LOST[call.ending]}", "bad"
     return f"Cast refused: {call.status} {_answer(call).get('error_code', '')}".rstrip(), "bad"
@@ -61,7 +61,7 @@ def _push(sandbox: "Sandbox", call: Call) -> None:
         words, tone = _ended(call, f"GHL now shows “{wanted}”{reason}", tone)
     else:
         words, tone = f"GHL refused the status “{wanted}”: {_refusal(call)}", "bad"
-    sandbox.journeys.step(call.arguments.get("message_id", ""), "ghl", words, tone, call.fault)
+    sandbox.journeys.step(call.arguments.get("message_id", ""), "ghl", words, tone, call.fault or _cause(words))
 
 
 def _inbound(sandbox: "Sandbox", call: Call) -> None:
@@ -94,6 +94,17 @@ def _ended(call: Call, words: str, tone: str = "good") -> tuple[str, str]:
     if call.status >= 300:
         return f"{words}, then answered {call.status}", "bad"
     return words, tone
+
+
+def _cause(words: str) -> str:
+    """The switch behind a refusal that no rule made."""
+    causes = {"No conversation provider found": "ghl_early_403", "token has expired": "ghl_expire_tokens"}
+    return next((name for said, name in causes.items() if said in words), "")
+
+
+def _count(call: Call) -> str:
+    parts = _answer(call).get("parts", 1)
+    return "1 part" if parts == 1 else f"{parts} parts"
 
 
 def _short(call: Call) -> str:

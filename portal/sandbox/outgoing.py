@@ -1,6 +1,7 @@
 """The sandbox's own calls to the portal, over kept-alive connections, timed, and never through a proxy."""
 
 import http.client
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ class Answer:
     def taken(self) -> bool:
         """Whether the portal answered 2xx, which is its word that the event is safe."""
         return 200 <= self.status < 300
+
+    @property
+    def words(self) -> str:
+        """The answer as a sentence."""
+        if not self.status:
+            return f"The portal could not be reached: {self.error}"
+        return f"The portal answered {self.status} in {self.ms:.0f} ms"
 
 
 class Line:
@@ -73,6 +81,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], line: Line | None = 
         return once.post(path, body, headers)
     finally:
         once.close()
+
+
+def listens(url: str) -> bool:
+    """Whether anybody takes connections there."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=0.3):
+            return True
+    except OSError:
+        return False
 
 
 def _sentence(error: Exception) -> str:

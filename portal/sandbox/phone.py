@@ -81,6 +81,7 @@ class Phone:
         line: Line | None = None,
     ) -> Text:
         """Posts the customer's text to a sender's inbound webhook, given by the sender or by its address."""
+        sender = sender or next((one for one in self.senders if one.webhook_url == webhook_url), None)
         url = webhook_url or (sender.webhook_url if sender is not None else "")
         if not url:
             raise ValueError("Name a sender or its webhook_url.")
@@ -116,14 +117,12 @@ class Phone:
         body = json.dumps({"id": sent.id, "from": sent.from_number, "to": sent.to, "text": sent.text}).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "sendero-sandbox"}
         journeys = self._sandbox.journeys
+        words = "The carrier posts the text to the portal" + (f" {copies} times at once" if copies > 1 else "")
+        journeys.step(sent.id, "phone", words, "plain", "duplicate_inbound" if copies > 1 else "")
         if copies == 1:
             sent.answers.append(post(url, body, headers, line))
         else:
-            journeys.step(sent.id, "phone", f"The carrier posts the text {copies} times at once", "plain", "duplicates")
             with ThreadPoolExecutor(copies) as pool:
                 sent.answers += pool.map(lambda _: post(url, body, headers), range(copies))
         for answer in sent.answers:
-            words = f"The portal answered {answer.status} in {answer.ms:.0f} ms"
-            if not answer.status:
-                words = f"The portal could not be reached: {answer.error}"
-            journeys.step(sent.id, "portal", words, "good" if answer.taken else "bad")
+            journeys.step(sent.id, "portal", answer.words, "good" if answer.taken else "bad")

@@ -52,7 +52,9 @@ class Request:
     def environ(self, host: str, port: int) -> dict[str, Any]:
         """The request as WSGI (PEP 3333) wants it."""
         path, _, query = self.target.partition("?")
-        environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self.headers.items()}
+        environ: dict[str, Any] = {}
+        for name, value in self.headers.items():
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ.update(
             {
@@ -99,7 +101,7 @@ class Reader:
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         if headers.get("expect", "").lower() == "100-continue":
             self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return Request(*words, headers, self._body(headers))
+        return Request(words[0], words[1], words[2], headers, self._body(headers))
 
     def _head(self) -> bytes | None:
         while b"\r\n\r\n" not in self._pending:

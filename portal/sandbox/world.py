@@ -38,7 +38,7 @@ def number_key(phone: str) -> str:
 
 
 class Ids:
-    """New ids, never repeated within a seed. Another seed gives others: the portal remembers the ids of earlier runs."""
+    """New ids, never repeated within a seed. Another seed gives others: portals remember the ids of earlier runs."""
 
     def __init__(self, seed: str) -> None:
         self.seed = seed

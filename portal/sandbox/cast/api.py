@@ -24,7 +24,7 @@ def know_the_key() -> Response | None:
 @blueprint.post("/sms/send")
 def send() -> Response:
     """Takes a message, or replays the answer its idempotency key got before."""
-    message = request.get_json(silent=True)
+    message: Any = request.get_json(silent=True)
     key = request.headers.get("X-Idempotency-Key", "")
     fault = _fault_in(message, key)
     if fault is not None:

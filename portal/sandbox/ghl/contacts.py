@@ -9,11 +9,12 @@ from portal.sandbox.context import sandbox
 from portal.sandbox.ghl.access import blueprint, caller, created, foreign, location_call, payload, refuse, unexpected
 from portal.sandbox.world import Contact, number_key
 
-FIELDS = frozenset(
+WORDS = (
     "firstName lastName name email phone address1 city state postalCode website timezone dnd dndSettings"
     " inboundDndSettings tags customFields source dateOfBirth country companyName assignedTo gender locationId"
-    " createNewIfDuplicateAllowed".split()
+    " createNewIfDuplicateAllowed"
 )
+FIELDS = frozenset(WORDS.split())
 
 
 @blueprint.get("/contacts/search/duplicate")

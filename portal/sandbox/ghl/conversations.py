@@ -42,7 +42,7 @@ def update_status(message_id: str) -> Response:
 @blueprint.post("/conversations/messages/inbound")
 @location_call
 def add_inbound() -> Response:
-    """Adds a message that came (or, with `direction: outbound`, went) elsewhere. Knows no idempotency, like the real."""
+    """Adds a message that came (or, with `direction: outbound`, went) elsewhere. No idempotency, like live."""
     body = payload()
     faults = _inbound_faults(body)
     if faults:

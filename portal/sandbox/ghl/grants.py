@@ -131,7 +131,8 @@ class Grants:
         claims = self._read(token)
         if claims is None or claims["use"] != "access" or self._revoked(claims):
             raise Refused(401, "Invalid JWT")
-        if claims["exp"] <= self._clock() or claims["life"] == self._ids.seed and claims["n"] <= self._expired_below:
+        this_life = claims["life"] == self._ids.seed
+        if claims["exp"] <= self._clock() or (this_life and claims["n"] <= self._expired_below):
             raise Refused(401, "The token has expired.")
         return Owner(claims["company"], claims["location"])
 
@@ -193,8 +194,9 @@ class Grants:
         return claims
 
     def _revoked(self, claims: dict[str, Any]) -> bool:
-        floors = [self._revoked_below[id] for id in (claims["company"], claims["location"]) if id in self._revoked_below]
-        return bool(floors) and (claims["life"] != self._ids.seed or claims["n"] <= max(floors))
+        owners = (claims["company"], claims["location"])
+        floor = max(self._revoked_below.get(owner, 0) for owner in owners)
+        return floor > 0 and (claims["life"] != self._ids.seed or claims["n"] <= floor)
 
 
 def _bound(store: OrderedDict[Any, Any]) -> None:

@@ -18,7 +18,7 @@ ROUTES = (contacts, conversations, locations, oauth)
 
 
 class HighLevel:
-    """State of the stand-in. `early_403_seconds`: how long after its delivery a message takes no status (live 5-10 s)."""
+    """The stand-in's state. For `early_403_seconds` after its delivery a message takes no status (live 5-10 s)."""
 
     def __init__(self, key: SigningKey, world: World, ids: Ids, clock: Callable[[], float], keep: int) -> None:
         self.world = world
@@ -26,7 +26,7 @@ class HighLevel:
         self.limit = RateLimit(clock)
         self.directory = Directory(ids, clock, keep, demo_contacts())
         self.mailbox = Mailbox(ids, clock, keep)
-        self.early_403_seconds = 0.0
+        self.early_403_seconds: float = 0.0
 
     def uninstall(self, location_id: str) -> None:
         """The app leaves the location: its tokens are dead at once."""

@@ -29,7 +29,7 @@ class RateLimit:
             "X-RateLimit-Max": str(self.most),
             "X-RateLimit-Remaining": str(max(0, self.most - used)),
         }
-        return not self.enforced or used <= self.most and today <= self.daily, headers
+        return not self.enforced or (used <= self.most and today <= self.daily), headers
 
     def _count(self, resource: str, period: str, window: int) -> int:
         current, used = self._windows.get((resource, period), (window, 0))

@@ -1,0 +1,157 @@
+"""Senders: adding, checking, pausing and resuming them, and choosing the default."""
+
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.channels import registry
+from portal.channels.base import Account, Channel, ChannelError, Probe
+from portal.config import Settings
+from portal.crypto import Vault
+from portal.errors import InvalidInput, NotFound
+from portal.http import HttpClient
+from portal.messaging.outbound import release_held
+from portal.models import Location, Sender, SenderState
+from portal.queue import gates
+
+POLLS_A_SECOND = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewSender:
+    """A sender as somebody wants it. Only the `operator` may let it reach private addresses."""
+
+    channel: str
+    name: str
+    credentials: Mapping[str, str]
+    api_url: str = ""
+    pace: float | None = None
+    is_default: bool = False
+    operator: bool = False
+
+
+def check(http: HttpClient, wanted: NewSender) -> Probe:
+    """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
+    channel = _validated(wanted)
+    account = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    try:
+        probe = channel.probe(http, account)
+    except ChannelError as error:
+        raise InvalidInput(f"The provider could not be asked: {error.message}") from None
+    if not probe.ok:
+        raise InvalidInput(f"The provider does not accept these credentials: {probe.detail}")
+    return probe
+
+
+def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -> Sender:
+    """Writes a sender with its gates. Raises `InvalidInput` when a field is missing or makes no sense."""
+    channel = _validated(wanted)
+    count = session.scalar(select(func.count()).select_from(Sender).where(Sender.location_id == location.id)) or 0
+    if wanted.is_default:
+        _clear_default(session, location.id)
+    sender = Sender(
+        key=secrets.token_urlsafe(24),
+        location_id=location.id,
+        channel=channel.kind,
+        family=channel.family,
+        name=(wanted.name.strip() or f"{channel.name} {count + 1}")[:120],
+        address=_address(channel, wanted.credentials),
+        credentials=vault.seal_fields(wanted.credentials),
+        api_url=wanted.api_url.rstrip("/"),
+        private_hosts=wanted.operator and bool(wanted.api_url),
+        state=SenderState.ACTIVE,
+        is_default=wanted.is_default,
+        position=count,
+        created_at=clock.now(),
+    )
+    session.add(sender)
+    session.flush()
+    gates.ensure(session, gates.sender_gate(sender.id), wanted.pace or 0.0, max(wanted.pace or 1.0, 1.0))
+    gates.ensure(session, gates.poll_gate(sender.id), POLLS_A_SECOND, POLLS_A_SECOND)
+    return sender
+
+
+def webhook_url(settings: Settings, sender: Sender) -> str:
+    """Where the sender's provider posts inbound messages; receipts go to the same address ending in `status`."""
+    return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
+
+
+def make_default(session: Session, sender_id: int) -> int:
+    """Makes it the location's default; returns how many held messages go out now."""
+    sender = _get(session, sender_id)
+    _clear_default(session, sender.location_id)
+    sender.is_default = True
+    session.flush()
+    return release_held(session, sender.location_id)
+
+
+def pause(session: Session, sender_id: int, reason: str) -> None:
+    """Stops a sender. What is queued for it is held when its turn comes."""
+    sender = _get(session, sender_id)
+    sender.state, sender.state_reason = SenderState.PAUSED, reason[:500]
+
+
+def resume(session: Session, sender_id: int) -> int:
+    """Starts a sender again; returns how many held messages go out now."""
+    sender = _get(session, sender_id)
+    sender.state, sender.state_reason = SenderState.ACTIVE, ""
+    gates.reopen(session, [gates.sender_gate(sender_id), gates.poll_gate(sender_id)])
+    session.flush()
+    return release_held(session, sender.location_id)
+
+
+def _get(session: Session, sender_id: int) -> Sender:
+    sender = session.scalar(
+        select(Sender).where(Sender.id == sender_id, Sender.state != SenderState.REMOVED).with_for_update()
+    )
+    if sender is None:
+        raise NotFound(f"There is no sender {sender_id}.")
+    return sender
+
+
+def _clear_default(session: Session, location_id: int) -> None:
+    session.execute(
+        update(Sender).where(Sender.location_id == location_id, Sender.is_default).values(is_default=False)
+    )
+
+
+def _validated(wanted: NewSender) -> Channel:
+    channel = registry.get(wanted.channel)
+    fields = {field.name: field for field in channel.fields}
+    unknown = sorted(set(wanted.credentials) - set(fields))
+    missing = [field.name for field in channel.fields if field.required and not wanted.credentials.get(field.name)]
+    if unknown:
+        takes = ", ".join(fields) or "none"
+        raise InvalidInput(f"{channel.name} knows no {', '.join(unknown)}: it takes {takes}.")
+    if missing:
+        raise InvalidInput(f"{channel.name} needs {', '.join(missing)}.")
+    if wanted.pace is not None and not 0 < wanted.pace <= 10_000:
+        raise InvalidInput("The pace is in messages a second: more than 0, at most 10000.")
+    parts = urlsplit(wanted.api_url)
+    if wanted.api_url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise InvalidInput("The API address must be a full http or https address.")
+    if wanted.api_url and not wanted.operator and _is_private(wanted.api_url):
+        raise InvalidInput("The API address must be a public one.")
+    return channel
+
+
+def _is_private(url: str) -> bool:
+    """A name is looked up only when it is called; one that leads to a private address is refused then."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
+def _address(channel: Channel, credentials: Mapping[str, str]) -> str:
+    shown = ("sender_id", "from", "sender_name", "shortcode", "phone_number_id", "id_instance")
+    return next((credentials[name] for name in shown if credentials.get(name)), "")[:128]

@@ -1,0 +1,110 @@
+"""Sweeps over messages: what is overdue ends, what lost its job gets it back, old holds are freed."""
+
+from datetime import timedelta
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.credits import ledger
+from portal.messaging.outbound import place, push_status
+from portal.messaging.receipts import RECEIPT_WAIT, lock_part
+from portal.messaging.results import end_message
+from portal.messaging.statuses import follow_parts, move_message, move_part
+from portal.models import Conversation, Direction, EntryKind, Job, LedgerEntry, Location, Message, Part, Status
+
+WHO = "portal"
+AT_ONCE = 200
+# Longer than a lease and the longest call together: whoever began the call cannot be at it any more.
+LOST_AFTER = timedelta(minutes=3)
+FORGOTTEN_AFTER = timedelta(minutes=2)
+
+
+def end_overdue(session: Session) -> int:
+    """Ends messages whose time-to-live is over while they are queued or held, and tells HighLevel."""
+    overdue = session.scalars(
+        select(Message)
+        .where(Message.status.in_((Status.HELD, Status.QUEUED)), Message.expires_at < clock.now())
+        .order_by(Message.id)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for message in overdue:
+        detail = f"It could not go out in time. {message.reason}".strip()
+        if message.parts:
+            end_message(session, message.parts[0], Status.EXPIRED, WHO, "expired", detail)
+        if message.status in (Status.HELD, Status.QUEUED):
+            move_message(session, message, Status.EXPIRED, who=WHO, code="expired", detail=detail)
+            push_status(session, message)
+        session.flush()
+        _let_go(session, message.conversation_id)
+    return len(overdue)
+
+
+def _let_go(session: Session, conversation_id: int) -> None:
+    """A conversation with nothing held any more must not hold what comes next."""
+    held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
+    if session.scalar(held.limit(1)) is None:
+        session.get_one(Conversation, conversation_id, with_for_update=True).held_reason = ""
+
+
+def enqueue_forgotten(session: Session) -> int:
+    """Queued messages without a job get one. There should be none: a message and its job are written together."""
+    before = clock.now() - FORGOTTEN_AFTER
+    forgotten = session.scalars(
+        select(Message)
+        .join(Part, Part.message_id == Message.id)
+        .where(
+            Message.status == Status.QUEUED,
+            Message.direction == Direction.OUT,
+            Message.status_at < before,
+            Part.status == Status.QUEUED,
+            ~exists().where(Job.kind == "send", Job.subject == Part.id),
+        )
+        .limit(AT_ONCE)
+        .with_for_update(of=Message, skip_locked=True)
+    ).all()
+    for message in forgotten:
+        location = session.get_one(Location, message.location_id)
+        conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
+        place(session, location, conversation, message)
+    return len(forgotten)
+
+
+def settle_lost_calls(session: Session) -> int:
+    """Calls whose process is gone and whose job is too: only a receipt or a person can say what became of them."""
+    lost = session.execute(
+        select(Part.id, Part.message_id)
+        .where(
+            Part.status == Status.SENDING,
+            Part.sending_at < clock.now() - LOST_AFTER,
+            ~exists().where(Job.kind == "send", Job.subject == Part.id),
+        )
+        .limit(AT_ONCE)
+    ).all()
+    for row in lost:
+        part = lock_part(session, row.message_id, row.id)
+        detail = "The portal stopped during the call to the provider: it may have gone out."
+        if move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
+            follow_parts(session, part.message, who=WHO, detail=detail)
+    return len(lost)
+
+
+def release_old_holds(session: Session) -> int:
+    """After 72 hours an unknown outcome frees its credits; a later receipt charges them."""
+    before = clock.now() - RECEIPT_WAIT
+    old = session.execute(
+        select(Part.id, Part.message_id)
+        .where(
+            Part.status == Status.UNKNOWN,
+            Part.sending_at < before,
+            ~exists().where(LedgerEntry.message_id == Part.message_id, LedgerEntry.kind == EntryKind.RELEASE),
+        )
+        .limit(AT_ONCE)
+    ).all()
+    for row in old:
+        part = lock_part(session, row.message_id, row.id)
+        wallet = ledger.wallet_of(session, part.message.location_id)
+        reason = "the provider gave no word within 72 hours"
+        ledger.write(session, [ledger.give_back(wallet, part.message_id, part.number, part.price, reason)])
+    return len(old)

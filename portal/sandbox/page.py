@@ -1,0 +1,193 @@
+"""The sandbox's page: the agent in GHL on the left, the customer's phone on the right, every message's travel below."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.sandbox import switches, travel
+from portal.sandbox.context import sandbox
+from portal.sandbox.thread import Bubble, agent_thread, phone_thread
+from portal.sandbox.world import DEMO_LOCATIONS, Contact, Location
+
+blueprint = Blueprint("page", __name__)
+
+STRANGER = Contact("", "", "Somebody new", "+639665550199")
+MOST_PEOPLE = 50
+MOST_TRIPS = 8
+LONGEST_TEXT = 1600
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Whom the page is about. The stranger has no contact id until the portal has created one."""
+
+    location: Location
+    contact: Contact
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What in an address brings this choice back."""
+        return {"location": self.location.id, "phone": self.contact.phone}
+
+
+@blueprint.get("/")
+def home() -> str:
+    """The whole page. Its address reproduces the choice."""
+    chosen = _chosen(request.args)
+    blocks = {name: _block(name, chosen) for name in BLOCKS}
+    return render_template(
+        "sandbox/page.html",
+        chosen=chosen,
+        locations=list(sandbox().world.locations.values()),
+        people=_people(chosen),
+        senders=sandbox().phone.senders_of(chosen.location.id),
+        portal_url=sandbox().portal_url,
+        blocks=blocks,
+    )
+
+
+@blueprint.get("/live/<name>")
+def live(name: str) -> Response:
+    """One block when it changed since the page last had it, else 204."""
+    if name not in BLOCKS:
+        abort(404)
+    html, digest = _block(name, _chosen(request.args))
+    return make_response("", 204) if request.args.get(f"{name}_seen") == digest else make_response(html)
+
+
+@blueprint.post("/agent")
+def agent() -> AnyResponse:
+    """The agent sends. The delivery is posted beside this request, so the page shows it setting out."""
+    chosen, text, here = _chosen(request.form), _text(), sandbox()
+    if not chosen.contact.id:
+        abort(422, "GHL does not know this number yet: write from the phone first.")
+    here.later(lambda: here.deliveries.send(text, contact=chosen.contact))
+    here.pause(0.05)
+    return _answer("agent", chosen)
+
+
+@blueprint.post("/phone")
+def phone() -> AnyResponse:
+    """The customer writes to one of the location's senders."""
+    chosen, text, here = _chosen(request.form), _text(), sandbox()
+    known = here.phone.senders_of(chosen.location.id)
+    sender = next((one for one in known if one.webhook_url == request.form.get("sender")), None)
+    if sender is None:
+        abort(422, "The portal has named no sender that customers can write to.")
+    here.later(lambda: here.phone.send(text, from_number=chosen.contact.phone, sender=sender))
+    here.pause(0.05)
+    return _answer("phone", chosen)
+
+
+@blueprint.post("/faults/<name>")
+def fault(name: str) -> AnyResponse:
+    """Turns a switch: `on`, `off`, or `once` for the next call alone."""
+    switch, turn = switches.SWITCHES.get(name), request.form.get("turn", "")
+    if switch is None or turn not in ("on", "off", "once"):
+        abort(404)
+    switch.turn(sandbox(), turn != "off", 1 if turn == "once" else None)
+    return _answer("faults", _chosen(request.form))
+
+
+@blueprint.errorhandler(422)
+def refused(error: UnprocessableEntity) -> AnyResponse:
+    """The sentence alone for htmx, which shows it as a notice."""
+    if request.headers.get("HX-Request"):
+        return Response(error.description, 422, mimetype="text/plain")
+    return error.get_response()
+
+
+def _answer(name: str, chosen: Chosen) -> AnyResponse:
+    """The fresh block for htmx, the whole page for a plain form."""
+    if request.headers.get("HX-Request"):
+        return make_response(_block(name, chosen)[0])
+    return redirect(url_for("page.home", _anchor=name, location=chosen.location.id, phone=chosen.contact.phone), 303)
+
+
+def _block(name: str, chosen: Chosen) -> tuple[Markup, str]:
+    """A block's HTML, and the digest by which the next poll tells whether it changed."""
+    facts = BLOCKS[name](chosen)
+    html = render_template(f"sandbox/{name}.html", chosen=chosen, **facts)
+    digest = hashlib.sha256(html.encode()).hexdigest()[:16]
+    seen = render_template("sandbox/seen.html", name=name, digest=digest)
+    return Markup(html + seen), digest  # both came out of templates, which escape
+
+
+def _agent_facts(chosen: Chosen) -> dict[str, Any]:
+    return {"thread": agent_thread(sandbox(), chosen.contact)}
+
+
+def _phone_facts(chosen: Chosen) -> dict[str, Any]:
+    thread: list[Bubble] = phone_thread(sandbox(), chosen.location.id, chosen.contact)
+    return {"thread": thread}
+
+
+def _travel_facts(chosen: Chosen) -> dict[str, Any]:
+    here = sandbox()
+    trips: list[travel.Trip] = []
+    for journey in here.journeys.recent(300):
+        if journey.location_id == chosen.location.id and len(trips) < MOST_TRIPS:
+            contact = here.ghl.directory.find(journey.location_id, journey.phone)
+            taken = [one for key in journey.keys if (one := here.cast.find(key)) is not None]
+            message = here.ghl.mailbox.get(journey.id)
+            who = contact.name if contact is not None else journey.phone
+            trips.append(travel.trip(journey, who, message, taken, here.clock()))
+    return {"trips": trips, "titles": {name: switch.title for name, switch in switches.SWITCHES.items()}}
+
+
+def _faults_facts(chosen: Chosen) -> dict[str, Any]:
+    return {"groups": switches.groups(sandbox())}
+
+
+def _status_facts(chosen: Chosen) -> dict[str, Any]:
+    here = sandbox()
+    return {
+        "portal_url": here.portal_url,
+        "portal_up": here.portal_listens(),
+        "webhooks": len(here.ghl.mailbox.messages(direction="outbound")) + len(here.texts),
+        "provider_calls": here.records.count("cast.send"),
+        "accepted": len(here.cast.accepted()),
+        "ghl_calls": here.records.count("ghl"),
+        "refreshes": len(here.ghl.grants.refreshes),
+    }
+
+
+BLOCKS = {
+    "agent": _agent_facts,
+    "phone": _phone_facts,
+    "travel": _travel_facts,
+    "faults": _faults_facts,
+    "status": _status_facts,
+}
+
+
+def _chosen(given: Mapping[str, str]) -> Chosen:
+    here = sandbox()
+    location = here.world.locations.get(given.get("location", "")) or here.world.locations[DEMO_LOCATIONS[0].id]
+    known = here.ghl.directory.of_location(location.id)
+    phone = given.get("phone", "")
+    contact = here.ghl.directory.find(location.id, phone) if phone else None
+    if contact is None:
+        contact = STRANGER if phone == STRANGER.phone or not known else known[0]
+    return Chosen(location, contact)
+
+
+def _people(chosen: Chosen) -> list[Contact]:
+    """The location's contacts, and a stranger as long as GHL does not know him."""
+    people = sandbox().ghl.directory.of_location(chosen.location.id)[:MOST_PEOPLE]
+    others = {one.phone: one for one in (chosen.contact, STRANGER)}
+    known = {contact.phone for contact in people}
+    return people + [one for phone, one in others.items() if phone not in known]
+
+
+def _text() -> str:
+    text = request.form.get("text", "").strip()[:LONGEST_TEXT]
+    if not text:
+        abort(422, "Type a text first.")
+    return text

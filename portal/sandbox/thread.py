@@ -1,0 +1,90 @@
+"""The two views of one conversation: what the agent sees in GHL, and what the customer's phone shows."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from portal.sandbox.cast.provider import OUTCOMES, Accepted
+from portal.sandbox.ghl.mailbox import Message
+from portal.sandbox.travel import clock_time
+from portal.sandbox.world import Contact, number_key
+
+if TYPE_CHECKING:
+    from portal.sandbox.app import Sandbox
+
+MOST_BUBBLES = 40
+
+SIGNS = {"pending": "◷", "delivered": "✓✓", "read": "✓✓", "failed": "✕"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """One message as shown, `mine` on the right. `mark` is its status in words, `tone` plain, good, wait or bad."""
+
+    at: float
+    time: str
+    text: str
+    mine: bool
+    mark: str
+    tone: str
+    sign: str = ""
+    title: str = ""
+
+
+def agent_thread(sandbox: "Sandbox", contact: Contact) -> list[Bubble]:
+    """The conversation as GHL shows it."""
+    if not contact.id:
+        return []
+    conversations = sandbox.ghl.mailbox.opened(contact.location_id, contact.id)
+    messages = sandbox.ghl.mailbox.thread(conversations[0]) if conversations else []
+    return [_in_ghl(message) for message in messages[-MOST_BUBBLES:]]
+
+
+def phone_thread(sandbox: "Sandbox", location_id: str, contact: Contact) -> list[Bubble]:
+    """The conversation as the phone shows it: what Cast brought, what the simulator claims, what was typed."""
+    number, now = number_key(contact.phone), sandbox.clock()
+    bubbles = [_from_cast(one, now) for one in sandbox.cast.accepted(to=contact.phone)]
+    bubbles += [
+        Bubble(text.at, clock_time(text.at), text.text, True, _typed_mark(text.taken, bool(text.answers)), "plain")
+        for text in list(sandbox.texts)
+        if text.location_id == location_id and number_key(text.from_number) == number
+    ]
+    conversations = sandbox.ghl.mailbox.opened(location_id, contact.id) if contact.id else []
+    for message in sandbox.ghl.mailbox.thread(conversations[0]) if conversations else []:
+        simulated = _simulated(sandbox, message)
+        if simulated is not None:
+            bubbles.append(simulated)
+    return sorted(bubbles, key=lambda bubble: bubble.at)[-MOST_BUBBLES:]
+
+
+def _in_ghl(message: Message) -> Bubble:
+    time = clock_time(message.at)
+    if message.direction == "inbound":
+        return Bubble(message.at, time, message.text, False, "", "plain")
+    status, error = message.status, message.error
+    mark = f"{status}: {error.get('message', '')}" if error is not None else status
+    tone = {"failed": "bad", "pending": "wait"}.get(status, "good")
+    return Bubble(message.at, time, message.text, True, mark, tone, SIGNS.get(status, ""))
+
+
+def _from_cast(one: Accepted, now: float) -> Bubble:
+    if now < one.at + one.progress.final_after or one.progress.outcome == "stuck":
+        return Bubble(one.at, clock_time(one.at), one.text, False, "at Cast, on its way", "wait", title=one.sender_id)
+    at, (word, raw, _) = one.at + one.progress.final_after, OUTCOMES[one.progress.outcome]
+    if word == "delivered":
+        return Bubble(at, clock_time(at), one.text, False, "arrived", "good", title=one.sender_id)
+    return Bubble(at, clock_time(at), one.text, False, f"never arrived ({raw or word})", "bad", title=one.sender_id)
+
+
+def _simulated(sandbox: "Sandbox", message: Message) -> Bubble | None:
+    """An outbound message that GHL was told is delivered though no provider here saw it."""
+    if message.direction != "outbound" or message.status not in ("delivered", "read") or not message.posted_at:
+        return None
+    journey = sandbox.journeys.get(message.id)
+    if journey is None or any(sandbox.cast.find(key) is not None for key in journey.keys):
+        return None
+    at = message.history[-1].at
+    return Bubble(at, clock_time(at), message.text, False, "simulated: nothing left this machine", "plain")
+
+
+def _typed_mark(taken: bool, answered: bool) -> str:
+    return "sent" if taken else "not taken by the portal" if answered else "sending"

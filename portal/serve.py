@@ -1,0 +1,188 @@
+"""Starting a process in its role: checks, migrations, then granian's web processes or the worker alone.
+
+The parent stays small and starts no thread before it forks. Everything that opens a connection lives in the children,
+which end at once when the parent is killed.
+"""
+
+import ctypes
+import fcntl
+import logging
+import multiprocessing
+import multiprocessing.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from portal import config, logs
+from portal.config import Settings
+from portal.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+BLOCKING_THREADS = 8
+# docker and systemd wait 40 seconds; the worker drains within 27.
+KILL_AFTER = 32
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> NoReturn:
+    """Runs until a signal ends it. Faults of the settings or the machine: one line each, and exit 2."""
+    from portal import preflight
+
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        sandbox = os.environ.get("SANDBOX", "") not in ("", "0")
+        if sandbox:
+            _write_sandbox_settings()
+        settings = config.load()
+        preflight.check(settings)
+        lock = _lone_process(settings)
+        if settings.sandbox:
+            from portal.demo import start_sandbox
+
+            processes.append(start_sandbox(settings))
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"sendero: {fault}", file=sys.stderr)
+        sys.exit(2)
+    logs.configure()
+    try:
+        _in_child(_prepare, settings)
+        if settings.role == "worker":
+            _work(settings)
+        _serve_web(settings)
+    finally:
+        for process in processes:
+            process.terminate()
+        if lock is not None:
+            os.close(lock)
+    sys.exit(0)
+
+
+def _write_sandbox_settings() -> None:
+    from portal.demo import write_settings
+
+    instance = Path(os.environ.get("INSTANCE_DIR") or config.ROOT / "instance")
+    try:
+        write_settings(os.environ, instance)
+    except (OSError, ValueError) as error:
+        raise SettingsError([f"The sandbox cannot be set up in {instance} ({error}): make it writable."]) from None
+
+
+def _lone_process(settings: Settings) -> int | None:
+    """SQLite is for one process: the lock is inherited by the children and ends with the last of them."""
+    if not settings.sqlite:
+        return None
+    path = settings.database_url.removeprefix("sqlite:///") + ".lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SettingsError(
+                    ["Another portal uses this SQLite database: stop it, or set DATABASE_URL to PostgreSQL."]
+                ) from None
+            time.sleep(0.1)
+        else:
+            return lock
+
+
+def _in_child(task: Callable[[Settings], None], settings: Settings) -> None:
+    """Runs the task in a process of its own, so that the parent keeps neither its memory nor its connections."""
+    child = multiprocessing.get_context("fork").Process(target=task, args=(settings,))
+    child.start()
+    child.join()
+    if child.exitcode:
+        sys.exit(child.exitcode)
+
+
+def _prepare(settings: Settings) -> None:
+    from portal.migrate import upgrade
+
+    try:
+        upgrade(settings)
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"sendero: {fault}", file=sys.stderr)
+        sys.exit(2)
+    if settings.sandbox:
+        _seed(settings)
+
+
+def _seed(settings: Settings) -> None:
+    from portal import create_app
+    from portal.demo import ADMIN, seed
+
+    password = seed(create_app(settings).extensions["portal"])
+    print("\nSendero runs with a sandbox: a stand-in HighLevel and stand-in providers, on this machine alone.\n")
+    print(f"  Watch a message travel:  {settings.ghl_api_url}/")
+    print(f"  Sign in to the portal:   {settings.app_url}/admin")
+    print(f"      as {ADMIN}, " + (f"one-time password {password}" if password else "with your own password"))
+    print("\nEnd it with Ctrl-C. With GHL_CLIENT_ID and its fellows set, the same command runs for real.\n", flush=True)
+
+
+def end_with_parent() -> None:
+    """The kernel kills this process when its parent dies: an orphan would keep the port and the database."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        sys.exit(1)
+
+
+def _serve_web(settings: Settings) -> None:
+    from granian.constants import Interfaces, Loops
+    from granian.server import Server
+
+    server = Server(
+        target="app:app",
+        address=settings.bind_host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.web_processes,
+        blocking_threads=BLOCKING_THREADS,
+        loop=Loops.asyncio,
+        workers_kill_timeout=KILL_AFTER,
+        respawn_failed_workers=True,
+        log_enabled=True,
+        log_level="warning",  # type: ignore[arg-type]
+        websockets=False,
+    )
+    server.serve(target_loader=lambda: _load(settings), wrap_loader=False)
+
+
+def _load(settings: Settings) -> Any:
+    """In the child: the application, and in the role `all` the worker beside it."""
+    end_with_parent()
+    from portal import create_app
+    from portal.worker.process import SpoolKeeper, WorkerProcess
+
+    app = create_app(settings)
+    services = app.extensions["portal"]
+    background = WorkerProcess(services) if settings.role == "all" else SpoolKeeper(services)
+    background.start()
+    # Runs when granian has answered its last request and the process is about to end.
+    multiprocessing.util.Finalize(None, background.stop, exitpriority=100)
+    return app
+
+
+def _work(settings: Settings) -> NoReturn:
+    from portal import create_app
+    from portal.worker.process import WorkerProcess
+
+    app = create_app(settings)
+    worker = WorkerProcess(app.extensions["portal"])
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    worker.start()
+    while not ending.wait(3600):
+        pass
+    sys.exit(0 if worker.stop() else 1)

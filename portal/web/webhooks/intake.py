@@ -1,0 +1,83 @@
+"""What all webhooks share: a bounded body, the kept headers, the answer, and evidence of what was refused."""
+
+import logging
+import threading
+import time
+from collections import deque
+
+from flask import Request, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from portal.alerts.notices import UNAUTHENTIC, raise_alert
+from portal.database import insert
+from portal.errors import Unauthentic
+from portal.journal.entry import KEPT_HEADERS, Entry
+from portal.models import Event, EventState
+from portal.services import Services
+
+log = logging.getLogger(__name__)
+
+LARGEST = 1024 * 1024
+# Evidence of forgeries is bounded: so many are kept a minute, with so many bytes of body each.
+KEPT_A_MINUTE = 20
+KEPT_BODY = 4096
+ALERT_FROM = 10
+
+
+def read_body(largest: int = LARGEST) -> bytes:
+    """The raw body. Raises 413 when it is larger than the route allows."""
+    if (request.content_length or 0) > largest:
+        raise RequestEntityTooLarge
+    body = request.get_data(cache=False)
+    if len(body) > largest:
+        raise RequestEntityTooLarge
+    return body
+
+
+def kept_headers(incoming: Request) -> dict[str, str]:
+    """The headers that are kept with the event."""
+    found = {name: incoming.headers.get(name) for name in KEPT_HEADERS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def accepted(body: str = "", content_type: str = "text/plain") -> Response:
+    """The 200 that says: it is on disk."""
+    return Response(body, 200, content_type=content_type)
+
+
+class Evidence:
+    """Keeps a bounded record of requests that did not prove themselves, and raises an alert when they come in a run:
+    somebody forges, or a key was rotated."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: deque[float] = deque(maxlen=1000)
+
+    def refuse(self, services: Services, entry: Entry, why: str) -> Unauthentic:
+        """The error to raise, after the record was made as far as the bounds allow."""
+        log.warning("webhook refused", extra={"source": entry.source, "reason": why})
+        moment = time.monotonic()
+        with self._lock:
+            while self._recent and self._recent[0] < moment - 60:
+                self._recent.popleft()
+            self._recent.append(moment)
+            recent = len(self._recent)
+        if recent <= KEPT_A_MINUTE or recent == ALERT_FROM:
+            self._keep(services, entry, why, recent)
+        return Unauthentic(why)
+
+    def _keep(self, services: Services, entry: Entry, why: str, recent: int) -> None:
+        row = entry.row(EventState.REFUSED, why)
+        row.update(dedupe_key=None, verified=False, body=entry.body[:KEPT_BODY])
+        try:
+            with services.database.write() as session:
+                session.execute(insert(session, Event).values(**row).on_conflict_do_nothing())
+                if recent >= ALERT_FROM:
+                    text = f"{recent} webhooks in a minute did not prove themselves: a forgery, or a rotated key."
+                    raise_alert(session, UNAUTHENTIC, entry.source, text)
+        except (SQLAlchemyError, TimeoutError):
+            log.warning("evidence not kept: database away")
+
+
+evidence = Evidence()

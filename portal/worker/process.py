@@ -1,0 +1,75 @@
+"""The worker's share of a process: pools, clock and listener, started after the fork and drained before the end."""
+
+import logging
+import threading
+
+from portal.queue.claim import forget_leases
+from portal.queue.jobs import APPLY, GHL, SEND
+from portal.services import Services
+from portal.worker.runner import Pool, Runner
+from portal.worker.scheduler import Clockwork
+from portal.worker.tasks import batch_handlers, handlers
+from portal.worker.wakeups import Listener, Wakeups
+
+log = logging.getLogger(__name__)
+
+# Within the 30 seconds that SIGTERM leaves; a provider call ends after 25.
+DRAIN_SECONDS = 27.0
+
+POOLS = (
+    Pool(APPLY, threads=2, jobs_per_lane=16, window=64, batch=32),
+    Pool(SEND, threads=48, jobs_per_lane=8, window=96),
+    Pool(GHL, threads=24, jobs_per_lane=8, window=48),
+)
+
+
+class WorkerProcess:
+    """Starts and stops everything that works in the background."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.wakeups = Wakeups()
+        services.database.wake = self.wakeups.wake
+        self.runner = Runner(
+            services.database, self.wakeups, POOLS, handlers(services), batch_handlers(services)
+        )
+        self._clockwork = Clockwork(services)
+        self._listener: Listener | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Starts the threads."""
+        if self._services.database.sqlite:
+            forget_leases(self._services.database)
+        else:
+            self._listener = Listener(self._services.database.engine, self.wakeups)
+            self._listener.start()
+        self.runner.start()
+        self._clockwork.start()
+        log.info("worker started", extra={"owner": self.runner.owner})
+
+    def stop(self) -> bool:
+        """Drains within the time that SIGTERM leaves; True when nothing was left in hand."""
+        if self._stopped.is_set():
+            return True
+        self._stopped.set()
+        self._clockwork.stop()
+        if self._listener is not None:
+            self._listener.stop()
+        return self.runner.drain(DRAIN_SECONDS)
+
+
+class SpoolKeeper:
+    """What a web process does in the background: bring the spool of its machine back into the journal."""
+
+    def __init__(self, services: Services) -> None:
+        self._clockwork = Clockwork(services)
+
+    def start(self) -> None:
+        """Starts the clock with that one task."""
+        self._clockwork.start(spool_only=True)
+
+    def stop(self) -> bool:
+        """Stops it."""
+        self._clockwork.stop()
+        return True

@@ -1,0 +1,118 @@
+"""What has to happen by the clock. Every task is an idempotent claim on rows, so any number of processes may run it."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import clock
+from portal.database import is_away
+from portal.journal.replay import drain
+from portal.messaging.polling import enqueue_due
+from portal.messaging.sweeping import end_overdue, enqueue_forgotten, release_old_holds, settle_lost_calls
+from portal.models import Event, Grant, GrantState, Job, Part
+from portal.queue.jobs import GHL, enqueue, job
+from portal.services import Services
+from portal.worker.tasks import AHEAD
+
+log = logging.getLogger(__name__)
+
+PURGE_AT_ONCE = 1000
+
+
+class Clockwork:
+    """The scheduled tasks of one process."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._database = services.database
+        # One thread: the tasks are small, and two at once would only wait for each other's rows.
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": ThreadPoolExecutor(2)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
+        )
+
+    def start(self, *, spool_only: bool = False) -> None:
+        """Starts the clock: with all tasks, or in a web process with the spool's alone."""
+        self._every(2, self.adopt_spool)
+        if spool_only:
+            self._scheduler.start()
+            return
+        self._every(2, self.poll_statuses)
+        self._every(15, self.recover)
+        self._every(60, self.refresh_tokens)
+        self._every(900, self.purge)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stops the clock; a task that is running ends by itself."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _every(self, seconds: int, task: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                task()
+            except (SQLAlchemyError, TimeoutError) as error:
+                if not is_away(error):
+                    raise
+                log.warning("database away, task skipped", extra={"task": task.__name__})
+
+        self._scheduler.add_job(run, "interval", seconds=seconds, id=task.__name__, jitter=seconds / 10)
+
+    def poll_statuses(self) -> None:
+        """Has the providers asked about what they accepted."""
+        with self._database.read() as session:
+            if session.scalar(select(Part.id).where(Part.next_poll_at <= clock.now()).limit(1)) is None:
+                return
+        with self._database.write() as session:
+            enqueue_due(session)
+
+    def adopt_spool(self) -> None:
+        """Brings what any process of this machine has spooled into the journal."""
+        drain(self._database, self._services.spool)
+
+    def recover(self) -> None:
+        """Ends what is overdue, finds what was forgotten, frees what nobody holds any more."""
+        with self._database.write() as session:
+            session.execute(
+                update(Job).where(Job.lease_until < clock.now()).values(lease_owner="", lease_until=None)
+            )
+        for sweep in (end_overdue, enqueue_forgotten, settle_lost_calls, release_old_holds):
+            with self._database.write() as session:
+                done = sweep(session)
+            if done:
+                log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
+
+    def refresh_tokens(self) -> None:
+        """Renews tokens before they end, so that no message has to wait for it."""
+        moment = clock.now()
+        with self._database.write() as session:
+            due = session.scalars(
+                select(Grant.id).where(
+                    Grant.state == GrantState.ACTIVE,
+                    Grant.expires_at < moment + AHEAD,
+                    or_(Grant.retry_at.is_(None), Grant.retry_at < moment),
+                )
+            ).all()
+            enqueue(session, [job(GHL, "refresh_token", id_, f"token:{id_}", priority=0) for id_ in due])
+
+    def purge(self) -> None:
+        """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""
+        before = clock.now() - timedelta(days=self._services.settings.retention_days)
+        while True:
+            with self._database.write() as session:
+                old = session.scalars(
+                    select(Event.id)
+                    .where(Event.received_at < before, Event.body.is_not(None), Event.applied_at.is_not(None))
+                    .limit(PURGE_AT_ONCE)
+                ).all()
+                if old:
+                    session.execute(update(Event).where(Event.id.in_(old)).values(body=None, headers={}, query=""))
+            if len(old) < PURGE_AT_ONCE:
+                return
