@@ -14,11 +14,9 @@ from sqlalchemy.orm import Session
 
 from portal.credits import ledger
 from portal.errors import PortalError
-from portal.installations.lifecycle import ensure_agency
-from portal.installations.lifecycle import ensure_location
-from portal.messaging import senders
-from portal.models import Event, EventState, Grant, LedgerEntry, Location, Message, Part, Sender, User
-from portal.queue.jobs import APPLY, enqueue, job
+from portal.installations.lifecycle import ensure_agency, ensure_location
+from portal.messaging import replay, senders
+from portal.models import Event, EventState, Grant, LedgerEntry, Location, Message, Part, Sender
 from portal.services import Services
 
 admin = AppGroup("admin", help="People who sign in to the portal.")
@@ -210,15 +208,12 @@ def _line(message: Message, ghl_id: str, parts: list[Part], credits: int) -> dic
 @click.argument("event_id", type=int)
 def replay_event(event_id: int) -> None:
     """Applies a parked event again."""
-    with _services().database.write() as session:
-        event = session.get(Event, event_id)
-        if event is None:
-            raise click.ClickException(f"There is no event {event_id}.")
-        if event.state != EventState.PARKED:
-            raise click.ClickException(f"Event {event_id} is {event.state}: only parked events are replayed.")
-        event.state = EventState.PENDING
-        enqueue(session, [job(APPLY, "apply", event.id, event.lane, priority=0)])
-        _say({"id": event.id, "state": event.state})
+    try:
+        with _services().database.write() as session:
+            event = replay.replay(session, event_id)
+    except PortalError as error:
+        raise click.ClickException(error.message) from None
+    _say({"id": event.id, "state": event.state})
 
 
 @events.command("list")

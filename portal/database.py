@@ -2,9 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +17,8 @@ from portal.models.base import Base
 
 OLDEST_SQLITE = (3, 35, 0)
 
+
+Key = TypeVar("Key", int, str)
 
 CHANNEL = "portal_jobs"
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
@@ -38,6 +40,15 @@ _INSERT: dict[str, Callable[[Any], postgresql.Insert]] = {
 }
 
 
+def padded(ids: Sequence[Key]) -> list[Key]:
+    """The ids, the last one repeated up to a power of two.
+
+    A list in SQL has one placeholder for each; few different lengths let statements be prepared and used again.
+    """
+    missing = (1 << (len(ids) - 1).bit_length()) - len(ids) if ids else 0
+    return [*ids, *[ids[-1]] * missing] if ids else []
+
+
 class DatabaseAway(PortalError):
     """The database did not answer. Nothing was lost; the caller may try again."""
 
@@ -54,6 +65,7 @@ def engine_options(url: str) -> dict[str, Any]:
         "pool_timeout": 10,
         "connect_args": {
             "connect_timeout": 5,
+            "prepare_threshold": 2,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,

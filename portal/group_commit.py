@@ -10,13 +10,16 @@ Result = TypeVar("Result")
 
 
 class _Waiting(Generic[Item, Result]):
-    __slots__ = ("done", "error", "item", "result")
+    __slots__ = ("done", "error", "item", "result", "woken")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.done = False
         self.result: Result | None = None
         self.error: BaseException | None = None
+        # Held from the start; released to wake the thread that waits for it. Half the cost of an Event.
+        self.woken = threading.Lock()
+        self.woken.acquire()
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -30,23 +33,27 @@ class GroupCommit(Generic[Item, Result]):
         self._commit = commit
         self._largest = largest
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._leader = threading.Lock()
+        self._lock = threading.Lock()
+        self._led = False
 
     def submit(self, item: Item) -> Result:
         """The item's result, once it is durable."""
         waiting: _Waiting[Item, Result] = _Waiting(item)
-        self._queue.append(waiting)
-        while not waiting.done:
-            with self._leader:
-                # A thread that waited for the lock usually finds that the one before it has committed its item.
-                if not waiting.done:
-                    self._lead()
+        with self._lock:
+            self._queue.append(waiting)
+            leads, self._led = not self._led, True
+        if not leads:
+            waiting.woken.acquire()
+        if not waiting.done:
+            self._lead()
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[return-value]
 
     def _lead(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._largest))]
+        """Commits the next batch, which holds this thread's own item: only the head of the queue is made leader."""
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._largest))]
         try:
             for waiting, result in zip(batch, self._commit([each.item for each in batch]), strict=True):
                 waiting.result = result
@@ -54,5 +61,15 @@ class GroupCommit(Generic[Item, Result]):
             for waiting in batch:
                 waiting.error = error
         finally:
-            for waiting in batch:
-                waiting.done = True
+            self._pass_on(batch)
+
+    def _pass_on(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+        with self._lock:
+            heir = self._queue[0] if self._queue else None
+            self._led = heir is not None
+        # The next commit begins before the threads of this one are woken: they would only take the interpreter from it.
+        if heir is not None:
+            heir.woken.release()
+        for waiting in batch:
+            waiting.done = True
+            waiting.woken.release()

@@ -5,8 +5,10 @@ An entry's key makes it happen once: writing it again changes nothing. Lock orde
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import Engine, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -103,20 +105,7 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
     if not moving:
         return
     moment = clock.now()
-    rows = [
-        {
-            "wallet_id": each.wallet_id,
-            "key": each.key,
-            "kind": each.kind.value,
-            "message_id": each.message_id,
-            "available": each.available,
-            "held": each.held,
-            "spent": each.spent,
-            "note": each.note,
-            "at": moment,
-        }
-        for each in moving
-    ]
+    rows = [_row(each, moment) for each in moving]
     statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
     written = set(session.connection().scalars(statement, rows))
     sums: dict[int, list[int]] = {}
@@ -131,6 +120,66 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
             .where(Wallet.id == wallet_id)
             .values(available=Wallet.available + available, held=Wallet.held + held, spent=Wallet.spent + spent)
         )
+
+
+def _row(each: Movement, moment: datetime) -> dict[str, object]:
+    return {
+        "wallet_id": each.wallet_id,
+        "key": each.key,
+        "kind": each.kind.value,
+        "message_id": each.message_id,
+        "available": each.available,
+        "held": each.held,
+        "spent": each.spent,
+        "note": each.note,
+        "at": moment,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A part that was accepted just now, in this transaction."""
+
+    message_id: int
+    part: int
+    amount: int
+
+
+def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) -> None:
+    """Settles parts by location id, in few statements. Raises `IntegrityError` when one was settled before."""
+    moment = clock.now()
+    rows: list[dict[str, object]] = []
+    sums: dict[int, int] = {}
+    for location_id, each in settlements:
+        if each.amount:
+            wallet = _known_wallet(session, location_id)
+            movement = settle(wallet, each.message_id, each.part, each.amount)
+            rows.append(_row(movement, moment))
+            sums[wallet] = sums.get(wallet, 0) + each.amount
+    if not rows:
+        return
+    connection = session.connection()
+    connection.execute(_APPEND, rows)
+    for wallet, amount in sorted(sums.items()):
+        connection.execute(_SPEND, {"b_wallet": wallet, "b_amount": amount})
+
+
+_APPEND = LedgerEntry.__table__.insert()  # type: ignore[attr-defined]
+_SPEND = (
+    update(Wallet.__table__)  # type: ignore[arg-type]
+    .where(Wallet.id == bindparam("b_wallet"))
+    .values(held=Wallet.held - bindparam("b_amount"), spent=Wallet.spent + bindparam("b_amount"))
+)
+
+# A wallet's id never changes. By engine, because a process of tests may have several databases.
+_wallets: WeakKeyDictionary[Engine, dict[int, int]] = WeakKeyDictionary()
+
+
+def _known_wallet(session: Session, location_id: int) -> int:
+    known = _wallets.setdefault(session.connection().engine, {})
+    if location_id not in known:
+        known[location_id] = session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
+    return known[location_id]
 
 
 def state_of(session: Session, message_id: int, part: int) -> set[str]:

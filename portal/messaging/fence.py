@@ -7,15 +7,16 @@ attempt on disk before the first byte goes out, so that a crash can never turn i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
+from portal.channels import registry
+from portal.database import padded
 from portal.models import (
-    Attempt,
     InstallState,
-    LedgerEntry,
     Location,
     Message,
     OptOut,
@@ -25,6 +26,7 @@ from portal.models import (
     Status,
     StatusChange,
 )
+from portal.models.base import UtcDateTime
 
 # Providers keep an idempotency key for 24 hours; the last repetition must not come close to its end.
 KEY_LIFE = timedelta(hours=23)
@@ -54,113 +56,122 @@ class Pass:
     channel: str
     message_was: str
     message_uuid: str
+    started_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Approach:
-    """A part that wants to go through. `repeats` allows a call whose outcome is unknown to be made again, under the
-    same idempotency key."""
+def open_fence(session: Session, part_ids: Sequence[int]) -> dict[int, Pass]:
+    """Moves every part that may be sent now to `sending` and returns them by part id. The others stay as they are.
 
-    part_id: int
-    repeats: bool
-
-
-def open_fence(session: Session, approaches: Sequence[Approach]) -> dict[int, Pass]:
-    """Moves every part that may be sent now to `sending` and returns them by part id. The others stay as they are."""
+    A call whose outcome is unknown is made again, under the same idempotency key, on idempotent channels only.
+    """
     moment = clock.now()
-    rows = session.execute(_wanted([each.part_id for each in approaches])).all()
-    repeats = {each.part_id for each in approaches if each.repeats}
+    connection = session.connection()
+    rows = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     fresh = [row.id for row in rows if row.status == Status.QUEUED]
-    again = [row.id for row in rows if row.status != Status.QUEUED and row.id in repeats]
-    passed = set(_move(session, fresh, moment, (Status.QUEUED,)))
-    passed |= set(_move(session, again, moment, (Status.SENDING, Status.UNKNOWN), key_after=moment - KEY_LIFE))
-    if not passed:
-        return {}
+    again = [row.id for row in rows if row.status in _IN_DOUBT and registry.get(row.channel).idempotent]
+    passed: set[int] = set()
+    if fresh:
+        passed |= set(connection.scalars(_PASS_FRESH, {"ids": padded(fresh), "moment": moment}))
+    if again:
+        known = {"ids": padded(again), "moment": moment, "key_after": moment - KEY_LIFE}
+        passed |= set(connection.scalars(_PASS_AGAIN, known))
     passes = {row.id: _pass(row) for row in rows if row.id in passed}
-    _note(session, list(passes.values()), moment)
+    moving = [each for each in passes.values() if each.message_was != Status.SENDING]
+    if moving:
+        ids = sorted({each.message_id for each in moving})
+        connection.execute(_MOVE_MESSAGES, {"ids": padded(ids), "moment": moment})
+        connection.execute(_NOTE_MOVES, [_change(each, moment) for each in moving])
     return passes
 
 
-def _wanted(part_ids: Sequence[int]):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a Select of many columns
-    return (
-        select(
-            Part.id,
-            Part.status,
-            Part.number,
-            Part.attempt,
-            Part.key_round,
-            Part.body,
-            Part.attachments,
-            Part.segments,
-            Part.price,
-            Message.id.label("message_id"),
-            Message.uuid.label("message_uuid"),
-            Message.status.label("message_was"),
-            Message.address,
-            Message.location_id,
-            Message.conversation_id,
-            Message.sender_id,
-            Sender.channel,
-            select(func.count(_Sibling.id)).where(_Sibling.message_id == Message.id).scalar_subquery().label("parts"),
-        )
-        .join(Message, Message.id == Part.message_id)
-        .join(Sender, Sender.id == Message.sender_id)
-        .where(Part.id.in_(part_ids))
-        # The lock order everywhere: message, then the rest.
-        .order_by(Message.id)
-        .with_for_update(of=Message)
+def _change(passed: Pass, moment: datetime) -> dict[str, object]:
+    return {
+        "message_id": passed.message_id,
+        "before": passed.message_was,
+        "after": Status.SENDING.value,
+        "who": WHO,
+        "code": "",
+        "detail": f"attempt {passed.attempt}",
+        "at": moment,
+    }
+
+
+_IN_DOUBT = (Status.SENDING, Status.UNKNOWN)
+
+# Statements are built once: building them anew for each commit costs more than carrying them out.
+_WANTED = (
+    select(
+        Part.id,
+        Part.status,
+        Part.number,
+        Part.attempt,
+        Part.key_round,
+        Part.body,
+        Part.attachments,
+        Part.segments,
+        Part.price,
+        Message.id.label("message_id"),
+        Message.uuid.label("message_uuid"),
+        Message.status.label("message_was"),
+        Message.address,
+        Message.location_id,
+        Message.conversation_id,
+        Message.sender_id,
+        Sender.channel,
+        select(func.count(_Sibling.id)).where(_Sibling.message_id == Message.id).scalar_subquery().label("parts"),
     )
+    .join(Message, Message.id == Part.message_id)
+    .join(Sender, Sender.id == Message.sender_id)
+    .where(Part.id.in_(bindparam("ids", expanding=True)))
+    # The lock order everywhere: message, then the rest.
+    .order_by(Message.id)
+    .with_for_update(of=Message)
+)
 
-
-def _move(
-    session: Session,
-    part_ids: Sequence[int],
-    moment: datetime,
-    from_: Sequence[Status],
-    key_after: datetime | None = None,
-) -> Sequence[int]:
-    if not part_ids:
-        return []
-    may_go = [
-        Message.id == Part.message_id,
-        Message.status.in_((Status.QUEUED, Status.SENDING, Status.UNKNOWN)),
-        or_(Message.scheduled_at.is_(None), Message.scheduled_at <= moment),
-        exists().where(Location.id == Message.location_id, Location.install_state == InstallState.INSTALLED),
-        exists().where(
-            Sender.id == Message.sender_id,
-            Sender.location_id == Message.location_id,
-            Sender.state == SenderState.ACTIVE,
-        ),
-        ~exists().where(
-            OptOut.location_id == Message.location_id,
-            OptOut.family == Message.family,
-            OptOut.address == Message.address,
-            OptOut.lifted_at.is_(None),
-        ),
-        or_(Message.credits == 0, exists().where(LedgerEntry.message_id == Message.id, LedgerEntry.kind == "hold")),
-    ]
-    if key_after is None:
-        may_go.append(or_(Message.expires_at.is_(None), Message.expires_at > moment))
-    conditions = [Part.id.in_(part_ids), Part.status.in_(from_), exists().where(and_(*may_go))]
-    if key_after is not None:
-        conditions.append(Part.key_round_at > key_after)
-    moved = session.execute(
-        update(Part)
-        .where(*conditions)
-        .values(
-            status=Status.SENDING,
-            attempt=Part.attempt + 1,
-            sending_at=moment,
-            sender_id=select(Message.sender_id).where(Message.id == Part.message_id).scalar_subquery(),
-            **({"key_round_at": moment} if key_after is None else {}),
-        )
-        .returning(Part.id)
-        .execution_options(synchronize_session=False)
+_moment = bindparam("moment", type_=UtcDateTime())
+_MAY_GO = (
+    Part.id.in_(bindparam("ids", expanding=True)),
+    Message.id == Part.message_id,
+    Message.status.in_((Status.QUEUED, Status.SENDING, Status.UNKNOWN)),
+    Message.funded,
+    or_(Message.scheduled_at.is_(None), Message.scheduled_at <= _moment),
+    Location.id == Message.location_id,
+    Location.install_state == InstallState.INSTALLED,
+    Sender.id == Message.sender_id,
+    Sender.location_id == Message.location_id,
+    Sender.state == SenderState.ACTIVE,
+    ~exists().where(
+        OptOut.location_id == Message.location_id,
+        OptOut.family == Message.family,
+        OptOut.address == Message.address,
+        OptOut.lifted_at.is_(None),
+    ),
+)
+_CALL = {"status": Status.SENDING, "attempt": Part.attempt + 1, "sending_at": _moment, "sender_id": Message.sender_id}
+_parts = Part.__table__
+_PASS_FRESH = (
+    update(_parts)  # type: ignore[arg-type]
+    .where(*_MAY_GO, Part.status == Status.QUEUED, or_(Message.expires_at.is_(None), Message.expires_at > _moment))
+    .values(**_CALL, key_round_at=_moment)
+    .returning(Part.id)
+)
+_PASS_AGAIN = (
+    update(_parts)  # type: ignore[arg-type]
+    .where(
+        *_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime())
     )
-    return list(moved.scalars())
+    .values(**_CALL)
+    .returning(Part.id)
+)
+_MOVE_MESSAGES = (
+    update(Message.__table__)  # type: ignore[arg-type]
+    .where(Message.id.in_(bindparam("ids", expanding=True)))
+    .values(status=Status.SENDING, status_at=_moment, reason="")
+)
+_NOTE_MOVES = insert(StatusChange.__table__)  # type: ignore[arg-type]
 
 
-def _pass(row) -> Pass:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a Row of `_wanted`
+def _pass(row: Any) -> Pass:
     return Pass(
         part_id=row.id,
         message_id=row.message_id,
@@ -179,53 +190,10 @@ def _pass(row) -> Pass:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a Row 
         channel=row.channel,
         message_was=row.message_was,
         message_uuid=row.message_uuid,
+        started_at=clock.now(),
     )
 
 
 def _key(uuid: str, number: int, key_round: int) -> str:
     """`<message id>:<n>`; later parts of one message have a key of their own."""
     return f"{uuid}:{key_round}" if number == 1 else f"{uuid}.{number}:{key_round}"
-
-
-def _note(session: Session, passes: Sequence[Pass], moment: datetime) -> None:
-    moving = sorted({each.message_id for each in passes if each.message_was != Status.SENDING})
-    connection = session.connection()
-    if moving:
-        session.execute(
-            update(Message)
-            .where(Message.id.in_(moving))
-            .values(status=Status.SENDING, status_at=moment, reason="")
-            .execution_options(synchronize_session=False)
-        )
-        connection.execute(
-            insert(StatusChange),
-            [
-                {
-                    "message_id": each.message_id,
-                    "before": each.message_was,
-                    "after": Status.SENDING.value,
-                    "who": WHO,
-                    "code": "",
-                    "detail": f"attempt {each.attempt}",
-                    "at": moment,
-                }
-                for each in passes
-                if each.message_was != Status.SENDING
-            ],
-        )
-    connection.execute(
-        insert(Attempt),
-        [
-            {
-                "part_id": each.part_id,
-                "number": each.attempt,
-                "sender_id": each.sender_id,
-                "idempotency_key": each.idempotency_key,
-                "started_at": moment,
-                "outcome": "",
-                "code": "",
-                "detail": "",
-            }
-            for each in passes
-        ],
-    )

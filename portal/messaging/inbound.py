@@ -49,6 +49,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "possible_repeat": not said.external_id and _said_before(session, conversation, said.text),
         "status": Status.RECEIVED,
         "status_at": moment,
+        "held": False,
         "reason": SENTENCES[Status.RECEIVED],
         "error_code": "",
         "priority": POST_PRIORITY,
@@ -58,6 +59,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "push_failure": "",
         "echo_state": "",
         "credits": 0,
+        "funded": False,
         "provider_at": _believed(event, said),
         "created_at": moment,
     }

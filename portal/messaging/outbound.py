@@ -111,6 +111,7 @@ def _place_with(session: Session, conversation: Conversation, message: Message, 
     if not ledger.hold(session, wallet, message.id, message.credits):
         _hold(session, conversation, message, "There are not enough credits: top up, and this goes out by itself.")
         return
+    message.funded = True
     contacts.remember_route(session, conversation, sender, contacts.PHONE, address)
     _enqueue_parts(session, conversation, message, sender, pieces)
 

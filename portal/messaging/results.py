@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger
+from portal.database import insert as insert_row
+from portal.database import padded
 from portal.messaging.fence import Pass
 from portal.messaging.outbound import hold_conversation, push_status
 from portal.messaging.receipts import lock_part, match_early_receipts, move_credits
 from portal.messaging.statuses import follow_parts, move_part
-from portal.models import Attempt, Message, Part, ReceiptRow, Status, StatusChange, Wallet
+from portal.models import Attempt, Job, Message, Part, ReceiptRow, Status, StatusChange
+from portal.models.base import UtcDateTime
 from portal.queue import gates
-from portal.queue.jobs import Due, complete, drop, postpone
+from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
 
 # A message whose own fault keeps it from going out lets the rest of its conversation pass after this.
 STEP_ASIDE = timedelta(seconds=60)
@@ -64,46 +67,38 @@ def _accept_simple(session: Session, results: Sequence[Result]) -> list[Result]:
     moment = clock.now()
     connection = session.connection()
     try:
-        with session.begin_nested():
-            moved = _accept_parts(session, results, moment)
-    except IntegrityError:
-        return list(results)  # a provider gave one id twice: each is looked at by itself
-    done = [each for each in results if each.passed.part_id in moved]
-    if not done:
+        with connection.begin_nested():
+            moved = connection.execute(_ACCEPT, [_acceptance(each, moment) for each in results]).rowcount
+            if moved != len(results):
+                raise _Unexpected
+            ids = padded([each.passed.message_id for each in results])
+            connection.execute(_ACCEPT_MESSAGES, {"ids": ids, "moment": moment})
+            connection.execute(_CHANGES, [_change(each, moment) for each in results])
+            connection.execute(_ATTEMPTS, [_attempt(each, moment) for each in results])
+            ledger.settle_new(session, [(each.passed.location_id, _settlement(each)) for each in results])
+            connection.execute(_DONE, {"ids": padded([each.due.id for each in results])})
+    except (IntegrityError, _Unexpected):
+        # A provider gave one id twice, a receipt was quicker, another process took over: each is looked at by itself.
         return list(results)
-    session.execute(
-        update(Message)
-        .where(Message.id.in_([each.passed.message_id for each in done]), Message.status == Status.SENDING)
-        .values(status=Status.ACCEPTED, status_at=moment, reason="", error_code="")
-        .execution_options(synchronize_session=False)
-    )
-    connection.execute(insert(StatusChange), [_change(each, moment) for each in done])
-    _end_attempts(session, done, moment)
-    _settle(session, done)
-    complete(session, [each.due.id for each in done])
-    _match_early(session, done)
-    return [each for each in results if each.passed.part_id not in moved]
+    _match_early(session, results)
+    return []
 
 
-def _accept_parts(session: Session, results: Sequence[Result], moment: datetime) -> set[int]:
-    rows = [
-        {
-            "b_id": each.passed.part_id,
-            "b_attempt": each.passed.attempt,
-            "b_external": _accepted(each).external_id[:200] or None,
-            "b_code": _accepted(each).code[:64],
-            "b_segments": _accepted(each).segments or each.passed.segments,
-            "b_poll": moment + FIRST_POLL if each.polls else None,
-            "b_now": moment,
-        }
-        for each in results
-    ]
-    session.connection().execute(_ACCEPT, rows)
-    ours = {(each.passed.part_id, each.passed.attempt) for each in results}
-    taken = select(Part.id, Part.attempt).where(
-        Part.id.in_([each.passed.part_id for each in results]), Part.accepted_at == moment
-    )
-    return {row.id for row in session.execute(taken) if (row.id, row.attempt) in ours}
+class _Unexpected(Exception):
+    pass
+
+
+def _acceptance(result: Result, moment: datetime) -> dict[str, object]:
+    accepted = _accepted(result)
+    return {
+        "b_id": result.passed.part_id,
+        "b_attempt": result.passed.attempt,
+        "b_external": accepted.external_id[:200] or None,
+        "b_code": accepted.code[:64],
+        "b_segments": accepted.segments or result.passed.segments,
+        "b_poll": moment + FIRST_POLL if result.polls and accepted.external_id else None,
+        "b_now": moment,
+    }
 
 
 _ACCEPT = (
@@ -123,6 +118,24 @@ _ACCEPT = (
         detail="",
     )
 )
+_ACCEPT_MESSAGES = (
+    update(Message.__table__)  # type: ignore[arg-type]
+    .where(Message.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        status=Status.ACCEPTED,
+        status_at=bindparam("moment", type_=UtcDateTime()),
+        reason="",
+        error_code="",
+    )
+)
+_CHANGES = insert(StatusChange.__table__)  # type: ignore[arg-type]
+_ATTEMPTS = insert(Attempt.__table__)  # type: ignore[arg-type]
+_DONE = delete(Job.__table__).where(Job.id.in_(bindparam("ids", expanding=True)))  # type: ignore[arg-type]
+
+
+def _settlement(result: Result) -> ledger.Settlement:
+    passed = result.passed
+    return ledger.Settlement(passed.message_id, passed.number, passed.price)
 
 
 def _accepted(result: Result) -> Accepted:
@@ -142,31 +155,19 @@ def _change(result: Result, moment: datetime) -> dict[str, object]:
     }
 
 
-def _end_attempts(session: Session, results: Sequence[Result], moment: datetime) -> None:
-    rows = [
-        {
-            "b_part": each.passed.part_id,
-            "b_number": each.passed.attempt,
-            "b_ended": moment,
-            "b_outcome": _outcome_word(each.outcome),
-            "b_code": each.outcome.code[:64],
-            "b_detail": "" if isinstance(each.outcome, Accepted) else each.outcome.message[:500],
-        }
-        for each in results
-    ]
-    session.connection().execute(_END, rows)
-
-
-_END = (
-    update(Attempt.__table__)  # type: ignore[arg-type]
-    .where(Attempt.part_id == bindparam("b_part"), Attempt.number == bindparam("b_number"))
-    .values(
-        ended_at=bindparam("b_ended"),
-        outcome=bindparam("b_outcome"),
-        code=bindparam("b_code"),
-        detail=bindparam("b_detail"),
-    )
-)
+def _attempt(result: Result, moment: datetime) -> dict[str, object]:
+    outcome, passed = result.outcome, result.passed
+    return {
+        "part_id": passed.part_id,
+        "number": passed.attempt,
+        "sender_id": passed.sender_id,
+        "idempotency_key": passed.idempotency_key,
+        "started_at": passed.started_at,
+        "ended_at": moment,
+        "outcome": _outcome_word(outcome),
+        "code": outcome.code[:64],
+        "detail": "" if isinstance(outcome, Accepted) else outcome.message[:500],
+    }
 
 
 def _outcome_word(outcome: Accepted | ChannelError) -> str:
@@ -175,36 +176,24 @@ def _outcome_word(outcome: Accepted | ChannelError) -> str:
     return "unknown" if outcome.unknown else "refused"
 
 
-def _settle(session: Session, results: Sequence[Result]) -> None:
-    locations = {each.passed.location_id for each in results}
-    rows = session.execute(select(Wallet.location_id, Wallet.id).where(Wallet.location_id.in_(locations)))
-    wallets = {row.location_id: row.id for row in rows}
-    ledger.write(
-        session,
-        [
-            ledger.settle(wallets[passed.location_id], passed.message_id, passed.number, passed.price)
-            for passed in (each.passed for each in results)
-            if passed.location_id in wallets
-        ],
-    )
-
-
 def _match_early(session: Session, results: Sequence[Result]) -> None:
     ids = [_accepted(each).external_id[:200] for each in results]
-    early = set(
-        session.scalars(
-            select(ReceiptRow.external_id).where(ReceiptRow.external_id.in_(ids), ReceiptRow.part_id.is_(None))
-        )
-    )
+    early = set(session.connection().scalars(_EARLY, {"ids": padded(ids)}))
     for each in results:
         if _accepted(each).external_id[:200] in early:
             part = lock_part(session, each.passed.message_id, each.passed.part_id)
             match_early_receipts(session, part, f"{each.passed.channel} receipt")
 
 
+_EARLY = select(ReceiptRow.external_id).where(
+    ReceiptRow.external_id.in_(bindparam("ids", expanding=True)), ReceiptRow.part_id.is_(None)
+)
+
+
 def _write_one(session: Session, result: Result) -> bool:
     """One result with all its turns; True when the lane may go on."""
-    _end_attempts(session, [result], clock.now())
+    attempt = insert_row(session, Attempt).values(**_attempt(result, clock.now()))
+    session.execute(attempt.on_conflict_do_nothing())
     part = lock_part(session, result.passed.message_id, result.passed.part_id)
     outcome = result.outcome
     if part.attempt != result.passed.attempt:
@@ -286,7 +275,12 @@ def _repeat(session: Session, result: Result, run_at: datetime, note: str) -> No
     if own_fault and waited > STEP_ASIDE:
         lane = f"aside:{result.passed.part_id}"
         note = f"stepped aside: {note}"
-    postpone(session, result.due, run_at, note, lane=lane)
+    if not postpone(session, result.due, run_at, note, lane=lane):
+        # Another process took the job for lost and ended it; the part waits again, so it needs one.
+        passed, gate = result.passed, result.due.gate
+        where = lane or result.due.lane
+        again = job(SEND, "send", passed.part_id, where, gate=gate, priority=result.due.priority, run_at=run_at)
+        enqueue(session, [again])
 
 
 def _give_up(session: Session, part: Part, who: str, code: str, detail: str) -> bool:

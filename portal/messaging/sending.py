@@ -21,13 +21,13 @@ from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
 from portal.messaging import optouts
-from portal.messaging.fence import Approach, Pass, open_fence
+from portal.messaging.fence import Pass, open_fence
 from portal.messaging.outbound import not_installed
 from portal.messaging.receipts import lock_part
 from portal.messaging.results import Result, end_message, hold_back, write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.messaging.accounts import Accounts
-from portal.models import InstallState, Location, Message, Part, Sender, SenderState, Status
+from portal.models import InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Outbox:
         results = [item for item in items if isinstance(item, Result)]
         with self._database.write() as session:
             go_on = write_results(session, results) if results else {}
-            passes = open_fence(session, _approaches(session, [due.subject for due in fences])) if fences else {}
+            passes = open_fence(session, [due.subject for due in fences]) if fences else {}
         return [
             go_on.get(item.due.id, False) if isinstance(item, Result) else passes.get(item.due.subject)
             for item in items
@@ -157,14 +157,3 @@ class Outbox:
             return False  # it opened meanwhile: the next claim tries again
         return True
 
-
-def _approaches(session: Session, part_ids: Sequence[int]) -> list[Approach]:
-    """Only a part of an idempotent channel may go through again when its outcome is unknown."""
-    called = session.execute(
-        select(Part.id, Sender.channel)
-        .join(Message, Message.id == Part.message_id)
-        .join(Sender, Sender.id == Message.sender_id)
-        .where(Part.id.in_(part_ids), Part.status.in_((Status.SENDING, Status.UNKNOWN)))
-    )
-    repeatable = {row.id for row in called if registry.get(row.channel).idempotent}
-    return [Approach(part_id, part_id in repeatable) for part_id in part_ids]

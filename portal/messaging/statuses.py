@@ -132,6 +132,7 @@ def move_message(
     )
     message.status = after.value
     message.status_at = moment
+    message.held = after is S.HELD
     message.reason = detail
     message.error_code = code[:64] if after in FINAL else ""
     return True

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
@@ -18,15 +18,28 @@ AT_ONCE = 200
 # Longer than a lease and the longest call together: whoever began the call cannot be at it any more.
 LOST_AFTER = timedelta(minutes=3)
 FORGOTTEN_AFTER = timedelta(minutes=2)
+YOUNGEST = timedelta(seconds=30)
+# The sweeps that look for what should not be there look at so many of the newest rows.
+RECENT_ROWS = 200_000
 
 
 def end_overdue(session: Session) -> int:
     """Ends messages whose time-to-live is over while they are queued or held, and tells HighLevel."""
+    moment = clock.now()
+    held = select(Message.id).where(Message.held, Message.expires_at < moment).limit(AT_ONCE)
+    # Queued messages are found by their jobs: those whose sender keeps them waiting.
+    queued = (
+        select(Message.id)
+        .join(Part, Part.message_id == Message.id)
+        .join(Job, and_(Job.kind == "send", Job.subject == Part.id))
+        .where(Job.created_at < moment - YOUNGEST, Message.status == Status.QUEUED, Message.expires_at < moment)
+        .limit(AT_ONCE)
+    )
+    found = {*session.scalars(held), *session.scalars(queued)}
     overdue = session.scalars(
         select(Message)
-        .where(Message.status.in_((Status.HELD, Status.QUEUED)), Message.expires_at < clock.now())
+        .where(Message.id.in_(found), Message.status.in_((Status.HELD, Status.QUEUED)))
         .order_by(Message.id)
-        .limit(AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
     for message in overdue:
@@ -55,6 +68,7 @@ def enqueue_forgotten(session: Session) -> int:
         select(Message)
         .join(Part, Part.message_id == Message.id)
         .where(
+            Message.id > _recent(session, Message.id),
             Message.status == Status.QUEUED,
             Message.direction == Direction.OUT,
             Message.status_at < before,
@@ -71,11 +85,16 @@ def enqueue_forgotten(session: Session) -> int:
     return len(forgotten)
 
 
+def _recent(session: Session, column: InstrumentedAttribute[int]) -> int:
+    return max((session.scalar(select(func.max(column))) or 0) - RECENT_ROWS, 0)
+
+
 def settle_lost_calls(session: Session) -> int:
     """Calls whose process is gone and whose job is too: only a receipt or a person can say what became of them."""
     lost = session.execute(
         select(Part.id, Part.message_id)
         .where(
+            Part.id > _recent(session, Part.id),
             Part.status == Status.SENDING,
             Part.sending_at < clock.now() - LOST_AFTER,
             ~exists().where(Job.kind == "send", Job.subject == Part.id),
@@ -96,6 +115,7 @@ def release_old_holds(session: Session) -> int:
     old = session.execute(
         select(Part.id, Part.message_id)
         .where(
+            Part.id > _recent(session, Part.id),
             Part.status == Status.UNKNOWN,
             Part.sending_at < before,
             ~exists().where(LedgerEntry.message_id == Part.message_id, LedgerEntry.kind == EntryKind.RELEASE),

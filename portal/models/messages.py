@@ -41,7 +41,7 @@ class Message(Base):
     """One message of one conversation, in either direction.
 
     `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
-    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of.
+    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of. `funded`: its credits are held.
     """
 
     __tablename__ = "message"
@@ -52,13 +52,9 @@ class Message(Base):
         UniqueConstraint("sender_id", "external_id"),
         Index("ix_message_thread", "conversation_id", "position"),
         Index("ix_message_recent", "location_id", "position"),
-        Index(
-            "ix_message_open",
-            "status",
-            "expires_at",
-            postgresql_where=text("status IN ('queued','held','sending','unknown')"),
-            sqlite_where=text("status IN ('queued','held','sending','unknown')"),
-        ),
+        Index("ix_message_held", "expires_at", postgresql_where=text("held"), sqlite_where=text("held")),
+        # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
+        {"postgresql_with": {"fillfactor": 75}},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -80,6 +76,7 @@ class Message(Base):
     possible_repeat: Mapped[bool] = mapped_column(Boolean, default=False)
     status: Mapped[str] = mapped_column(String(12))
     status_at: Mapped[datetime]
+    held: Mapped[bool] = mapped_column(Boolean, default=False)
     reason: Mapped[str] = mapped_column(Text, default="")
     error_code: Mapped[str] = mapped_column(String(64), default="")
     priority: Mapped[int] = mapped_column(Integer, default=20)
@@ -91,6 +88,7 @@ class Message(Base):
     push_failure: Mapped[str] = mapped_column(Text, default="")
     echo_state: Mapped[str] = mapped_column(String(8), default="")
     credits: Mapped[int] = mapped_column(Integer, default=0)
+    funded: Mapped[bool] = mapped_column(Boolean, default=False)
     scheduled_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     provider_at: Mapped[datetime | None]
@@ -111,17 +109,12 @@ class Part(Base):
         UniqueConstraint("message_id", "number"),
         UniqueConstraint("sender_id", "external_id"),
         Index(
-            "ix_part_calling",
-            "sending_at",
-            postgresql_where=text("status = 'sending'"),
-            sqlite_where=text("status = 'sending'"),
-        ),
-        Index(
             "ix_part_poll",
             "next_poll_at",
             postgresql_where=text("next_poll_at IS NOT NULL"),
             sqlite_where=text("next_poll_at IS NOT NULL"),
         ),
+        {"postgresql_with": {"fillfactor": 75}},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -155,7 +148,7 @@ class StatusChange(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
-    part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[int | None] = mapped_column(BigId)
     before: Mapped[str] = mapped_column(String(12))
     after: Mapped[str] = mapped_column(String(12))
     who: Mapped[str] = mapped_column(String(80))
@@ -173,7 +166,7 @@ class Attempt(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     part_id: Mapped[int] = mapped_column(ForeignKey("part.id"))
     number: Mapped[int] = mapped_column(Integer)
-    sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
+    sender_id: Mapped[int] = mapped_column(BigId)
     idempotency_key: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

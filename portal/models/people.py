@@ -63,3 +63,16 @@ class Alert(Base):
     opened_at: Mapped[datetime]
     last_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class LoginCount(Base):
+    """How many sign-ins were tried in one window of time: by an address, for an account, and in all.
+
+    `key` names whose count it is; accounts are named by a hash, so that no address of a stranger is kept.
+    """
+
+    __tablename__ = "login_count"
+
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    until: Mapped[datetime] = mapped_column(index=True)

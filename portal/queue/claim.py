@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, text, update
+from sqlalchemy import Integer, Row, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
@@ -134,18 +134,13 @@ class _Claim:
 
     def _heads(self, lanes: list[str]) -> dict[str, list[Row[Any]]]:
         """The first jobs of each lane in order; deep lanes are not read to their end."""
-        columns: list[Any] = [Job.id, Job.kind, Job.subject, Job.lane, Job.gate, Job.priority, Job.run_at, Job.attempts]
-        columns += [Job.created_at, Job.lease_until]
         limit = self.limits.jobs_per_lane
         heads: dict[str, list[Row[Any]]] = {}
-        if self.session.connection().dialect.name == "sqlite":
+        if self.session.get_bind().dialect.name == "sqlite":
             for lane in lanes:
-                head = select(*columns).where(Job.lane == lane).order_by(Job.id).limit(limit)
-                heads[lane] = list(self.session.execute(head))
+                heads[lane] = list(self.session.execute(_HEAD_OF_LANE, {"lane": lane, "n": limit}))
             return heads
-        wanted = func.unnest(lanes).column_valued("wanted")
-        first = select(*columns).where(Job.lane == wanted).order_by(Job.id).limit(limit).lateral("first")
-        for row in self.session.execute(select(*first.c).select_from(wanted, first)):
+        for row in self.session.execute(_HEADS_OF_LANES, {"lanes": lanes, "n": limit}):
             heads.setdefault(row.lane, []).append(row)
         return heads
 
@@ -184,6 +179,29 @@ class _Claim:
             .where(Job.lane == head.lane, Job.id > head.id, Job.run_at < head.run_at)
             .values(run_at=head.run_at)
         )
+
+
+_HEAD_COLUMNS = (
+    Job.id,
+    Job.kind,
+    Job.subject,
+    Job.lane,
+    Job.gate,
+    Job.priority,
+    Job.run_at,
+    Job.attempts,
+    Job.created_at,
+    Job.lease_until,
+)
+_HEAD_OF_LANE = (
+    select(*_HEAD_COLUMNS).where(Job.lane == bindparam("lane")).order_by(Job.id).limit(bindparam("n", type_=Integer))
+)
+# LATERAL stops after the first rows of each lane, however deep the lane is.
+_HEADS_OF_LANES = text(
+    "SELECT head.* FROM unnest(CAST(:lanes AS varchar[])) AS wanted(name) CROSS JOIN LATERAL ("
+    "SELECT id, kind, subject, lane, gate, priority, run_at, attempts, created_at, lease_until"
+    " FROM job WHERE job.lane = wanted.name ORDER BY job.id LIMIT :n) AS head ORDER BY head.lane, head.id"
+)
 
 
 def _next_due(session: Session, pool: str, moment: datetime) -> datetime | None:

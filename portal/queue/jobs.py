@@ -74,8 +74,11 @@ def drop(session: Session, kind: str, subjects: Iterable[int]) -> None:
         session.execute(delete(Job).where(Job.kind == kind, Job.subject.in_(wanted)))
 
 
-def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, lane: str | None = None) -> None:
-    """Gives a job back to run at a later time, in its own lane or, stepping aside, in another."""
+def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, lane: str | None = None) -> bool:
+    """Gives a job back to run at a later time, in its own lane or, stepping aside, in another.
+
+    False when there is no such job any more.
+    """
     values: dict[str, Any] = {
         "run_at": run_at,
         "attempts": due.attempts + 1,
@@ -85,7 +88,8 @@ def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, la
     }
     if lane is not None:
         values["lane"] = lane
-    session.execute(update(Job).where(Job.id == due.id).values(**values))
+    changed = session.execute(update(Job).where(Job.id == due.id).values(**values))
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
 def release(session: Session, owner: str, ids: Iterable[int]) -> None:

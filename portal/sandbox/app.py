@@ -1,12 +1,10 @@
 """The sandbox put together: one world, its stand-ins, one WSGI app that serves them, and the port it listens on."""
 
-import logging
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flask import Flask
@@ -29,9 +27,8 @@ from portal.sandbox.world import Ids, World
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_PAUSE = 120.0
 PORTAL_LOOK = 3.0
+MOST_ERRANDS = 32
 LARGEST_REQUEST = 8 * 1024 * 1024
-
-logger = logging.getLogger(__name__)
 
 
 class Sandbox:
@@ -70,7 +67,7 @@ class Sandbox:
         self.url = ""
         self._begin()
         self._looked_at, self._portal_up = 0.0, False
-        self._pool: ThreadPoolExecutor | None = None
+        self._errands = threading.BoundedSemaphore(MOST_ERRANDS)
         self._server: Server | None = None
         self.app = _app(self)
 
@@ -117,16 +114,14 @@ class Sandbox:
 
     def later(self, task: Callable[[], object]) -> None:
         """Runs the task beside the request, so that the page need not wait for the portal."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(16, thread_name_prefix="sandbox-later")
-        self._pool.submit(_logged, task)
+        self._errands.acquire()
+        threading.Thread(target=self._run, args=(task,), name="sandbox-errand", daemon=True).start()
 
-
-def _logged(task: Callable[[], object]) -> None:
-    try:
-        task()
-    except Exception:
-        logger.exception("A task of the sandbox's page failed")
+    def _run(self, task: Callable[[], object]) -> None:
+        try:
+            task()
+        finally:
+            self._errands.release()
 
 
 def _app(sandbox: Sandbox) -> Flask:

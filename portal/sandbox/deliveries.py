@@ -1,38 +1,26 @@
 """HighLevel's side of the webhooks: signed deliveries of what an agent typed, and the app's events."""
 
-import json
 import random
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
 from queue import SimpleQueue
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
+from portal.sandbox import webhooks
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.journeys import Journey
-from portal.sandbox.outgoing import Answer, Line, post
-from portal.sandbox.world import APP_ID, DEMO_COMPANY, DEMO_LOCATIONS, PROVIDER_ID, USER_ID, Contact
+from portal.sandbox.outgoing import Answer, Line
+from portal.sandbox.webhooks import Signature
+from portal.sandbox.world import DEMO_COMPANY, DEMO_LOCATIONS, PROVIDER_ID, USER_ID, Contact
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
 
 PATH = "/webhooks/ghl"
 LONGEST_BACKOFF = 30.0
-
-
-class Signature(StrEnum):
-    """How a webhook is signed. `reserialised`: signed as compact JSON, sent with other spacing and escapes."""
-
-    GOOD = "good"
-    BAD = "bad"
-    MISSING = "missing"
-    NOT_AVAILABLE = "N/A"
-    RESERIALISED = "reserialised"
 
 
 @dataclass(slots=True)
@@ -54,8 +42,8 @@ class Deliveries:
 
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
-        self.copies = 1
-        self.signature = Signature.GOOD
+        self.copies: int = 1
+        self.signature: Signature = Signature.GOOD
 
     def send(
         self,
@@ -92,7 +80,7 @@ class Deliveries:
             user_id=user_id,
             posted_at=self._sandbox.clock(),
         )
-        delivery = Delivery(message, _payload(message, contact, fields or {}))
+        delivery = Delivery(message, webhooks.delivery(message, contact, fields or {}))
         self._begin(message, contact)
         self._post_copies(delivery, copies or self.copies, signature or self.signature, line)
         self._retry(delivery, signature or self.signature, retries, backoff, line)
@@ -133,15 +121,7 @@ class Deliveries:
 
     def event(self, kind: str, fields: Mapping[str, Any], signature: Signature = Signature.GOOD) -> Answer:
         """Posts an app event (INSTALL, UNINSTALL, OutboundMessage …) in the envelope of live app webhooks."""
-        envelope = {
-            "type": kind,
-            "appId": APP_ID,
-            "versionId": APP_ID,
-            **fields,
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "webhookId": str(uuid.uuid4()),
-        }
-        return self._post({name: value for name, value in envelope.items() if value is not None}, signature, None)
+        return self._post(webhooks.event(kind, fields), signature, None)
 
     def install(self, company_id: str = DEMO_COMPANY.id, location_id: str = "", **fields: Any) -> Answer:
         """The INSTALL event of a location, or of a whole agency when no location is named."""
@@ -204,32 +184,8 @@ class Deliveries:
             self._note(delivery, self._post(delivery.payload, signature, line))
 
     def _post(self, payload: Mapping[str, Any], signature: Signature, line: Line | None) -> Answer:
-        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "sendero-sandbox"}
-        if signature is Signature.NOT_AVAILABLE:
-            headers["X-GHL-Signature"] = "N/A"
-        elif signature is not Signature.MISSING:
-            headers["X-GHL-Signature"] = self._sandbox.key.sign(body[:-1] if signature is Signature.BAD else body)
-        if signature is Signature.RESERIALISED:
-            body = json.dumps(payload, indent=1).encode()
-        return post(self._sandbox.portal_url + PATH, body, headers, line)
+        return webhooks.send(self._sandbox.key, self._sandbox.portal_url + PATH, payload, signature, line)
 
     def _note(self, delivery: Delivery, answer: Answer) -> None:
         delivery.answers.append(answer)
         self._sandbox.journeys.step(delivery.message.id, "portal", answer.words, "good" if answer.taken else "bad")
-
-
-def _payload(message: Message, contact: Contact, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The delivery's body as documented for ProviderOutboundMessage; every field of it is optional there."""
-    payload: dict[str, Any] = {
-        "contactId": message.contact_id,
-        "locationId": message.location_id,
-        "messageId": message.id,
-        "type": "SMS",
-        "phone": contact.phone,
-        "message": message.text,
-        "attachments": message.attachments,
-        "userId": message.user_id or None,
-        **fields,
-    }
-    return {name: value for name, value in payload.items() if value is not None}

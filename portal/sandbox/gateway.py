@@ -49,7 +49,8 @@ def _arrive() -> Response | None:
     if not route:
         return None
     raw = request.get_data()
-    headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    environ = request.environ
+    headers = {name: environ[wsgi] for wsgi, name in KEPT_HEADERS.items() if environ.get(wsgi)}
     arguments = {name: str(value) for name, value in (request.view_args or {}).items()}
     query = request.query_string.decode()
     g.call = sandbox().records.begin(route, request.method, request.path, query, headers, _body(), **arguments)
@@ -68,8 +69,8 @@ def _depart(response: Response) -> Response:
         return response
     rule: Rule | None = g.rule
     call.applied = response.status_code < 300 and not (rule is not None and rule.effect in PREVENTING)
-    call.replayed = "X-Idempotent-Replay" in response.headers
-    call.answer = response.get_json(silent=True) if response.is_json else None
+    call.replayed = g.get("replayed", False)
+    call.raw_answer = response.get_data() if response.mimetype == "application/json" else b""
     if rule is not None:
         call.fault = rule.label
         call.ending = _spoil(rule)
@@ -90,9 +91,9 @@ def _spoil(rule: Rule) -> Ending:
 
 
 def _body() -> Any:
-    if request.form:
-        return request.form.to_dict()
-    return request.get_json(silent=True)
+    if request.mimetype == "application/json":
+        return request.get_json(silent=True)
+    return request.form.to_dict() or None
 
 
 def _refuse(rule: Rule, call: Call) -> Response:

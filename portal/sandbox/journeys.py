@@ -4,7 +4,7 @@ The portal's inside is not visible from here. What is shown was seen on the wire
 """
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Step:
     last_at: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Journey:
     """One message under way. `keys` are what the portal and the provider call it."""
 
@@ -52,14 +52,14 @@ class Journeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._journeys: OrderedDict[str, Journey] = OrderedDict()
-        self._unclaimed: dict[tuple[str, str, str], deque[str]] = {}
+        self._unclaimed: dict[tuple[str, str], list[Journey]] = {}
         self._by_key: dict[str, str] = {}
 
     def begin(self, journey: Journey) -> Journey:
         """A message sets out."""
         with self._lock:
             self._journeys[journey.id] = journey
-            self._unclaimed.setdefault(_address(journey), deque()).append(journey.id)
+            self._unclaimed.setdefault(_address(journey), []).append(journey)
             while len(self._journeys) > MOST_JOURNEYS:
                 self._drop(self._journeys.popitem(last=False)[1])
         return journey
@@ -82,20 +82,21 @@ class Journeys:
         """The journey that a call of the portal belongs to, "" when none fits.
 
         A key (the idempotency key without its counter) keeps to the journey it first came with. A new one takes the
-        oldest message of the same number and text that no key has claimed: the portal's own message id is unknown
-        here, so two equal texts to one number may be swapped, which changes nothing a person could see.
+        oldest message to the same number that no key has claimed, of the same text, or of a text within the text (the
+        portal adds the addresses of attachments). The portal's own message id is unknown here, so two equal texts to
+        one number may be swapped, which changes nothing a person could see.
         """
         with self._lock:
             known = self._by_key.get(key, "") if key else ""
-            if known:
-                return known
-            waiting = self._unclaimed.get((direction, number_key(phone), text))
-            if not waiting:
-                return ""
-            found = waiting.popleft() if key else waiting[0]
-        if key:
-            self.remember(key, found)
-        return found
+            waiting = self._unclaimed.get((direction, number_key(phone)), [])
+            same = (journey for journey in waiting if journey.text == text)
+            within = (journey for journey in waiting if journey.text and journey.text in text)
+            found = None if known else next(same, None) or next(within, None)
+            if found is not None and key:
+                waiting.remove(found)
+        if found is not None and key:
+            self.remember(key, found.id)
+        return found.id if found is not None else known
 
     def remember(self, key: str, journey_id: str) -> None:
         """Ties another key (a provider's id, an external id) to the journey."""
@@ -121,14 +122,14 @@ class Journeys:
             return list(reversed(self._journeys.values()))[:count]
 
     def _drop(self, journey: Journey) -> None:
-        waiting = self._unclaimed.get(_address(journey))
-        if waiting and journey.id in waiting:
-            waiting.remove(journey.id)
+        waiting = self._unclaimed.get(_address(journey), [])
+        if journey in waiting:
+            waiting.remove(journey)
         if not waiting:
             self._unclaimed.pop(_address(journey), None)
         for key in journey.keys:
             self._by_key.pop(key, None)
 
 
-def _address(journey: Journey) -> tuple[str, str, str]:
-    return journey.direction, number_key(journey.phone), journey.text
+def _address(journey: Journey) -> tuple[str, str]:
+    return journey.direction, number_key(journey.phone)

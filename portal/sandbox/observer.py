@@ -27,6 +27,8 @@ def _send(sandbox: "Sandbox", call: Call) -> None:
     body = call.body if isinstance(call.body, dict) else {}
     base = call.key.split(":", 1)[0]
     journey = sandbox.journeys.claim("outbound", str(body.get("to", "")), str(body.get("message", "")), base)
+    if not journey:
+        return
     words, tone = _send_words(call)
     taken = _answer(call).get("message_id")
     if taken:
@@ -46,6 +48,8 @@ def _send_words(call: Call) -> tuple[str, str]:
 
 def _poll(sandbox: "Sandbox", call: Call) -> None:
     journey = sandbox.journeys.known(call.arguments.get("message_id", ""))
+    if not journey:
+        return
     word = _answer(call).get("dlr_status") or _answer(call).get("status") or f"{call.status}"
     tone = {"DELIVRD": "good", "pending": "wait", "sent": "wait", "ACCEPTD": "wait"}.get(word, "bad")
     words, tone = _ended(call, f"The portal asked Cast how it stands: {word}", tone)
@@ -53,6 +57,9 @@ def _poll(sandbox: "Sandbox", call: Call) -> None:
 
 
 def _push(sandbox: "Sandbox", call: Call) -> None:
+    journey = call.arguments.get("message_id", "")
+    if sandbox.journeys.get(journey) is None:
+        return
     wanted = call.body.get("status") if isinstance(call.body, dict) else None
     if call.applied:
         error = call.body.get("error") or {}
@@ -61,7 +68,7 @@ def _push(sandbox: "Sandbox", call: Call) -> None:
         words, tone = _ended(call, f"GHL now shows “{wanted}”{reason}", tone)
     else:
         words, tone = f"GHL refused the status “{wanted}”: {_refusal(call)}", "bad"
-    sandbox.journeys.step(call.arguments.get("message_id", ""), "ghl", words, tone, call.fault or _cause(words))
+    sandbox.journeys.step(journey, "ghl", words, tone, call.fault or _cause(words))
 
 
 def _inbound(sandbox: "Sandbox", call: Call) -> None:

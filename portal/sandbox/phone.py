@@ -52,7 +52,7 @@ class Phone:
 
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
-        self.copies = 1
+        self.copies: int = 1
         self.senders: list[Sender] = []
 
     def register(self, senders: list[Mapping[str, Any]]) -> list[Sender]:

@@ -1,5 +1,6 @@
 """Everything the stand-ins saw: each call with its time, key, token, body and answer, in a bounded log."""
 
+import json
 import threading
 import time
 from collections import Counter, deque
@@ -13,8 +14,8 @@ class Call:
     """One call at a stand-in. `at` is unix seconds, `ms` how long it took to work it.
 
     `status` is what the caller got, 0 while the call is being worked and when no whole answer left (`ending` tells:
-    `answer`, `half`, `reset`, `silence`). `applied` says whether it took effect; `answer` is what was, or would have
-    been, answered; `replayed` marks a repeated idempotency key. `fault` names the rule that struck, "" for none.
+    `answer`, `half`, `reset`, `silence`). `applied` says whether it took effect, `replayed` marks a repeated
+    idempotency key. `fault` names the rule that struck, "" for none.
     """
 
     number: int
@@ -30,10 +31,18 @@ class Call:
     status: int = 0
     applied: bool = False
     replayed: bool = False
-    answer: Any = None
+    raw_answer: bytes = field(default=b"", repr=False)
     ms: float = 0.0
     ending: str = "answer"
     fault: str = ""
+
+    @property
+    def answer(self) -> Any:
+        """What was, or would have been, answered: JSON, or None."""
+        try:
+            return json.loads(self.raw_answer)
+        except ValueError:
+            return None
 
     @property
     def token(self) -> str:
@@ -46,7 +55,14 @@ class Call:
         return self.headers.get("x-idempotency-key", "")
 
 
-KEPT_HEADERS = ("authorization", "version", "content-type", "x-api-key", "x-idempotency-key")
+# The headers kept of a call, by their names in the WSGI environment.
+KEPT_HEADERS = {
+    "HTTP_AUTHORIZATION": "authorization",
+    "HTTP_VERSION": "version",
+    "CONTENT_TYPE": "content-type",
+    "HTTP_X_API_KEY": "x-api-key",
+    "HTTP_X_IDEMPOTENCY_KEY": "x-idempotency-key",
+}
 
 
 class Records:

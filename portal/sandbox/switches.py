@@ -1,11 +1,12 @@
 """The fault panel: each switch with what it does and what the portal should make of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from portal.sandbox.deliveries import Signature
 from portal.sandbox.faults import Effect
+from portal.sandbox.switch import Switch, rule
+from portal.sandbox.webhooks import Signature
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
@@ -14,53 +15,6 @@ EARLY_403_SECONDS = 8.0
 # Longer than the 25 seconds after which the portal gives a call up.
 SILENT_SECONDS = 40.0
 COPIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """One fault of the panel. `does` and `expect` are sentences for a person.
-
-    `turn(sandbox, on, times)` switches it, `times` None for until switched off; `is_on` tells how it stands.
-    `counted` faults can strike just the next call; `momentary` ones happen once, now.
-    """
-
-    name: str
-    group: str
-    title: str
-    does: str
-    expect: str
-    turn: Callable[["Sandbox", bool, int | None], None]
-    is_on: Callable[["Sandbox"], bool]
-    counted: bool = False
-    momentary: bool = False
-
-
-def _rule(
-    name: str,
-    group: str,
-    title: str,
-    does: str,
-    expect: str,
-    where: str,
-    effect: Effect,
-    *,
-    status: int = 500,
-    seconds: float = SILENT_SECONDS,
-    retry_after: int | None = None,
-) -> Switch:
-    """A switch that arms one fault rule."""
-
-    def turn(sandbox: "Sandbox", on: bool, times: int | None) -> None:
-        sandbox.faults.disarm(name)
-        if on:
-            sandbox.faults.arm(
-                where, effect, times=times, status=status, seconds=seconds, retry_after=retry_after, name=name
-            )
-
-    def is_on(sandbox: "Sandbox") -> bool:
-        return any(rule.name == name for rule in sandbox.faults.armed())
-
-    return Switch(name, group, title, does, expect, turn, is_on, counted=True)
 
 
 def _early_403(sandbox: "Sandbox", on: bool, _: int | None) -> None:
@@ -95,7 +49,7 @@ PROVIDER, CARRIER, GHL, WEBHOOKS = "Cast, the provider", "The carrier behind Cas
 SWITCHES: dict[str, Switch] = {
     switch.name: switch
     for switch in (
-        _rule(
+        rule(
             "provider_429",
             PROVIDER,
             "429, too many requests",
@@ -106,7 +60,7 @@ SWITCHES: dict[str, Switch] = {
             status=429,
             retry_after=5,
         ),
-        _rule(
+        rule(
             "provider_500",
             PROVIDER,
             "500, although it took the message",
@@ -115,7 +69,7 @@ SWITCHES: dict[str, Switch] = {
             "cast.send",
             Effect.STATUS_AFTER,
         ),
-        _rule(
+        rule(
             "provider_half_answer",
             PROVIDER,
             "Half an answer",
@@ -124,7 +78,7 @@ SWITCHES: dict[str, Switch] = {
             "cast.send",
             Effect.HALF_ANSWER,
         ),
-        _rule(
+        rule(
             "provider_silence",
             PROVIDER,
             "Silence",
@@ -132,8 +86,9 @@ SWITCHES: dict[str, Switch] = {
             "After 25 seconds the portal gives the call up as unknown and asks again with the same key.",
             "cast.send",
             Effect.SILENCE,
+            seconds=SILENT_SECONDS,
         ),
-        _rule(
+        rule(
             "provider_reset_after",
             PROVIDER,
             "Reset after taking it",
@@ -169,7 +124,7 @@ SWITCHES: dict[str, Switch] = {
             _early_403,
             lambda sandbox: sandbox.ghl.early_403_seconds > 0,
         ),
-        _rule(
+        rule(
             "ghl_429",
             GHL,
             "429, too many requests",
@@ -179,7 +134,7 @@ SWITCHES: dict[str, Switch] = {
             Effect.STATUS,
             status=429,
         ),
-        _rule(
+        rule(
             "ghl_500",
             GHL,
             "500, an error of its own",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from portal.sandbox.cast.provider import OUTCOMES, Accepted
+from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.travel import clock_time
 from portal.sandbox.world import Contact, number_key

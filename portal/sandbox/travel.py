@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from portal.sandbox.cast.provider import OUTCOMES, Accepted
+from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.journeys import Journey, Step
 
@@ -88,7 +88,8 @@ def _outbound_stages(journey: Journey, message: Message | None, taken: Sequence[
     status = message.status if message is not None else "pending"
     stages = [Stage("GHL", "done", "delivery posted"), _portal_stage(journey)]
     if taken:
-        stages.append(Stage("Cast", "done", "took it" if len(taken) == 1 else f"took it {len(taken)} times"))
+        once = len(taken) == 1
+        stages.append(Stage("Cast", "done" if once else "bad", "took it" if once else f"took it {len(taken)} times"))
         stages.append(_phone_stage(taken[-1], now))
     elif status in ("delivered", "read"):
         stages.append(Stage("Simulator", "done", "nothing left this machine"))

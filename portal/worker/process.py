@@ -18,7 +18,7 @@ DRAIN_SECONDS = 27.0
 
 POOLS = (
     Pool(APPLY, threads=2, jobs_per_lane=16, window=64, batch=32),
-    Pool(SEND, threads=48, jobs_per_lane=8, window=96),
+    Pool(SEND, threads=96, jobs_per_lane=16, window=192),
     Pool(GHL, threads=24, jobs_per_lane=8, window=48),
 )
 

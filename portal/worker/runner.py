@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 SAFETY_POLL = 2.0
 RENEW_EVERY = 10.0
 AWAY_PAUSE = 1.0
+CLAIM_GAP = 0.03
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
@@ -64,6 +65,7 @@ class Runner:
         self._stopping = threading.Event()
         self._held: set[int] = set()
         self._held_lock = threading.Lock()
+        self._claimed_at: dict[str, float] = {}
         self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
 
     def _lane_pool(self, pool: Pool) -> LanePool:
@@ -110,6 +112,10 @@ class Runner:
         waiting = lanes.waiting()
         if waiting > pool.window // 2:
             return SAFETY_POLL
+        since = time.monotonic() - self._claimed_at.get(pool.name, 0.0)
+        if waiting and since < CLAIM_GAP:
+            return CLAIM_GAP - since  # there is work in hand: one claim for many lanes that end, not one for each
+        self._claimed_at[pool.name] = time.monotonic()
         limits = Limits(pool.window - waiting, pool.jobs_per_lane, max(pool.share, pool.window // 2))
         claimed = claim(self._database, pool.name, self.owner, limits, lanes.outstanding())
         if self._stopping.is_set():

@@ -8,6 +8,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import is_away
@@ -45,6 +46,7 @@ class Clockwork:
             return
         self._every(2, self.poll_statuses)
         self._every(15, self.recover)
+        self._every(300, self.look_for_lost)
         self._every(60, self.refresh_tokens)
         self._every(900, self.purge)
         self._scheduler.start()
@@ -83,11 +85,18 @@ class Clockwork:
             session.execute(
                 update(Job).where(Job.lease_until < clock.now()).values(lease_owner="", lease_until=None)
             )
-        for sweep in (end_overdue, enqueue_forgotten, settle_lost_calls, release_old_holds):
-            with self._database.write() as session:
-                done = sweep(session)
-            if done:
-                log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
+        self._sweep(end_overdue)
+
+    def look_for_lost(self) -> None:
+        """Looks for what should not be there: work without a job, calls without a process, holds nobody frees."""
+        for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds):
+            self._sweep(sweep)
+
+    def _sweep(self, sweep: Callable[[Session], int]) -> None:
+        with self._database.write() as session:
+            done = sweep(session)
+        if done:
+            log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
 
     def refresh_tokens(self) -> None:
         """Renews tokens before they end, so that no message has to wait for it."""

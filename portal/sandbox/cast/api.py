@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from portal.sandbox.cast.provider import Account, Reply, refusal
+from portal.sandbox.cast.messages import Account, Reply, refusal
 from portal.sandbox.context import sandbox
 
 blueprint = Blueprint("cast", __name__)
@@ -34,6 +34,7 @@ def send() -> Response:
     reply, replayed = sandbox().cast.send(request.headers["X-API-Key"], key, message, g.pause)
     response = _answer(reply)
     if replayed:
+        g.replayed = True
         response.headers["X-Idempotent-Replay"] = "true"
     return response
 
@@ -45,7 +46,7 @@ def status(message_id: str) -> Response:
     one = cast.find(message_id)
     if one is None or one.api_key != request.headers["X-API-Key"]:
         return _answer(refusal(404, "NOT_FOUND", "Message not found"))
-    answer = cast.status(one)
+    answer = one.status(sandbox().clock())
     for name in ("sent_at", "delivered_at"):
         if name in answer:
             answer[name] = datetime.fromtimestamp(answer[name], UTC).isoformat().replace("+00:00", "Z")
@@ -61,7 +62,7 @@ def balance() -> Response:
 @blueprint.get("/account/sender-ids")
 def sender_ids() -> Response:
     """The approved sender ids."""
-    approved = [{"sender_id": name, "status": "approved"} for name in _account().sender_ids]
+    approved = [{"sender_id": name, "channel": "sms", "status": "approved"} for name in _account().sender_ids]
     return jsonify(success=True, sender_ids=approved)
 
 

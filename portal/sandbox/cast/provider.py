@@ -4,64 +4,13 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from portal.sandbox.cast.messages import OUTCOMES, Accepted, Account, Progress, Reply, refusal
 from portal.sandbox.segments import parts
-from portal.sandbox.world import CAST_API_KEY, DEMO_LOCATIONS, Ids, number_key
+from portal.sandbox.world import CAST_API_KEY, Ids, number_key
 
 # Cast keeps the answer of a key for 24 hours.
 KEY_SECONDS = 24 * 3600.0
-
-# The carrier's last word by outcome: status, raw receipt, sentence.
-OUTCOMES = {
-    "delivered": ("delivered", "DELIVRD", ""),
-    "rejected": ("undelivered", "REJECTD", "The carrier rejected the message"),
-    "undelivered": ("undelivered", "UNDELIV", "The handset could not be reached"),
-    "expired": ("undelivered", "EXPIRED", "The handset was off for too long"),
-    "failed": ("failed", "", "The message could not be handed to the carrier"),
-    "stuck": ("sent", "", ""),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How an accepted message goes on: seconds to `sent`, seconds to the last word, and that word (`OUTCOMES`)."""
-
-    sent_after: float = 1.0
-    final_after: float = 2.5
-    outcome: str = "delivered"
-
-
-@dataclass(slots=True)
-class Account:
-    """One customer of Cast. A credit pays one part."""
-
-    credits: int = 1_000_000
-    sender_ids: tuple[str, ...] = tuple(location.sender_name for location in DEMO_LOCATIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, as it may be stored under a key and replayed."""
-
-    status: int
-    body: dict[str, Any]
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A message Cast took and will bill: this is what must never happen twice."""
-
-    message_id: str
-    at: float
-    api_key: str
-    key: str
-    to: str
-    text: str
-    sender_id: str
-    parts: int
-    progress: Progress
 
 
 @dataclass(slots=True)
@@ -70,11 +19,6 @@ class _Stored:
     at: float
     to: str
     text: str
-
-
-def refusal(status: int, code: str, words: str) -> Reply:
-    """An error in Cast's shape; callers must branch on `error_code` only."""
-    return Reply(status, {"success": False, "error": words, "error_code": code})
 
 
 @dataclass
@@ -89,7 +33,7 @@ class CastProvider:
     ids: Ids
     clock: Callable[[], float]
     keep: int
-    progress: Progress = Progress()
+    progress: Progress = field(default_factory=Progress)
     outcomes: dict[str, str] = field(default_factory=dict)
     rate: float | None = None
     remember_refusals: bool = False
@@ -147,25 +91,6 @@ class CastProvider:
         """(recipient, text) of every message that was taken more than once, with how often."""
         counts = Counter((one.to, one.text) for one in self.accepted())
         return {pair: count for pair, count in counts.items() if count > 1}
-
-    def status(self, one: Accepted) -> dict[str, Any]:
-        """What `GET /sms/status/{id}` says of the message now."""
-        age = self.clock() - one.at
-        answer: dict[str, Any] = {"success": True, "message_id": one.message_id, "status": "pending"}
-        if age < one.progress.sent_after:
-            return answer
-        answer.update(status="sent", sent_at=one.at + one.progress.sent_after)
-        if age < one.progress.final_after or one.progress.outcome == "stuck":
-            return answer
-        word, raw, sentence = OUTCOMES[one.progress.outcome]
-        answer.update(status=word)
-        if raw:
-            answer.update(dlr_status=raw)
-        if sentence:
-            answer.update(error_message=sentence)
-        if word == "delivered":
-            answer.update(delivered_at=one.at + one.progress.final_after)
-        return answer
 
     def _reserve(self, api_key: str, key: str, message: dict[str, str]) -> _Stored | None:
         """What is stored under the key; None when this call is the first, which then holds the key."""

@@ -1,13 +1,14 @@
 """Who may call what: the Version header, the token, the tenant and the rate limit, refused in HighLevel's words."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec
 
 from flask import Blueprint, Response, g, jsonify, request
 
 from portal.sandbox.context import sandbox
-from portal.sandbox.ghl.grants import Owner, Refused
+from portal.sandbox.ghl.tokens import Owner, Refused
 
 P = ParamSpec("P")
 
@@ -68,6 +69,11 @@ def payload() -> dict[str, Any]:
 def unexpected(body: dict[str, Any], known: frozenset[str]) -> list[str]:
     """One complaint for each property HighLevel does not know (highlevel-api-docs issue 262)."""
     return [f"property {name} should not exist" for name in body if name not in known]
+
+
+def iso(at: float) -> str:
+    """Unix seconds as HighLevel writes times."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _guarded(view: Callable[P, Response], kinds: tuple[str, ...], versions: tuple[str, ...]) -> Callable[P, Response]:

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from portal.sandbox.context import sandbox
-from portal.sandbox.ghl.grants import Owner
+from portal.sandbox.ghl.tokens import Owner
 from portal.sandbox.outgoing import LOOPBACK
 from portal.sandbox.world import CLIENT_ID, DEMO_COMPANY
 

@@ -1,12 +1,21 @@
 """HighLevel's contact routes. `upsert` is here so that a test can prove nobody calls it with tags."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
 
 from portal.sandbox.context import sandbox
-from portal.sandbox.ghl.access import blueprint, caller, created, foreign, location_call, payload, refuse, unexpected
+from portal.sandbox.ghl.access import (
+    blueprint,
+    caller,
+    created,
+    foreign,
+    iso,
+    location_call,
+    payload,
+    refuse,
+    unexpected,
+)
 from portal.sandbox.world import Contact, number_key
 
 WORDS = (
@@ -131,5 +140,5 @@ def _shown(contact: Contact) -> dict[str, Any]:
         "tags": contact.tags,
         "customFields": [],
         "dnd": False,
-        "dateAdded": datetime.fromtimestamp(contact.added_at, UTC).isoformat().replace("+00:00", "Z"),
+        "dateAdded": iso(contact.added_at),
     }

@@ -1,19 +1,27 @@
-"""HighLevel's conversation routes: statuses with the early 403, inbound messages with their live traps, look-ups."""
+"""HighLevel's conversation routes: statuses with their early 403, and look-ups."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
 
 from portal.sandbox.context import sandbox
-from portal.sandbox.ghl.access import blueprint, caller, created, foreign, location_call, payload, refuse, unexpected
+from portal.sandbox.ghl.access import (
+    blueprint,
+    caller,
+    created,
+    foreign,
+    iso,
+    location_call,
+    payload,
+    refuse,
+    unexpected,
+)
 from portal.sandbox.ghl.mailbox import Conversation, Message
-from portal.sandbox.world import PROVIDER_ID, PROVIDER_IDS
+from portal.sandbox.world import PROVIDER_IDS
 
 STATUSES = ("delivered", "failed", "pending", "read")
 STATUS_FIELDS = frozenset({"status", "error", "emailMessageId", "recipients"})
 ERROR_FIELDS = ("code", "type", "message")
-KINDS = ("SMS", "RCS", "Email", "WhatsApp", "GMB", "IG", "FB", "Custom", "WebChat", "Live_Chat", "Call", "TIKTOK")
 TYPE_NUMBERS = {"SMS": (2, "TYPE_SMS"), "Custom": (22, "TYPE_CUSTOM_PROVIDER_SMS")}
 
 
@@ -36,45 +44,6 @@ def update_status(message_id: str) -> Response:
     ghl.mailbox.set_status(message, body["status"], body.get("error"))
     return jsonify(
         conversationId=message.conversation_id, messageId=message.id, status=body["status"], messageIds=[message.id]
-    )
-
-
-@blueprint.post("/conversations/messages/inbound")
-@location_call
-def add_inbound() -> Response:
-    """Adds a message that came (or, with `direction: outbound`, went) elsewhere. No idempotency, like live."""
-    body = payload()
-    faults = _inbound_faults(body)
-    if faults:
-        return refuse(422, faults)
-    provider = body.get("conversationProviderId") or ""
-    if body["type"] == "Custom" and not provider:
-        return Response(status=201)  # live: an empty body and no message (highlevel-api-docs issue 70)
-    if provider and provider not in PROVIDER_IDS:
-        return refuse(400, "Invalid conversationProviderId")
-    conversation = _conversation_named(body)
-    if conversation is None:
-        return refuse(400, "Contact or conversation not found")
-    refusal = foreign(conversation.location_id)
-    if refusal is not None:
-        return refusal
-    message = sandbox().ghl.mailbox.add(
-        conversation,
-        str(body.get("direction") or "outbound"),  # live default, against the route's name
-        body["type"],
-        str(body.get("message") or ""),
-        attachments=[str(url) for url in body.get("attachments") or ()],
-        provider_id=provider or PROVIDER_ID,
-        first_status="delivered",
-        alt_id=str(body.get("altId") or ""),
-    )
-    return created(
-        success=True,
-        conversationId=conversation.id,
-        messageId=message.id,
-        message="Message added successfully",
-        contactId=conversation.contact_id,
-        dateAdded=_iso(message.at),
     )
 
 
@@ -154,30 +123,6 @@ def _provider_fault(message: Message) -> Response | None:
     return refuse(403, "No conversation provider found for this message")
 
 
-def _inbound_faults(body: dict[str, Any]) -> list[str]:
-    faults = []
-    if body.get("type") not in KINDS:
-        faults.append("type must be a valid enum value")
-    if not body.get("contactId") and not body.get("conversationId"):
-        faults.append("contactId or conversationId should not be empty")
-    if body.get("direction") not in (None, "inbound", "outbound"):
-        faults.append("direction must be inbound or outbound")
-    attachments = body.get("attachments") or []
-    if not isinstance(attachments, list) or any("?" in str(url) for url in attachments):
-        faults.append("attachments must be an array")  # live: a query in the address makes it "no array"
-    if not body.get("message") and not attachments:
-        faults.append("message should not be empty")
-    return faults
-
-
-def _conversation_named(body: dict[str, Any]) -> Conversation | None:
-    ghl = sandbox().ghl
-    if body.get("conversationId"):
-        return ghl.mailbox.conversation(str(body["conversationId"]))
-    contact = ghl.directory.get(str(body.get("contactId", "")))
-    return ghl.mailbox.conversation_of(contact.location_id, contact.id) if contact is not None else None
-
-
 def _conversation_shown(conversation: Conversation) -> dict[str, Any]:
     last = conversation.messages[-1] if conversation.messages else None
     return {
@@ -201,7 +146,7 @@ def _shown(message: Message) -> dict[str, Any]:
         "locationId": message.location_id,
         "contactId": message.contact_id,
         "conversationId": message.conversation_id,
-        "dateAdded": _iso(message.at),
+        "dateAdded": iso(message.at),
         "body": message.text,
         "direction": message.direction,
         "status": message.status,
@@ -211,7 +156,3 @@ def _shown(message: Message) -> dict[str, Any]:
         "conversationProviderId": message.provider_id or None,
         "userId": message.user_id or None,
     }
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

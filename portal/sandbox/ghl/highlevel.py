@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from portal.sandbox.ghl import contacts, conversations, locations, oauth
+from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth
 from portal.sandbox.ghl.access import blueprint
 from portal.sandbox.ghl.directory import Directory
 from portal.sandbox.ghl.grants import Grants
@@ -14,7 +14,7 @@ from portal.sandbox.signing import SigningKey
 from portal.sandbox.world import Ids, World, demo_contacts
 
 # Importing a module of routes adds them to the blueprint.
-ROUTES = (contacts, conversations, locations, oauth)
+ROUTES = (contacts, conversations, inbound, locations, oauth)
 
 
 class HighLevel:

@@ -6,7 +6,7 @@ from flask import Response, jsonify, request
 
 from portal.sandbox.context import sandbox
 from portal.sandbox.ghl.access import blueprint, caller, company_call, created, refuse
-from portal.sandbox.ghl.grants import Owner, Pair, Refused
+from portal.sandbox.ghl.tokens import Owner, Pair, Refused
 from portal.sandbox.world import APP_ID, CLIENT_ID, CLIENT_SECRET, SCOPE, USER_ID, Location
 
 # The form's field and the name HighLevel's refusal gives it.

@@ -1,0 +1,94 @@
+"""Sign-ins are counted before any password is hashed: by address, by account and in all, across processes."""
+
+import hashlib
+import ipaddress
+import math
+from datetime import timedelta
+
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import Database, insert
+from portal.errors import Overloaded
+from portal.models.people import LoginCount
+
+WINDOW = timedelta(minutes=5)
+PER_ACCOUNT, PER_ADDRESS, IN_ALL = 10, 20, 1000
+_ALL = "all"
+_CLEARED_AT_ONCE = 100
+
+
+class TooManyAttempts(Overloaded):
+    """Somebody has tried too often. `retry_after` says in how many seconds the next try is looked at."""
+
+    def __init__(self, retry_after: int) -> None:
+        minutes = math.ceil(retry_after / 60)
+        wait = "a minute" if minutes == 1 else f"{minutes} minutes"
+        super().__init__(f"Too many attempts to sign in: wait {wait}, then try again.", retry_after)
+
+
+def count_attempt(database: Database, address: str, email: str) -> None:
+    """Counts one attempt. Raises `TooManyAttempts`, and counts nothing, when one of the three counts is used up."""
+    limits = _limits(address, email)
+    with database.read() as session:  # a flood must not take the writer from the webhooks
+        for row in session.scalars(
+            select(LoginCount).where(LoginCount.key.in_(limits), LoginCount.until > clock.now())
+        ):
+            _check(row.count + 1, limits[row.key], row)
+    with database.write() as session:
+        for key, limit in limits.items():
+            row = _counted(session, key)
+            _check(row.count, limit, row)
+        _clear_old(session)
+
+
+def forgive(database: Database, address: str, email: str) -> None:
+    """Takes an attempt back that proved to be good; the account starts afresh."""
+    account, *others = _limits(address, email)
+    with database.write() as session:
+        session.execute(delete(LoginCount).where(LoginCount.key == account))
+        for key in others:
+            counted = LoginCount.key == key, LoginCount.count > 0
+            session.execute(update(LoginCount).where(*counted).values(count=LoginCount.count - 1))
+
+
+def _limits(address: str, email: str) -> dict[str, int]:
+    """The keys and their limits, in the order in which their rows are locked."""
+    account = hashlib.sha256(email.encode()).hexdigest()[:40]
+    return {f"account:{account}": PER_ACCOUNT, f"address:{_network(address)}": PER_ADDRESS, _ALL: IN_ALL}
+
+
+def _network(address: str) -> str:
+    """One household has one IPv4 address, or a whole /64 of IPv6."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
+def _counted(session: Session, key: str) -> LoginCount:
+    moment = clock.now()
+    over = LoginCount.until <= moment
+    new = insert(session, LoginCount).values(key=key, count=1, until=moment + WINDOW)
+    counted = new.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "count": case((over, 1), else_=LoginCount.count + 1),
+            "until": case((over, moment + WINDOW), else_=LoginCount.until),
+        },
+    )
+    return session.scalars(counted.returning(LoginCount), execution_options={"populate_existing": True}).one()
+
+
+def _check(count: int, limit: int, row: LoginCount) -> None:
+    if count > limit:
+        raise TooManyAttempts(max(math.ceil((row.until - clock.now()).total_seconds()), 1))
+
+
+def _clear_old(session: Session) -> None:
+    """Skips what others have locked: waiting here, with counts of our own locked, could block two sign-ins for good."""
+    old = select(LoginCount.key).where(LoginCount.until < clock.now() - WINDOW).limit(_CLEARED_AT_ONCE)
+    keys = session.scalars(old.with_for_update(skip_locked=True)).all()
+    session.execute(delete(LoginCount).where(LoginCount.key.in_(keys)))

@@ -1,0 +1,140 @@
+"""Sets the stage: state, settings, locations, contacts, codes, tokens, senders, faults."""
+
+import dataclasses
+
+from flask import Response, jsonify, request
+
+from portal.sandbox.context import sandbox
+from portal.sandbox.control.shown import blueprint, body, plain
+from portal.sandbox.faults import EXPLAINED
+from portal.sandbox.ghl.tokens import Owner
+from portal.sandbox.switches import SWITCHES
+from portal.sandbox.world import CAST_API_KEY, CLIENT_ID, CLIENT_SECRET, DEMO_COMPANY, PROVIDER_IDS
+
+
+@blueprint.get("/state")
+def state() -> Response:
+    """Addresses, keys, the world and the counts: all another process needs to begin."""
+    here = sandbox()
+    return jsonify(
+        url=here.url,
+        portal_url=here.portal_url,
+        public_key=here.public_key,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        provider_ids=PROVIDER_IDS,
+        cast_api_key=CAST_API_KEY,
+        company=plain(DEMO_COMPANY),
+        locations=[plain(location) for location in here.world.locations.values()],
+        contacts=[plain(one) for place in here.world.locations for one in here.ghl.directory.of_location(place)[:50]],
+        senders=[plain(one) for one in here.phone.senders],
+        counts=here.records.counts(),
+        faults=[plain(rule) for rule in here.faults.armed()],
+    )
+
+
+@blueprint.post("/reset")
+def reset() -> Response:
+    """Forgets what was seen and every fault."""
+    sandbox().reset()
+    return jsonify(ok=True)
+
+
+@blueprint.patch("/settings")
+def settings() -> Response:
+    """Changes any of the settings below, named flat."""
+    here = sandbox()
+    owners = {
+        "portal_url": here,
+        "expires_in": here.ghl.grants,
+        "grace_seconds": here.ghl.grants,
+        "early_403_seconds": here.ghl,
+        "most": here.ghl.limit,
+        "daily": here.ghl.limit,
+        "enforced": here.ghl.limit,
+        "rate": here.cast,
+        "remember_refusals": here.cast,
+    }
+    for name, value in body().items():
+        if name in ("sent_after", "final_after", "outcome"):
+            here.cast.progress = dataclasses.replace(here.cast.progress, **{name: value})
+        else:
+            setattr(owners[name], name, value)
+    return jsonify(ok=True)
+
+
+@blueprint.post("/locations")
+def add_location() -> Response:
+    """One more location, `{name, company_id?, installed?}`."""
+    return jsonify(plain(sandbox().world.add_location(**body())))
+
+
+@blueprint.patch("/locations/<location_id>")
+def change_location(location_id: str) -> Response:
+    """`{active?, installed?, name?}`: a paused sub-account refuses refreshes and keeps its token."""
+    location = sandbox().world.locations[location_id]
+    for name, value in body().items():
+        if name not in ("active", "installed", "name"):
+            raise KeyError(name)
+        setattr(location, name, value)
+    return jsonify(plain(location))
+
+
+@blueprint.post("/contacts")
+def add_contact() -> Response:
+    """One more contact, `{location_id, name, phone}`, or the one that is there."""
+    asked = body()
+    contact, new = sandbox().ghl.directory.add(asked.pop("location_id"), asked)
+    return jsonify(new=new, contact=plain(contact))
+
+
+@blueprint.post("/codes")
+def mint_code() -> Response:
+    """An authorization code: `{location_id}` for a location, `{company_id}` for a whole agency."""
+    asked = body()
+    location = sandbox().world.locations.get(asked.get("location_id", ""))
+    company_id = location.company_id if location is not None else asked.get("company_id", DEMO_COMPANY.id)
+    owner = Owner(company_id, location.id if location is not None else "")
+    return jsonify(code=sandbox().ghl.grants.mint_code(owner))
+
+
+@blueprint.post("/tokens/expire")
+def expire_tokens() -> Response:
+    """Every access token expires now."""
+    sandbox().ghl.grants.expire_access_tokens()
+    return jsonify(ok=True)
+
+
+@blueprint.get("/refreshes")
+def refreshes() -> Response:
+    """Every use of a refresh token."""
+    return jsonify([plain(one) for one in list(sandbox().ghl.grants.refreshes)])
+
+
+@blueprint.route("/senders", methods=["GET", "POST"])
+def senders() -> Response:
+    """The portal tells its senders: a list of `{location, channel, sender_name, webhook_url, number}`."""
+    phone = sandbox().phone
+    if request.method == "POST":
+        phone.register(request.get_json())
+    return jsonify([plain(one) for one in phone.senders])
+
+
+@blueprint.route("/faults", methods=["GET", "POST", "DELETE"])
+def faults() -> Response:
+    """GET the rules in force, POST one more (the arguments of `Faults.arm`), DELETE all, or those of `?name=`."""
+    known = sandbox().faults
+    if request.method == "POST":
+        return jsonify(plain(known.arm(**body())))
+    if request.method == "DELETE":
+        name = request.args.get("name")
+        known.disarm(name) if name else known.clear()
+    return jsonify(armed=[plain(rule) for rule in known.armed()], effects=EXPLAINED, switches=list(SWITCHES))
+
+
+@blueprint.post("/switches/<name>")
+def switch(name: str) -> Response:
+    """Turns a switch of the fault panel, `{on, times?}`."""
+    asked = body()
+    SWITCHES[name].turn(sandbox(), bool(asked.get("on", True)), asked.get("times"))
+    return jsonify(name=name, on=SWITCHES[name].is_on(sandbox()))

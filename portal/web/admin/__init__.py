@@ -1,0 +1,14 @@
+"""The agency's wall: what the portal does, every message's path, and the black box of webhooks."""
+
+from flask import Blueprint
+
+from portal.web.admin import words
+from portal.web.auth import guard
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.before_request(guard.sign_in_first)
+bp.after_request(guard.let_forms_name_their_page)
+for _filter in (words.when, words.age, words.size, words.in_words, words.pieces):
+    bp.add_app_template_filter(_filter)
+
+from portal.web.admin import actions, events, messages, overview  # noqa: E402, F401 - they add their routes

@@ -1,0 +1,82 @@
+"""What a person may do on the admin pages. Each is a plain form, answered by the page it was on."""
+
+import logging
+from uuid import UUID
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal.alerts.notices import close_alert
+from portal.errors import InvalidInput, NotFound
+from portal.messaging import decisions
+from portal.messaging.outbound import release_held
+from portal.messaging.replay import replay
+from portal.web.admin import bp
+from portal.web.admin.queries import events, messages, overview, scope
+from portal.web.admin.queries.scope import Scope
+from portal.web.auth.guard import local_path
+from portal.web.context import services
+
+log = logging.getLogger(__name__)
+
+
+@bp.post("/messages/<uuid:message_id>/cancel")
+def cancel(message_id: UUID) -> ResponseReturnValue:
+    """Takes a message back that has not gone out."""
+    try:
+        with services().database.write() as session:
+            message = messages.one(session, _mine(), str(message_id))
+            if message is None:
+                raise NotFound("There is no such message, or it is not yours to see.")
+            decisions.cancel(session, message.id, current_user.email[:80])
+    except InvalidInput as error:
+        flash(error.message, "error")
+    else:
+        log.info("message cancelled", extra={"user": current_user.id, "message_id": str(message_id)})
+        flash("The message is cancelled, and HighLevel will be told.", "ok")
+    return redirect(url_for("admin.message", message_id=message_id), 303)
+
+
+@bp.post("/locations/<int:location_id>/release")
+def release(location_id: int) -> ResponseReturnValue:
+    """Tries again to send what a location's senders have held."""
+    with services().database.write() as session:
+        if not scope.has_location(session, _mine(), location_id):
+            raise NotFound("There is no such sub-account, or it is not yours to see.")
+        count = release_held(session, location_id)
+    log.info("held messages released", extra={"user": current_user.id, "location": location_id, "messages": count})
+    flash(f"Held messages that are on their way now: {count}. What cannot go yet is held again.", "ok")
+    return redirect(local_path(request.args.get("back")), 303)
+
+
+@bp.post("/events/<int:event_id>/replay")
+def replay_event(event_id: int) -> ResponseReturnValue:
+    """Has a parked webhook applied again."""
+    try:
+        with services().database.write() as session:
+            if events.one(session, _mine(), event_id) is None:
+                raise NotFound("There is no such webhook, or it is not yours to see.")
+            replay(session, event_id)
+    except InvalidInput as error:
+        flash(error.message, "error")
+    else:
+        log.info("event replayed", extra={"user": current_user.id, "event": event_id})
+        flash("The webhook is applied again: look here in a moment.", "ok")
+    return redirect(url_for("admin.event", event_id=event_id), 303)
+
+
+@bp.post("/alerts/<int:alert_id>/close")
+def close(alert_id: int) -> ResponseReturnValue:
+    """Closes an alert that was seen to; it opens anew when its cause is still there."""
+    with services().database.write() as session:
+        alert = overview.alert(session, _mine(), alert_id)
+        if alert is None:
+            raise NotFound("There is no such alert, or it is not yours to see.")
+        close_alert(session, alert.kind, alert.subject)
+    log.info("alert closed", extra={"user": current_user.id, "alert": alert_id})
+    return redirect(url_for("admin.index"), 303)
+
+
+def _mine() -> Scope:
+    return Scope.of(current_user)

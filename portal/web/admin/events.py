@@ -1,0 +1,73 @@
+"""`/admin/events`, the black box: every webhook as it came in, and what became of it."""
+
+from dataclasses import dataclass
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal import htmx
+from portal.errors import NotFound
+from portal.logs import redact
+from portal.models import Event, EventState
+from portal.web.admin import bp
+from portal.web.admin.queries import events
+from portal.web.admin.queries.pages import cursor
+from portal.web.admin.queries.scope import Scope
+from portal.web.context import services
+
+SHOWN = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body as text, without what looks like a secret; `more` is how many bytes are not shown."""
+
+    text: str
+    length: int
+    more: int
+
+
+@bp.get("/events")
+def event_list() -> ResponseReturnValue:
+    """A page of webhooks; its address holds the filter."""
+    state = request.args.get("state", "")
+    if state not in ("", *EventState):
+        raise NotFound("There is no such list of webhooks.")
+    wanted = events.Wanted(state, cursor(request.args.get("before", "")))
+    with services().database.read() as session:
+        found = events.page(session, Scope.of(current_user), wanted)
+    return htmx.render("admin/events.html", "results", page=found, wanted=wanted, states=list(EventState))
+
+
+@bp.get("/events/<int:event_id>")
+def event(event_id: int) -> ResponseReturnValue:
+    """One webhook: verdict, headers, body."""
+    with services().database.read() as session:
+        row = events.one(session, Scope.of(current_user), event_id)
+    if row is None:
+        raise NotFound("There is no such webhook, or it is not yours to see.")
+    return htmx.render(
+        "admin/event.html",
+        "content",
+        event=row,
+        body=readable(row.body) if row.body is not None else None,
+        query=redact(row.query),
+        verdict=verdict(row),
+        replayable=row.state == EventState.PARKED,
+    )
+
+
+def readable(raw: bytes) -> Body:
+    """The beginning of a body as text, whatever the bytes."""
+    text = raw[:SHOWN].decode("utf-8", "backslashreplace")
+    return Body(redact(text), len(raw), max(len(raw) - SHOWN, 0))
+
+
+def verdict(event: Event) -> str:
+    """Did it prove who sent it?"""
+    if event.verified:
+        return "It proved who sent it."
+    if event.state == EventState.PENDING:
+        return "It came while the database was away: whether it is genuine is found out when it is applied."
+    return "It did not prove who sent it."

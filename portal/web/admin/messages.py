@@ -1,0 +1,80 @@
+"""`/admin/messages`: the list with its filters, and one message with its whole path."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy.orm import Session
+
+from portal import clock, htmx
+from portal.errors import NotFound
+from portal.messaging.decisions import may_cancel
+from portal.models import Direction, Status
+from portal.web.admin import bp, history
+from portal.web.admin.queries import messages, scope
+from portal.web.admin.queries.pages import cursor
+from portal.web.admin.queries.scope import Scope
+from portal.web.context import services
+
+# A longer list is no help to choose from: an address with `location=` works for all.
+MOST_CHOICES = 500
+
+
+@bp.get("/messages")
+def message_list() -> ResponseReturnValue:
+    """A page of messages; its address holds the filters."""
+    mine = Scope.of(current_user)
+    with services().database.read() as session:
+        wanted = _wanted(session, mine)
+        found = messages.page(session, mine, wanted)
+        places = scope.locations(session, mine, MOST_CHOICES)
+    return htmx.render(
+        "admin/messages.html",
+        "results",
+        page=found,
+        wanted=wanted,
+        places=places,
+        statuses=list(Status),
+        chosen=_chosen(wanted),
+    )
+
+
+@bp.get("/messages/<uuid:message_id>")
+def message(message_id: UUID) -> ResponseReturnValue:
+    """One message: what it is, every step so far, what comes next."""
+    with services().database.read() as session:
+        row = messages.one(session, Scope.of(current_user), str(message_id))
+        if row is None:
+            raise NotFound("There is no such message, or it is not yours to see.")
+        path = messages.path(session, row)
+    context: dict[str, Any] = {
+        "path": path,
+        "message": row,
+        "steps": history.steps(path),
+        "upcoming": history.upcoming(path, clock.now()),
+        "told": history.told(row),
+        "cancellable": may_cancel(row),
+        "moves": not history.settled(path),
+    }
+    if htmx.wants_fragment():
+        return htmx.render_live("admin/message.html", "path", **context)
+    return htmx.render("admin/message.html", "path", **context)
+
+
+def _wanted(session: Session, mine: Scope) -> messages.Wanted:
+    """The filters of the address. What does not exist, or is somebody else's, is not found."""
+    ghl_id, status = request.args.get("location", ""), request.args.get("status", "")
+    direction = request.args.get("direction", "")
+    location = scope.location_by_ghl_id(session, mine, ghl_id) if ghl_id else None
+    if (ghl_id and location is None) or status not in ("", *Status) or direction not in ("", *Direction):
+        raise NotFound("There is no such list of messages, or it is not yours to see.")
+    return messages.Wanted(location, status, direction, cursor(request.args.get("before", "")))
+
+
+def _chosen(wanted: messages.Wanted) -> dict[str, str]:
+    """The filters as an address carries them."""
+    ghl_id = wanted.location.ghl_id if wanted.location else ""
+    filters = {"location": ghl_id, "status": wanted.status, "direction": wanted.direction}
+    return {name: value for name, value in filters.items() if value}

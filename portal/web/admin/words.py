@@ -1,0 +1,127 @@
+"""Words for people: what states, kinds and numbers are called on the pages."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+from portal import clock
+from portal.alerts import notices
+from portal.messaging.statuses import SENTENCES
+from portal.models import EntryKind, EventState, InstallState, SenderState
+
+EVENT: Mapping[str, str] = {
+    EventState.PENDING: "Waiting to be applied.",
+    EventState.APPLIED: "Applied.",
+    EventState.IGNORED: "Kept for the record; it changes nothing.",
+    EventState.PARKED: "Set aside for a person. Replay it when its cause is gone.",
+    EventState.REFUSED: "Refused: it did not prove who sent it. Kept as evidence.",
+}
+INSTALL: Mapping[str, str] = {
+    InstallState.NOT_INSTALLED: "not installed",
+    InstallState.INSTALLED: "installed",
+    InstallState.INACTIVE: "paused in HighLevel",
+    InstallState.UNINSTALLED: "uninstalled",
+}
+SENDER: Mapping[str, str] = {
+    SenderState.ACTIVE: "active",
+    SenderState.PAUSED: "paused",
+    SenderState.REMOVED: "removed",
+}
+ALERT: Mapping[str, str] = {
+    notices.UNAUTHENTIC: "Webhooks that prove nothing",
+    notices.NO_MESSAGE_ID: "Deliveries without an id",
+    notices.CHOOSE_DEFAULT: "Choose a default sender",
+    notices.NOT_INSTALLED: "The app is not installed",
+    notices.DEAD_TOKEN: "Reconnect HighLevel",
+    notices.PARKED: "Webhooks set aside",
+    notices.SENDER_FAULT: "A sender is in trouble",
+    notices.STATUS_REFUSED: "HighLevel refuses what it is told",
+}
+ENTRY: Mapping[str, str] = {
+    EntryKind.HOLD: "set aside for this message",
+    EntryKind.SETTLE: "spent: the provider took it",
+    EntryKind.RELEASE: "given back: it did not go out",
+    EntryKind.REFUND: "given back: it failed after the provider took it",
+    EntryKind.CHARGE_LATE: "charged late: it proved to have gone out",
+    EntryKind.INBOUND: "charged for a message that came in",
+    EntryKind.GRANT: "granted",
+    EntryKind.EXPIRY: "expired",
+    EntryKind.CORRECTION: "corrected by a person",
+}
+JOB: Mapping[str, str] = {
+    "send": "It is handed to the provider",
+    "check_status": "The provider is asked what became of it",
+    "push_status": "HighLevel is told its status",
+    "post_message": "It is added to the conversation in HighLevel",
+}
+POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
+ATTEMPT: Mapping[str, str] = {
+    "accepted": "the provider took it",
+    "refused": "the provider refused it",
+    "unknown": "nobody can say whether the provider took it",
+    "": "no answer is known yet",
+}
+STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "alert": ALERT,
+    "entry": ENTRY,
+    "event": EVENT,
+    "install": INSTALL,
+    "pool": POOL,
+    "sender": SENDER,
+    "status": STATUS,
+}
+
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def in_words(value: str, table: str) -> str:
+    """What people call it; a value without a word stands for itself."""
+    return _TABLES[table].get(value, value)
+
+
+def when(moment: datetime | None) -> Markup:
+    """A moment as `<time>`, in UTC; the page's script turns it into the reader's own time."""
+    if moment is None:
+        return Markup("")
+    there = moment.astimezone(UTC)
+    shown = there.strftime("%-d %b %H:%M:%S" if there.year == clock.now().year else "%-d %b %Y %H:%M:%S")
+    return Markup('<time datetime="{}">{} UTC</time>').format(there.isoformat(timespec="milliseconds"), shown)
+
+
+def age(moment: datetime) -> str:
+    """How long ago, in the largest whole unit."""
+    seconds = max(int((clock.now() - moment).total_seconds()), 0)
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return _many(seconds // length, unit)
+    return _many(seconds, "second")
+
+
+def took(start: datetime, end: datetime) -> str:
+    """How long something took."""
+    milliseconds = int((end - start).total_seconds() * 1000)
+    return f"{milliseconds} ms" if milliseconds < 10_000 else f"{milliseconds // 1000} s"
+
+
+def size(count: int) -> str:
+    """A number of bytes."""
+    if count < 1024:
+        return _many(count, "byte")
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
+
+
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """The text cut at the ids in it: each piece, and whether it is an id."""
+    last = 0
+    for found in _UUID.finditer(text):
+        yield text[last : found.start()], False
+        yield found[0], True
+        last = found.end()
+    yield text[last:], False
+
+
+def _many(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
