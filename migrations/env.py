@@ -1,10 +1,17 @@
-"""Runs migrations on the application's own engine. Waiting for a lock is bounded: a migration must not stop the portal."""
+"""Runs migrations on the application's own engine. Waits for locks are bounded: no migration may stop the portal."""
 
 from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
+from portal.models.base import UtcDateTime
+
 database = current_app.extensions["migrate"].db
+
+
+def render(kind, item, _context):
+    """Migrations name plain types only: the portal's own may change under them."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
 def run_migrations() -> None:
@@ -19,7 +26,7 @@ def run_migrations() -> None:
             target_metadata=database.metadatas[None],
             render_as_batch=connection.dialect.name == "sqlite",
             compare_type=True,
-            user_module_prefix="portal.models.base.",
+            render_item=render,
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -15,9 +15,6 @@ from sqlalchemy.orm import Session
 from portal.errors import PortalError
 from portal.models.base import Base
 
-OLDEST_SQLITE = (3, 35, 0)
-
-
 Key = TypeVar("Key", int, str)
 
 CHANNEL = "portal_jobs"

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from portal.config import Settings
-from portal.database import OLDEST_SQLITE
 from portal.errors import SettingsError
 
+# RETURNING came with 3.35.
+OLDEST_SQLITE = (3, 35, 0)
 # A process that was just killed may hold the port or the lock for a moment longer.
 PATIENCE_SECONDS = 5.0
 

@@ -139,6 +139,7 @@ def end_with_parent() -> None:
 
 def _serve_web(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
     from granian.server import Server
 
     server = Server(
@@ -152,7 +153,7 @@ def _serve_web(settings: Settings) -> None:
         workers_kill_timeout=KILL_AFTER,
         respawn_failed_workers=True,
         log_enabled=True,
-        log_level="warning",  # type: ignore[arg-type]
+        log_level=LogLevels.error,
         websockets=False,
     )
     server.serve(target_loader=lambda: _load(settings), wrap_loader=False)

@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
@@ -35,11 +35,10 @@ def count_attempt(database: Database, address: str, email: str) -> None:
         for row in session.scalars(
             select(LoginCount).where(LoginCount.key.in_(limits), LoginCount.until > clock.now())
         ):
-            _check(row.count + 1, limits[row.key], row)
+            _check(row.tries + 1, row.until, limits[row.key])
     with database.write() as session:
         for key, limit in limits.items():
-            row = _counted(session, key)
-            _check(row.count, limit, row)
+            _check(*_counted(session, key), limit)
         _clear_old(session)
 
 
@@ -49,8 +48,8 @@ def forgive(database: Database, address: str, email: str) -> None:
     with database.write() as session:
         session.execute(delete(LoginCount).where(LoginCount.key == account))
         for key in others:
-            counted = LoginCount.key == key, LoginCount.count > 0
-            session.execute(update(LoginCount).where(*counted).values(count=LoginCount.count - 1))
+            counted = LoginCount.key == key, LoginCount.tries > 0
+            session.execute(update(LoginCount).where(*counted).values(tries=LoginCount.tries - 1))
 
 
 def _limits(address: str, email: str) -> dict[str, int]:
@@ -68,23 +67,25 @@ def _network(address: str) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
-def _counted(session: Session, key: str) -> LoginCount:
+def _counted(session: Session, key: str) -> tuple[int, datetime]:
+    """Counts one more, in a window of its own when the last is over; returns the count and the window's end."""
     moment = clock.now()
     over = LoginCount.until <= moment
-    new = insert(session, LoginCount).values(key=key, count=1, until=moment + WINDOW)
+    new = insert(session, LoginCount).values(key=key, tries=1, until=moment + WINDOW)
     counted = new.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "count": case((over, 1), else_=LoginCount.count + 1),
+            "tries": case((over, 1), else_=LoginCount.tries + 1),
             "until": case((over, moment + WINDOW), else_=LoginCount.until),
         },
     )
-    return session.scalars(counted.returning(LoginCount), execution_options={"populate_existing": True}).one()
+    row = session.execute(counted.returning(LoginCount.tries, LoginCount.until)).one()
+    return row.tries, row.until
 
 
-def _check(count: int, limit: int, row: LoginCount) -> None:
-    if count > limit:
-        raise TooManyAttempts(max(math.ceil((row.until - clock.now()).total_seconds()), 1))
+def _check(tries: int, until: datetime, limit: int) -> None:
+    if tries > limit:
+        raise TooManyAttempts(max(math.ceil((until - clock.now()).total_seconds()), 1))
 
 
 def _clear_old(session: Session) -> None:

@@ -74,5 +74,5 @@ class LoginCount(Base):
     __tablename__ = "login_count"
 
     key: Mapped[str] = mapped_column(String(80), primary_key=True)
-    count: Mapped[int] = mapped_column(Integer)
+    tries: Mapped[int] = mapped_column(Integer)
     until: Mapped[datetime] = mapped_column(index=True)

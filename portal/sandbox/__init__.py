@@ -7,7 +7,9 @@ It knows nothing of the portal's code: webhooks, API calls and JSON are all that
 """
 
 from portal.sandbox.app import Sandbox
+from portal.sandbox.cast.messages import Progress
 from portal.sandbox.faults import Effect
 from portal.sandbox.signing import SigningKey
+from portal.sandbox.webhooks import Signature
 
-__all__ = ["Effect", "Sandbox", "SigningKey"]
+__all__ = ["Effect", "Progress", "Sandbox", "Signature", "SigningKey"]

@@ -20,8 +20,9 @@ from portal.config import Settings
 from portal.database import Database
 from portal.messaging import contacts, senders
 from portal.messaging.outbound import Request, queue_message
-from portal.models import Agency, Base, Event, EventState, InstallState, Location, Message, User
+from portal.models import Agency, Base, Event, EventState, InstallState, Job, Location, Message, User
 from portal.models.base import new_uuid
+from portal.queue.jobs import Due
 from portal.services import Services
 
 PASSWORD = "a password of my own"
@@ -37,9 +38,9 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
+def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     settings = Settings(
-        database_url=f"sqlite:///{tmp_path / 'portal.db'}",
+        database_url=database_url.replace("postgresql://", "postgresql+psycopg://"),
         app_url="http://localhost",
         secret_key="not a secret, only long enough for a test",
         encryption_keys=(Fernet.generate_key().decode(),),
@@ -53,7 +54,8 @@ def app(tmp_path: Path) -> Flask:
     app = create_app(settings)
     app.testing = True
     Base.metadata.create_all(parts_of(app).database.engine)
-    return app
+    yield app
+    parts_of(app).database.engine.dispose()
 
 
 def parts_of(app: Flask) -> Services:
@@ -209,3 +211,17 @@ def reload(database: Database, message: Message) -> Message:
         found = session.scalars(select(Message).where(Message.id == message.id)).one()
         list(found.parts)
         return found
+
+
+def carry_out(parts: Services, kind: str = "send") -> None:
+    """Does every queued job of a kind, as a worker would."""
+    calls = {"send": parts.outbox.send, "check_status": parts.poller.check}
+    with parts.database.read() as session:
+        jobs = session.scalars(select(Job).where(Job.kind == kind).order_by(Job.id)).all()
+    for job in jobs:
+        calls[kind](Due(job.id, job.kind, job.subject, job.lane, job.gate, job.priority, job.attempts, job.created_at))
+
+
+def jobs(database: Database) -> list[tuple[str, int]]:
+    with database.read() as session:
+        return [(job.kind, job.subject) for job in session.scalars(select(Job).order_by(Job.id))]

@@ -59,14 +59,14 @@ def test_a_refused_attempt_is_not_counted(database: Database, monkeypatch) -> No
     for _ in range(5):
         with pytest.raises(TooManyAttempts):
             count_attempt(database, "192.0.2.1", "anna@example.com")
-    assert {row.count for row in rows(database)} == {1}
+    assert {row.tries for row in rows(database)} == {1}
 
 
 def test_a_good_sign_in_takes_its_attempt_back(database: Database) -> None:
     for _ in range(3):
         count_attempt(database, "192.0.2.1", "anna@example.com")
     forgive(database, "192.0.2.1", "anna@example.com")
-    assert sorted((row.key.split(":")[0], row.count) for row in rows(database)) == [("address", 2), ("all", 2)]
+    assert sorted((row.key.split(":")[0], row.tries) for row in rows(database)) == [("address", 2), ("all", 2)]
 
 
 def test_old_counts_go_and_no_address_of_a_stranger_is_kept(database: Database) -> None:

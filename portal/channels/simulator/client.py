@@ -52,7 +52,7 @@ class Simulator:
     fields: tuple[CredentialField, ...] = ()
     idempotent = False
     polls = True
-    separate_attachments = False
+    separate_attachments = True
     confirms_delivery = True
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:

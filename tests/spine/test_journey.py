@@ -1,0 +1,65 @@
+"""The main job, end to end: out through a provider with its true status, and a reply that comes in."""
+
+import requests
+
+from portal.sandbox import world
+from tests.portal import PLACE, eventually
+
+
+def test_a_message_goes_out_once_and_its_delivery_is_told(portal):
+    sent = portal.sandbox.deliveries.send("Your table is booked", copies=3)
+    assert [answer.status for answer in sent.answers] == [200, 200, 200]
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered in HighLevel")
+    message = portal.messages()[0]
+    assert portal.history(message) in (
+        ["queued", "sending", "accepted", "delivered"],
+        ["queued", "sending", "accepted", "sent", "delivered"],
+    )
+    assert message.sender_reason == "the only sender"
+    assert len(portal.sandbox.cast.accepted()) == 1
+    assert [event.state for event in portal.events()] == ["applied"]
+
+
+def test_delivered_is_never_told_early(portal):
+    portal.sandbox.cast.decide(world.DEMO_PEOPLE[0][0][1], "undelivered")
+    portal.sandbox.deliveries.send("This one is refused by the carrier")
+    eventually(lambda: portal.ghl_statuses() == {"failed": 1}, what="failed in HighLevel")
+    told = [status.status for status in portal.sandbox.ghl.mailbox.messages(direction="outbound")[0].history]
+    assert "delivered" not in told
+    message = portal.messages()[0]
+    assert message.status == "failed" and message.reason
+    with portal.session() as session:
+        from portal.models import Wallet
+
+        wallet = session.query(Wallet).one()
+    assert (wallet.available, wallet.held, wallet.spent) == (0, 0, 0), "failed is free"
+
+
+def test_a_reply_comes_in_once_and_reaches_highlevel(portal):
+    simulator = portal.add_sender("simulator")
+    url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(simulator)}/receive"
+    body = {"id": "in-1", "from": "+639175550101", "to": "SIM", "text": "Yes please"}
+    for _ in range(3):
+        assert requests.post(url, json=body, timeout=10).status_code == 200
+    found = eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="reply in HighLevel")
+    eventually(lambda: not portal.jobs(), what="queue empty")
+    found = portal.sandbox.ghl.mailbox.messages(direction="inbound")
+    assert [(message.body, message.alt_id) for message in found] == [("Yes please", "in-1")]
+    assert len(portal.messages("in")) == 1
+    contact = portal.sandbox.ghl.directory.of_location(PLACE.id)[0]
+    assert found[0].contact_id == contact.id, "the contact HighLevel knows by that number, not a new one"
+
+
+def test_a_stranger_becomes_a_contact_without_upsert(portal):
+    simulator = portal.add_sender("simulator")
+    url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(simulator)}/receive"
+    requests.post(url, json={"id": "in-2", "from": "+639991234567", "text": "Who is this?"}, timeout=10)
+    eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="message in HighLevel")
+    paths = {record.path for record in portal.sandbox.records.ghl}
+    assert not any("upsert" in path for path in paths)
+    # The agent's answer finds the same conversation and the line it came in on.
+    stranger = next(c for c in portal.sandbox.ghl.directory.of_location(PLACE.id) if c.phone == "+639991234567")
+    portal.sandbox.deliveries.send("This is the clinic", contact=stranger)
+    eventually(lambda: portal.statuses().get("delivered"), what="answer delivered")
+    assert portal.messages()[0].sender_reason == "the conversation's own sender"
+    assert portal.messages()[0].sender_id == simulator
