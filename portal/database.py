@@ -42,8 +42,8 @@ def padded(ids: Sequence[Key]) -> list[Key]:
 
     A list in SQL has one placeholder for each; few different lengths let statements be prepared and used again.
     """
-    missing = (1 << (len(ids) - 1).bit_length()) - len(ids) if ids else 0
-    return [*ids, *[ids[-1]] * missing] if ids else []
+    wanted = 1 << (len(ids) - 1).bit_length()
+    return list(ids) + [ids[-1]] * (wanted - len(ids)) if ids else []
 
 
 class DatabaseAway(PortalError):

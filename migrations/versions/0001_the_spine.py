@@ -271,6 +271,7 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ghl_conversation_id", sa.String(length=128), nullable=True),
         sa.Column("sticky_sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("sticky_address", sa.String(length=160), nullable=False),
         sa.Column("last_position", sa.BigInteger(), nullable=False),
         sa.Column("last_text", sa.String(length=200), nullable=False),
         sa.Column("last_direction", sa.String(length=8), nullable=False),
@@ -381,6 +382,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_message_echo",
+            ["location_id"],
+            unique=False,
+            postgresql_where=sa.text("echo_state = 'open'"),
+            sqlite_where=sa.text("echo_state = 'open'"),
+        )
+        batch_op.create_index(
             "ix_message_held",
             ["expires_at"],
             unique=False,
@@ -426,6 +434,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("key_round", sa.Integer(), nullable=False),
         sa.Column("key_round_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_doubt", sa.Boolean(), nullable=False),
         sa.Column("sending_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -534,6 +543,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_message_thread")
         batch_op.drop_index("ix_message_recent")
         batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held"))
+        batch_op.drop_index(
+            "ix_message_echo",
+            postgresql_where=sa.text("echo_state = 'open'"),
+            sqlite_where=sa.text("echo_state = 'open'"),
+        )
 
     op.drop_table("message")
     with op.batch_alter_table("address", schema=None) as batch_op:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, bindparam, case, func, or_, select, update
+from sqlalchemy import Engine, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -40,31 +40,23 @@ def wallet_of(session: Session, location_id: int) -> int:
     return session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
 
 
-def hold(session: Session, wallet_id: int, message_id: int, amount: int) -> bool:
-    """Sets credits aside for a message; False, and nothing written, when there are not enough."""
-    key = f"{EntryKind.HOLD}:{message_id}"
-    if session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None:
+def hold(session: Session, location_id: int, message_id: int, amount: int) -> bool:
+    """Sets credits aside for a message; False, and nothing written, when there are not enough. Holding twice is once.
+
+    The entry comes first: its key decides whether the wallet moves. The wallet's own row decides whether it may.
+    """
+    if amount == 0:
         return True
-    enough = or_(Wallet.unlimited, Wallet.available >= amount)
-    moved = session.execute(
-        update(Wallet)
-        .where(Wallet.id == wallet_id, enough)
-        .values(available=Wallet.available - amount, held=Wallet.held + amount)
-    )
-    if moved.rowcount == 0:  # type: ignore[attr-defined]
-        return False
-    session.add(
-        LedgerEntry(
-            wallet_id=wallet_id,
-            key=key,
-            kind=EntryKind.HOLD,
-            message_id=message_id,
-            available=-amount,
-            held=amount,
-            at=clock.now(),
-        )
-    )
-    return True
+    wallet = _known_wallet(session, location_id)
+    connection = session.connection()
+    held = Movement(wallet, f"{EntryKind.HOLD}:{message_id}", EntryKind.HOLD, message_id, available=-amount, held=amount)
+    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"])
+    if connection.execute(statement, _row(held, clock.now())).rowcount == 0:
+        return True
+    if connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
+        return True
+    connection.execute(_UNDO_HOLD, {"b_key": held.key})
+    return False
 
 
 def settle(wallet_id: int, message_id: int, part: int, amount: int) -> Movement:
@@ -171,15 +163,27 @@ _SPEND = (
     .values(held=Wallet.held - bindparam("b_amount"), spent=Wallet.spent + bindparam("b_amount"))
 )
 
+_HOLD = (
+    update(Wallet.__table__)  # type: ignore[arg-type]
+    .where(Wallet.id == bindparam("b_wallet"), or_(Wallet.unlimited, Wallet.available >= bindparam("b_amount")))
+    .values(available=Wallet.available - bindparam("b_amount"), held=Wallet.held + bindparam("b_amount"))
+)
+# Written in this very transaction, which nobody else has seen.
+_UNDO_HOLD = delete(LedgerEntry.__table__).where(LedgerEntry.key == bindparam("b_key"))  # type: ignore[arg-type]
+
 # A wallet's id never changes. By engine, because a process of tests may have several databases.
 _wallets: WeakKeyDictionary[Engine, dict[int, int]] = WeakKeyDictionary()
 
 
 def _known_wallet(session: Session, location_id: int) -> int:
     known = _wallets.setdefault(session.connection().engine, {})
-    if location_id not in known:
-        known[location_id] = session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
-    return known[location_id]
+    if location_id in known:
+        return known[location_id]
+    found = session.scalar(select(Wallet.id).where(Wallet.location_id == location_id))
+    if found is None:
+        return wallet_of(session, location_id)  # not remembered: this transaction may yet be rolled back
+    known[location_id] = found
+    return found
 
 
 def state_of(session: Session, message_id: int, part: int) -> set[str]:

@@ -31,7 +31,8 @@ def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
 def ensure_location(session: Session, ghl_id: str) -> Location:
     """The location's row, made as not installed when it is new."""
     wanted = select(Location).where(Location.ghl_id == ghl_id)
-    found = session.scalar(wanted)
+    known: dict[str, int] = session.info.setdefault("locations", {})
+    found = session.get(Location, known[ghl_id]) if ghl_id in known else session.scalar(wanted)
     if found is None:
         values = {
             "ghl_id": ghl_id,
@@ -46,6 +47,7 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
         }
         session.execute(insert(session, Location).values(**values).on_conflict_do_nothing())
         found = session.scalars(wanted).one()
+    known[ghl_id] = found.id
     return found
 
 

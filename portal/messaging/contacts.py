@@ -18,6 +18,8 @@ def for_ghl(session: Session, location_id: int, ghl_contact_id: str, phone: str 
     """The contact that HighLevel names. One that we met by its number before HighLevel knew it is adopted."""
     same_id = select(Contact).where(Contact.location_id == location_id, Contact.ghl_contact_id == ghl_contact_id)
     contact = session.scalar(same_id)
+    if contact is not None and (not phone or phone == _last_used(session, contact.id)):
+        return contact
     if contact is None and phone:
         contact = _adopt(session, location_id, ghl_contact_id, phone)
     if contact is None:
@@ -61,6 +63,7 @@ def conversation(session: Session, location_id: int, contact_id: int) -> Convers
     if found is None:
         values = {"location_id": location_id, "contact_id": contact_id, "created_at": clock.now()}
         zeros = {"last_position": 0, "last_text": "", "last_direction": "", "unread": 0, "held_reason": ""}
+        zeros["sticky_address"] = ""
         _insert_new(session, Conversation, values | zeros)
         found = session.scalars(wanted.with_for_update()).one()
     return found
@@ -80,11 +83,14 @@ def note_message(conversation: Conversation, message: Message, at: datetime) -> 
 
 def remember_route(session: Session, conversation: Conversation, sender: Sender, kind: str, value: str) -> None:
     """A reply to this address belongs in this conversation, and the conversation stays with this sender."""
-    conversation.sticky_sender_id = sender.id
+    if conversation.sticky_sender_id == sender.id and conversation.sticky_address == value:
+        return
+    conversation.sticky_sender_id, conversation.sticky_address = sender.id, value
     session.execute(
         update(Address)
         .where(Address.location_id == conversation.location_id, Address.kind == kind, Address.value == value)
         .values(conversation_id=conversation.id)
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -115,6 +121,10 @@ def _merge(session: Session, from_: Contact, into: Contact) -> None:
         kept.last_position, kept.last_text = old.last_position, old.last_text
         kept.last_direction, kept.last_message_at = old.last_direction, old.last_message_at
     old.unread, old.last_position = 0, 0
+
+
+def _last_used(session: Session, contact_id: int) -> str | None:
+    return session.scalar(select(Conversation.sticky_address).where(Conversation.contact_id == contact_id))
 
 
 def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) -> Contact | None:

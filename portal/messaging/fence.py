@@ -152,7 +152,7 @@ _parts = Part.__table__
 _PASS_FRESH = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status == Status.QUEUED, or_(Message.expires_at.is_(None), Message.expires_at > _moment))
-    .values(**_CALL, key_round_at=_moment)
+    .values(**_CALL, key_round_at=_moment, in_doubt=False)
     .returning(Part.id)
 )
 _PASS_AGAIN = (
@@ -160,7 +160,7 @@ _PASS_AGAIN = (
     .where(
         *_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime())
     )
-    .values(**_CALL)
+    .values(**_CALL, in_doubt=True)
     .returning(Part.id)
 )
 _MOVE_MESSAGES = (

@@ -1,6 +1,6 @@
 """Opt-outs: one word that is the whole message stops a family of channels for an address, another one starts it."""
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -46,14 +46,13 @@ def add(session: Session, location_id: int, family: str, address: str, source: s
 
 def opted_out(session: Session, location_id: int, family: str, address: str) -> bool:
     """Has this address asked for silence?"""
-    return (
-        session.scalar(
-            select(OptOut.id).where(
-                OptOut.location_id == location_id,
-                OptOut.family == family,
-                OptOut.address == address,
-                OptOut.lifted_at.is_(None),
-            )
-        )
-        is not None
-    )
+    asked = {"location": location_id, "family": family, "address": address}
+    return session.connection().scalar(_OPTED_OUT, asked) is not None
+
+
+_OPTED_OUT = select(OptOut.id).where(
+    OptOut.location_id == bindparam("location"),
+    OptOut.family == bindparam("family"),
+    OptOut.address == bindparam("address"),
+    OptOut.lifted_at.is_(None),
+)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -59,64 +59,80 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
     """Writes the message in the state it deserves: queued, held or failed, with the reason in words."""
     conversation = contacts.conversation(session, location.id, request.contact.id)
     message = _new_message(location, conversation, request)
-    session.add(message)
-    session.flush()
     contacts.note_message(conversation, message, request.received_at)
-    session.add(
-        StatusChange(message_id=message.id, before="", after=Status.QUEUED, who=WHO, at=message.created_at)
-    )
-    if request.refusal:
-        fail(session, message, request.refusal)
-    else:
-        place(session, location, conversation, message)
+    with session.no_autoflush:
+        placed = None if request.refusal else _prepare(session, location, conversation, message)
+        session.add(message)
+        session.flush()
+        begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
+        session.connection().execute(_BEGUN, begun | {"at": message.created_at})
+        if placed is None:
+            fail(session, message, request.refusal)
+        else:
+            _settle_place(session, conversation, message, placed)
     return message
 
 
+_BEGUN = insert(StatusChange.__table__)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a message deserves: a sender to go out through, or the reason why it is held or fails."""
+
+    sender: Sender | None
+    hold: str = ""
+    failure: str = ""
+    code: str = ""
+
+
 def place(session: Session, location: Location, conversation: Conversation, message: Message) -> None:
-    """Routes a queued message and gives it its jobs, or holds or fails it. Also for messages that were held."""
+    """Routes a queued message again and gives it its jobs, or holds or fails it."""
+    _settle_place(session, conversation, message, _prepare(session, location, conversation, message))
+
+
+def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
+    """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
-        _hold(session, conversation, message, not_installed(location))
-        return
+        return _Place(None, hold=not_installed(location))
     choice = _route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
         raise_alert(session, CHOOSE_DEFAULT, location.ghl_id, f"{_name(location)}: {choice.reason}", location.id)
     if choice.verdict is routing.Verdict.FAIL:
-        fail(session, message, choice.reason)
-        return
-    if choice.sender_id is not None:
-        message.sender_id = choice.sender_id
-    if choice.verdict is routing.Verdict.HOLD:
-        _hold(session, conversation, message, choice.reason)
-        return
+        return _Place(None, failure=choice.reason)
+    sender = session.get_one(Sender, choice.sender_id) if choice.sender_id is not None else None
+    if sender is not None:
+        message.sender_id, message.family = sender.id, sender.family
+    if choice.verdict is routing.Verdict.HOLD or sender is None:
+        return _Place(None, hold=choice.reason)
     if conversation.held_reason:
-        _hold(session, conversation, message, conversation.held_reason)
-        return
-    sender = session.get_one(Sender, choice.sender_id)
-    _place_with(session, conversation, message, sender)
+        return _Place(None, hold=conversation.held_reason)
+    message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
+    if not message.address:
+        return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
+    if optouts.opted_out(session, message.location_id, sender.family, message.address):
+        text = "The contact has opted out: nothing is sent until they write START."
+        return _Place(None, failure=text, code="opted_out")
+    _ensure_parts(message, sender)
+    return _Place(sender)
 
 
-def _place_with(session: Session, conversation: Conversation, message: Message, sender: Sender) -> None:
-    message.family = sender.family
-    address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE)
-    if not address:
-        fail(session, message, "The contact has no phone number: add one in HighLevel.")
-        return
-    message.address = address
-    if optouts.opted_out(session, message.location_id, sender.family, address):
-        fail(session, message, "The contact has opted out: nothing is sent until they write START.", "opted_out")
-        return
-    pieces = _ensure_parts(session, message, sender)
-    wallet = ledger.wallet_of(session, message.location_id)
-    if not ledger.hold(session, wallet, message.id, message.credits):
+def _settle_place(session: Session, conversation: Conversation, message: Message, placed: _Place) -> None:
+    if placed.failure:
+        fail(session, message, placed.failure, placed.code)
+    elif placed.sender is None:
+        _hold(session, conversation, message, placed.hold)
+    elif not ledger.hold(session, message.location_id, message.id, message.credits):
         _hold(session, conversation, message, "There are not enough credits: top up, and this goes out by itself.")
-        return
-    message.funded = True
-    contacts.remember_route(session, conversation, sender, contacts.PHONE, address)
-    _enqueue_parts(session, conversation, message, sender, pieces)
+    else:
+        message.funded = True
+        contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
+        session.flush()
+        _enqueue_parts(session, conversation, message, placed.sender)
 
 
-def _ensure_parts(session: Session, message: Message, sender: Sender) -> list[Part]:
+def _ensure_parts(message: Message, sender: Sender) -> None:
     if not message.parts:
         channel = registry.get(sender.channel)
         for number, piece in enumerate(parts.cut(channel, message.body, message.attachments), start=1):
@@ -134,13 +150,9 @@ def _ensure_parts(session: Session, message: Message, sender: Sender) -> list[Pa
         message.credits = sum(part.price for part in message.parts)
     for part in message.parts:
         part.sender_id = sender.id
-    session.flush()
-    return message.parts
 
 
-def _enqueue_parts(
-    session: Session, conversation: Conversation, message: Message, sender: Sender, pieces: Sequence[Part]
-) -> None:
+def _enqueue_parts(session: Session, conversation: Conversation, message: Message, sender: Sender) -> None:
     lane = f"out:{conversation.id}"
     run_at = clock.now()
     if message.scheduled_at is not None and message.scheduled_at > run_at:
@@ -151,7 +163,7 @@ def _enqueue_parts(
         session,
         [
             job(SEND, "send", part.id, lane, gate=gate, priority=message.priority, run_at=run_at)
-            for part in pieces
+            for part in message.parts
             if part.status == Status.QUEUED
         ],
     )
@@ -260,17 +272,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
 
 
 def _route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
-    rows = session.scalars(
-        select(Sender)
-        .where(Sender.location_id == location.id, Sender.state != SenderState.REMOVED)
-        .order_by(Sender.position, Sender.id)
-    )
-    senders = [
-        routing.Candidate(
-            row.id, row.name, row.channel, row.family, row.state == SenderState.ACTIVE, row.is_default
-        )
-        for row in rows
-    ]
+    senders = _candidates(session, location.id)
     if len(senders) < 2:
         rules: list[routing.Rule] = []
         tags: list[str] = []
@@ -282,3 +284,21 @@ def _route(session: Session, location: Location, conversation: Conversation, mes
         message.wanted_sender_id, conversation.sticky_sender_id, tags, message.address, message.user_id
     )
     return routing.choose(senders, rules, wish, location.failover)
+
+
+def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
+    """The location's senders, asked for once in a transaction; the fence looks again before every call."""
+    known: dict[int, list[routing.Candidate]] = session.info.setdefault("senders", {})
+    if location_id not in known:
+        rows = session.scalars(
+            select(Sender)
+            .where(Sender.location_id == location_id, Sender.state != SenderState.REMOVED)
+            .order_by(Sender.position, Sender.id)
+        )
+        known[location_id] = [
+            routing.Candidate(
+                row.id, row.name, row.channel, row.family, row.state == SenderState.ACTIVE, row.is_default
+            )
+            for row in rows
+        ]
+    return known[location_id]

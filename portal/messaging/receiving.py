@@ -144,7 +144,7 @@ def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
             .join(Conversation, Conversation.id == Message.conversation_id)
             .join(Contact, Contact.id == Conversation.contact_id)
             .where(
-                Contact.location_id == location_id,
+                Message.location_id == location_id,
                 Contact.ghl_contact_id == ghl_contact_id,
                 Message.direction == Direction.OUT,
                 Message.echo_state == "open",

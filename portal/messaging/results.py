@@ -203,7 +203,7 @@ def _write_one(session: Session, result: Result) -> bool:
     if part.status not in (Status.SENDING, Status.UNKNOWN):
         drop(session, "send", [part.id])  # a receipt was quicker, and knows better
         return True
-    if outcome.unknown and not (result.idempotent and outcome.cached):
+    if outcome.unknown or (part.in_doubt and not outcome.cached):
         return _leave_unknown(session, result, part, outcome)
     if outcome.retry:
         return _try_later(session, result, part, outcome)
@@ -241,6 +241,11 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     if not result.idempotent:
         complete(session, [result.due.id])
         return True
+    part.in_doubt = True
+    if outcome.retry_after is not None and result.due.gate:
+        until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=False)
+        _repeat(session, result, until, outcome.message)
+        return False
     # The same key again: the provider answers with what it did the first time, or does it now.
     delay = min(2.0 ** min(result.due.attempts, 6), 60.0) if failures < gates.PROBE_AFTER else 5.0
     _repeat(session, result, clock.now() + timedelta(seconds=delay), outcome.message)

@@ -55,6 +55,7 @@ class Conversation(Base):
     contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
     ghl_conversation_id: Mapped[str | None] = mapped_column(String(128))
     sticky_sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
+    sticky_address: Mapped[str] = mapped_column(String(160), default="")
     last_position: Mapped[int] = mapped_column(BigInteger, default=0)
     last_text: Mapped[str] = mapped_column(String(200), default="")
     last_direction: Mapped[str] = mapped_column(String(8), default="")

@@ -53,6 +53,12 @@ class Message(Base):
         Index("ix_message_thread", "conversation_id", "position"),
         Index("ix_message_recent", "location_id", "position"),
         Index("ix_message_held", "expires_at", postgresql_where=text("held"), sqlite_where=text("held")),
+        Index(
+            "ix_message_echo",
+            "location_id",
+            postgresql_where=text("echo_state = 'open'"),
+            sqlite_where=text("echo_state = 'open'"),
+        ),
         # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
         {"postgresql_with": {"fillfactor": 75}},
     )
@@ -101,7 +107,11 @@ class Message(Base):
 
 
 class Part(Base):
-    """One provider call. `attempt` counts calls; `key_round` rises only after a definite refusal."""
+    """One provider call. `attempt` counts calls; `key_round` rises only after a definite refusal.
+
+    `in_doubt`: some call under the present key ended unknown. What refuses a repetition says nothing of that call, so
+    the key stays until the provider speaks of the key itself.
+    """
 
     __tablename__ = "part"
     __table_args__ = (
@@ -126,6 +136,7 @@ class Part(Base):
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     key_round: Mapped[int] = mapped_column(Integer, default=1)
     key_round_at: Mapped[datetime | None]
+    in_doubt: Mapped[bool] = mapped_column(Boolean, default=False)
     sending_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))

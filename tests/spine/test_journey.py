@@ -44,7 +44,7 @@ def test_a_reply_comes_in_once_and_reaches_highlevel(portal):
     found = eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="reply in HighLevel")
     eventually(lambda: not portal.jobs(), what="queue empty")
     found = portal.sandbox.ghl.mailbox.messages(direction="inbound")
-    assert [(message.body, message.alt_id) for message in found] == [("Yes please", "in-1")]
+    assert [(message.text, message.alt_id) for message in found] == [("Yes please", "in-1")]
     assert len(portal.messages("in")) == 1
     contact = portal.sandbox.ghl.directory.of_location(PLACE.id)[0]
     assert found[0].contact_id == contact.id, "the contact HighLevel knows by that number, not a new one"
@@ -55,7 +55,7 @@ def test_a_stranger_becomes_a_contact_without_upsert(portal):
     url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(simulator)}/receive"
     requests.post(url, json={"id": "in-2", "from": "+639991234567", "text": "Who is this?"}, timeout=10)
     eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="message in HighLevel")
-    paths = {record.path for record in portal.sandbox.records.ghl}
+    paths = {call.path for call in portal.sandbox.records.calls()}
     assert not any("upsert" in path for path in paths)
     # The agent's answer finds the same conversation and the line it came in on.
     stranger = next(c for c in portal.sandbox.ghl.directory.of_location(PLACE.id) if c.phone == "+639991234567")

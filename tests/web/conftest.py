@@ -29,6 +29,26 @@ PASSWORD = "a password of my own"
 BEFORE = "the one-time password"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Most pages are the same on either engine; a module with `BOTH_ENGINES` counts, locks or pages, and tries both."""
+    if "database_url" in metafunc.fixturenames:
+        engines = ["sqlite"]
+        if getattr(metafunc.module, "BOTH_ENGINES", False):
+            engines.append(pytest.param("postgresql", marks=pytest.mark.postgres))
+        metafunc.parametrize("database_url", engines, indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'portal.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database("web")
+    yield url
+    server.drop_database(url)
+
+
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -7,6 +7,8 @@ from portal.messaging.statuses import SENTENCES
 from portal.models import Conversation, LedgerEntry, Sender, SenderState, Status, StatusChange, Wallet
 from tests.web.conftest import carry_out, jobs, post, reload
 
+BOTH_ENGINES = True
+
 
 def test_a_queued_message_is_cancelled(database, acme, queue, signed_in) -> None:
     message = queue(acme)

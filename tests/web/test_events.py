@@ -9,6 +9,8 @@ from portal.models import Alert, Event, EventState
 from portal.web.admin.queries import events as reading
 from tests.web.conftest import jobs, post, record
 
+BOTH_ENGINES = True
+
 
 def test_a_parked_webhook_is_replayed(database, acme, signed_in) -> None:
     event = record(database, f"ghl:{acme.ghl_id}:contact")

@@ -14,6 +14,8 @@ from portal.web.admin.queries import messages as reading
 from portal.web.admin.queries import pages
 from tests.web.conftest import carry_out, record, reload
 
+BOTH_ENGINES = True
+
 
 def test_the_whole_path_of_a_delivered_message(parts, database, acme, queue, signed_in) -> None:
     with time_machine.travel(clock.now() - timedelta(minutes=5), tick=False) as traveller:

@@ -1,5 +1,6 @@
 """Guessing passwords: counted by account, by address and in all, before any hash is computed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from portal.accounts.throttle import TooManyAttempts, count_attempt, forgive
 from portal.database import Database
 from portal.models.people import LoginCount
 from tests.web.conftest import PASSWORD, sign_in
+
+BOTH_ENGINES = True
 
 
 def test_an_account_is_closed_for_a_while_even_to_the_right_password(client: FlaskClient, person) -> None:
@@ -50,6 +53,19 @@ def test_all_together_are_bounded(database: Database, monkeypatch) -> None:
         count_attempt(database, f"192.0.2.{number}", f"user{number}@example.com")
     with pytest.raises(TooManyAttempts):
         count_attempt(database, "192.0.2.9", "another@example.com")
+
+
+def test_attempts_at_the_same_moment_are_counted_each(database: Database) -> None:
+    def attempt(number: int) -> bool:
+        try:
+            count_attempt(database, f"192.0.2.{number}", "anna@example.com")
+        except TooManyAttempts:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        looked_at = sum(pool.map(attempt, range(64)))
+    assert looked_at == throttle.PER_ACCOUNT
 
 
 def test_a_refused_attempt_is_not_counted(database: Database, monkeypatch) -> None:
