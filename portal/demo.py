@@ -60,8 +60,11 @@ def _key_file(instance: Path) -> Path:
 def start_sandbox(settings: Settings) -> "subprocess.Popen[bytes]":
     """Starts the sandbox in a process of its own and waits until it answers."""
     command = [sys.executable, "-m", "portal.sandbox", "--port", str(settings.sandbox_port)]
-    command += ["--portal-url", settings.app_url, "--key-file", str(_key_file(settings.instance_dir))]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
+    command += ["--portal-url", settings.app_url, "--key-file", str(_key_file(settings.instance_dir)), "--until-eof"]
+    # Its stdin is a pipe that nobody writes to: it ends when this process does, however that happens.
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

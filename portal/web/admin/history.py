@@ -34,10 +34,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Something still to be done: what, from when on, and what came of it so far."""
+    """Something still to be done: what, from when on (None when it is due), and what came of it so far."""
 
     title: str
-    run_at: datetime
+    run_at: datetime | None
     note: str
     attempts: int
     gate: Gate | None
@@ -51,7 +51,7 @@ def steps(path: Path) -> list[Step]:
 def upcoming(path: Path, moment: datetime) -> list[Next]:
     """The work that is queued for the message."""
     shut = {gate.key: gate for gate in path.gates if gate.blocked_until and gate.blocked_until > moment}
-    return [_next(job, shut.get(job.gate)) for job in path.jobs]
+    return [_next(job, moment, shut.get(job.gate)) for job in path.jobs]
 
 
 def told(message: Message) -> str:
@@ -106,8 +106,9 @@ def _receipted(receipt: ReceiptRow, numbers: dict[int, int]) -> Step:
     return Step(receipt.at, title, detail, _evidence(who, receipt.code), event_id=receipt.event_id)
 
 
-def _next(job: Job, gate: Gate | None) -> Next:
-    return Next(words.JOB.get(job.kind, job.kind), job.run_at, job.note, job.attempts, gate)
+def _next(job: Job, moment: datetime, gate: Gate | None) -> Next:
+    later = job.run_at if job.run_at > moment else None
+    return Next(words.JOB.get(job.kind, job.kind), later, job.note, job.attempts, gate)
 
 
 def _evidence(who: str, code: str) -> str:

@@ -71,6 +71,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "install": INSTALL,
     "pool": POOL,
     "sender": SENDER,
+    "source": {"ghl": "HighLevel"},
     "status": STATUS,
 }
 

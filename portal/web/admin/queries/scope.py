@@ -32,8 +32,8 @@ class Scope:
 
 
 def locations(session: Session, scope: Scope, limit: int) -> Sequence[Location]:
-    """The locations by name, at most `limit`."""
-    wanted = select(Location).order_by(Location.name, Location.id).limit(limit)
+    """The locations by name, those without one last; at most `limit`."""
+    wanted = select(Location).order_by(Location.name == "", Location.name, Location.id).limit(limit)
     return session.scalars(scope.narrow(wanted)).all()
 
 
