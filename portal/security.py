@@ -45,7 +45,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     def _begin() -> None:
         g.request_id = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
         g.started = time.monotonic()
-        g.log_scope = log_context(request=g.request_id)
+        g.log_scope = log_context(request_id=g.request_id)
         g.log_scope.__enter__()
 
     @app.teardown_request

@@ -91,11 +91,12 @@
   document.addEventListener("htmx:responseError", failed);
   document.addEventListener("htmx:sendError", failed);
 
+  // A page brought back by the history is swapped too, but has no element of its own.
   document.addEventListener("htmx:afterSwap", (event) => {
-    localise(event.detail.target);
-    if (!polls(event.detail.elt)) say("");
+    const { elt, target } = event.detail;
+    localise(target || document);
+    if (!elt || !polls(elt)) say("");
   });
-  document.addEventListener("htmx:historyRestore", () => localise(document));
   document.addEventListener("DOMContentLoaded", () => localise(document));
 
   document.addEventListener("click", (event) => {

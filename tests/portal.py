@@ -1,8 +1,10 @@
 """A portal in the tests' own process: real HTTP, a real database, real threads, and the sandbox around it."""
 
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -14,9 +16,10 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
-from portal.messaging import senders
+from portal.messaging import results, senders
 from portal.models import Base, Event, Job, Message, Part, Sender, StatusChange
 from portal.sandbox import Sandbox, world
+from portal.sandbox.cast.provider import Progress
 from portal.sandbox.ghl.grants import Owner
 from portal.worker.process import WorkerProcess
 
@@ -50,6 +53,9 @@ class Portal:
 
     def __init__(self, database_url: str, sandbox: Sandbox, folder: Path, **more) -> None:
         self.sandbox = sandbox
+        # The carrier is quick and the first poll early: the tests wait for what happens, not for how long it takes.
+        sandbox.cast.progress = Progress(sent_after=0.0, final_after=0.1)
+        results.FIRST_POLL = timedelta(seconds=0.2)
         self.settings = settings_for(database_url, sandbox, folder, **more)
         self.app = create_app(self.settings)
         self.parts = self.app.extensions["portal"]
@@ -58,8 +64,6 @@ class Portal:
         self.server = make_server("127.0.0.1", 0, self.app, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         sandbox.portal_url = self.url
-        import threading
-
         self._web = threading.Thread(target=self.server.serve_forever, daemon=True)
         self._web.start()
         self.worker: WorkerProcess | None = None

@@ -54,7 +54,7 @@ class Outbox:
         passed = self._group.submit(_Fence(due))
         if not isinstance(passed, Pass):
             return self._turned_away(due)
-        with log_context(message=passed.message_uuid, location=passed.location_id, sender=passed.sender_id):
+        with log_context(message_id=passed.message_uuid, location_id=passed.location_id, sender_id=passed.sender_id):
             result = self._call(due, passed)
             return self._write(result)
 

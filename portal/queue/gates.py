@@ -13,6 +13,7 @@ from portal.models import Gate
 
 # From this many faults in a row on, one call at a time probes whether the other side is back.
 PROBE_AFTER = 3
+FIRST_BREAK = 5.0
 LONGEST_BLOCK = timedelta(minutes=5)
 
 
@@ -94,7 +95,7 @@ def count_fault(session: Session, key: str, reason: str) -> int:
     gate.failures += 1
     gate.reason = reason[:500]
     if gate.failures >= PROBE_AFTER:
-        delay = min(2.0 ** (gate.failures + 2), LONGEST_BLOCK.total_seconds())
+        delay = min(FIRST_BREAK * 2.0 ** min(gate.failures - PROBE_AFTER, 10), LONGEST_BLOCK.total_seconds())
         gate.blocked_until = clock.now() + timedelta(seconds=delay)
     return gate.failures
 

@@ -44,7 +44,7 @@ class Clockwork:
         if spool_only:
             self._scheduler.start()
             return
-        self._every(2, self.poll_statuses)
+        self._every(1, self.poll_statuses)
         self._every(15, self.recover)
         self._every(300, self.look_for_lost)
         self._every(60, self.refresh_tokens)

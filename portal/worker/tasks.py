@@ -71,7 +71,7 @@ class Apply:
         return True
 
     def _one(self, session: Session, due: Due) -> None:
-        with log_context(event=due.subject):
+        with log_context(event_id=due.subject):
             event = session.get(Event, due.subject)
             if event is not None:
                 apply_event(session, self._context, event)

@@ -30,7 +30,7 @@ SENDER: Mapping[str, str] = {
     SenderState.REMOVED: "removed",
 }
 ALERT: Mapping[str, str] = {
-    notices.UNAUTHENTIC: "Webhooks that prove nothing",
+    notices.UNAUTHENTIC: "Webhooks that did not prove who sent them",
     notices.NO_MESSAGE_ID: "Deliveries without an id",
     notices.CHOOSE_DEFAULT: "Choose a default sender",
     notices.NOT_INSTALLED: "The app is not installed",

@@ -1,0 +1,153 @@
+"""The pages in a real browser: what only a browser does, with its content security policy in force."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from werkzeug.serving import make_server
+
+from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
+from portal.models import User
+from tests.web.conftest import PASSWORD, reload
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("Chromium is not installed.")
+        pytest.skip("Chromium is not installed.")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page of somebody who is signed in, and what went wrong on it."""
+
+    page: object
+    base: str
+    complaints: list[str] = field(default_factory=list)
+    polls: list[int] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.base + path)
+
+
+@pytest.fixture
+def visit(app: Flask, chromium, person) -> Iterator[Visit]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    person("anna@example.com")
+    context = chromium.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark")
+    visit = Visit(context.new_page(), f"http://127.0.0.1:{server.port}")
+    visit.page.on("console", lambda said: visit.complaints.append(said.text) if said.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("response", lambda got: visit.polls.append(got.status) if "/live/" in got.url else None)
+    visit.open("/login")
+    visit.page.get_by_label("E-mail address").fill("anna@example.com")
+    visit.page.get_by_label("Password").fill(PASSWORD)
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.wait_for_url("**/admin")
+    yield visit
+    context.close()
+    server.shutdown()
+
+
+def poll(visit: Visit) -> None:
+    """Has every block ask now, as it does when a hidden tab is shown again, and waits for the four answers."""
+    heard = len(visit.polls)
+    visit.page.evaluate("document.querySelectorAll('[hx-trigger^=every]').forEach(e => htmx.trigger(e, 'wake'))")
+    deadline = time.monotonic() + 10
+    while len(visit.polls) < heard + 4 and time.monotonic() < deadline:
+        visit.page.wait_for_timeout(20)
+
+
+def test_blocks_follow_and_unchanged_ones_are_not_sent(visit: Visit, database, acme) -> None:
+    visit.open("/admin")
+    visit.page.wait_for_load_state("networkidle")
+    poll(visit)
+    poll(visit)
+    assert visit.polls[-4:] == [204] * 4
+    assert "Nothing needs you." in visit.page.inner_text("#alerts")
+    with database.write() as session:
+        raise_alert(session, CHOOSE_DEFAULT, acme.ghl_id, "Acme must choose.", acme.location)
+    poll(visit)
+    visit.page.get_by_text("Acme must choose.").wait_for()
+    visit.page.get_by_role("button", name="Done").click()
+    visit.page.get_by_text("Nothing needs you.").wait_for()
+    assert visit.complaints == []
+
+
+def test_a_filter_is_in_the_address_and_back_leads_back(visit: Visit, acme, queue) -> None:
+    queue(acme, "Hello there")
+    visit.open("/admin/messages")
+    visit.page.get_by_label("Status").select_option("failed")
+    visit.page.get_by_text("No messages.").wait_for()
+    assert "status=failed" in visit.page.url
+    visit.page.go_back()
+    visit.page.get_by_text("Hello there").wait_for()
+    assert visit.page.get_by_label("Status").input_value() == ""
+    visit.page.locator("time[title]").first.wait_for()
+    assert visit.complaints == []
+
+
+def test_cancelling_asks_first(visit: Visit, database, acme, queue) -> None:
+    message = queue(acme)
+    visit.open(f"/admin/messages/{message.uuid}")
+    visit.page.once("dialog", lambda dialog: dialog.dismiss())
+    visit.page.get_by_role("button", name="Cancel this message").click()
+    assert reload(database, message).status == "queued"
+    visit.page.once("dialog", lambda dialog: dialog.accept())
+    visit.page.get_by_role("button", name="Cancel this message").click()
+    visit.page.get_by_text("The message is cancelled").wait_for()
+    assert visit.complaints == []
+
+
+def test_a_poll_of_an_ended_session_leads_to_the_sign_in_page(visit: Visit, database) -> None:
+    visit.open("/admin")
+    with database.write() as session:
+        session.execute(update(User).values(session_version=User.session_version + 1))
+    visit.page.evaluate("htmx.trigger('#live-health', 'wake')")
+    visit.page.wait_for_url("**/login?next=/admin")
+    assert visit.page.get_by_role("heading", name="Sign in").is_visible()
+
+
+def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, acme, queue) -> None:
+    message = queue(acme, "W" * 400, attachments=["https://a.example/" + "x" * 300])
+    for path in ("/admin", "/admin/messages", f"/admin/messages/{message.uuid}", "/admin/events", "/password"):
+        visit.open(path)
+        wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, path
+        assert visit.page.locator("h1").count() == 1
+        assert visit.page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+        ids = visit.page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+        assert len(ids) == len(set(ids)), path
+        unnamed = (
+            "[...document.querySelectorAll('input:not([type=hidden]), select')].filter(e => !e.labels.length).length"
+        )
+        assert visit.page.evaluate(unnamed) == 0
+    assert visit.complaints == []
