@@ -1,0 +1,316 @@
+"""Portals as an operator runs them: `python app.py` processes with settings in their environment, killed and restarted.
+
+Every process is the head of its own process group. Nothing but what was started here is ever signalled.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import psycopg
+import requests
+from cryptography.fernet import Fernet
+
+from portal.sandbox import Sandbox, world
+from portal.sandbox.ghl.grants import Owner
+from tests.portal import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 40
+PATH = os.environ.get("PATH", os.defpath)
+
+
+def free_port() -> int:
+    """A port below those that Linux gives to outgoing connections: one of them could take it between two starts."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def settings_for(sandbox: Sandbox, folder: Path, database_url: str, port: int) -> dict[str, str]:
+    """The environment of a portal that takes the sandbox for the world. Nothing of ours leaks into it."""
+    return {
+        "PATH": PATH,
+        "PYTHONUNBUFFERED": "1",
+        "APP_URL": f"http://127.0.0.1:{port}",
+        "PORT": str(port),
+        "SECRET_KEY": "a secret key for processes, forty characters",
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "GHL_CLIENT_ID": world.CLIENT_ID,
+        "GHL_CLIENT_SECRET": world.CLIENT_SECRET,
+        "GHL_SHARED_SECRET": world.SHARED_SECRET,
+        "GHL_CONVERSATION_PROVIDER_ID": f"{world.PROVIDER_ID}:sms,{world.CUSTOM_PROVIDER_ID}:custom",
+        "GHL_API_URL": sandbox.url,
+        "GHL_WEBHOOK_PUBLIC_KEYS": sandbox.public_key,
+        "DATABASE_URL": database_url,
+        "INSTANCE_DIR": str(folder / "instance"),
+        "SPOOL_DIR": str(folder / "spool"),
+        "MEDIA_DIR": str(folder / "media"),
+    }
+
+
+class Process:
+    """One `python app.py`, its children, and its log."""
+
+    def __init__(self, environment: dict[str, str], log: Path, **options) -> None:
+        self.role = environment.get("PORTAL_ROLE", "all")
+        self.url = f"http://127.0.0.1:{environment.get('PORT', '')}"
+        self.log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "app.py"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                **options,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_ready(self) -> "Process":
+        """Returns when it serves, or works. Raises with its log when it does not come up."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if not self.alive or time.monotonic() > deadline:
+                raise AssertionError(f"the portal did not start (exit {self._process.poll()}):\n{self.tail()}")
+            time.sleep(0.05)
+        return self
+
+    def _ready(self) -> bool:
+        if self.role == "worker":
+            return '"worker started"' in self.tail()
+        return status(f"{self.url}/livez") == 200
+
+    def children(self) -> list[int]:
+        """The processes of its group without the parent."""
+        return [pid for pid in _group(self.pid) if pid != self.pid]
+
+    def kill(self) -> None:
+        """kill -9 of parent and children at once: the machine's plug."""
+        if self.alive or _group(self.pid):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def kill_parent(self) -> None:
+        """kill -9 of the parent alone."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def terminate(self) -> None:
+        """SIGTERM to the parent, as systemd and docker send it."""
+        self._process.terminate()
+
+    def wait(self, seconds: float) -> int:
+        """The exit code."""
+        return self._process.wait(seconds)
+
+    def cpu_seconds(self) -> float:
+        """What parent and children have used so far."""
+        return sum(_cpu_seconds(pid) for pid in _group(self.pid))
+
+    def tail(self, size: int = 6000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-size:]
+
+
+class Deployment:
+    """The processes of one portal on one database, and what can be seen of it from outside."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, database_url: str) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        self.database_url = database_url
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = settings_for(sandbox, folder, database_url, self.port)
+        self.processes: list[Process] = []
+        sandbox.portal_url = self.url
+        for part in ("instance", "spool", "media"):
+            (folder / part).mkdir(exist_ok=True)
+
+    def start(self, role: str = "all", **more: str) -> Process:
+        """Starts a process in a role and waits until it is ready."""
+        return self.launch(role, **more).wait_ready()
+
+    def launch(self, role: str = "all", **more: str) -> Process:
+        """Starts a process in a role."""
+        log = self.folder / f"{role}-{len(self.processes)}.log"
+        process = Process({**self.environment, "PORTAL_ROLE": role, **more}, log)
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kills whatever still runs of what was started here."""
+        for process in self.processes:
+            process.kill()
+
+    def prepare(self, *places: world.Location) -> None:
+        """Installs the app in the locations, over the OAuth callback, and gives each a Cast sender."""
+        for place in places:
+            self.install(Owner(place.company_id, place.id))
+        adding = [self.flask_process(*self._sender_words(place)) for place in places]
+        for process in adding:
+            out, error = process.communicate(timeout=60)
+            assert process.returncode == 0, error
+            assert json.loads(out)["id"]
+
+    def install(self, owner: Owner) -> None:
+        """The way back from HighLevel's consent page."""
+        code = self.sandbox.ghl.grants.mint_code(owner)
+        answer = _session().get(f"{self.url}/oauth/callback", params={"code": code}, timeout=30)
+        assert answer.status_code == 200, answer.text
+
+    def _sender_words(self, place: world.Location) -> list[str]:
+        words = ["sender", "add", "--location", place.id, "--channel", "cast", "--api-url", self.sandbox.url]
+        words += ["--set", f"api_key={world.CAST_API_KEY}"]
+        return [*words, "--set", f"sender_id={world.DEMO_LOCATIONS[0].sender_name}"]
+
+    def flask(self, *words: str) -> str:
+        """What a command of the operator prints."""
+        process = self.flask_process(*words)
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, f"flask {' '.join(words)}: exit {process.returncode}\n{out[-500:]}\n{error[-3000:]}"
+        return out
+
+    def flask_process(self, *words: str) -> "subprocess.Popen[str]":
+        """The same, running."""
+        command = [sys.executable, "-m", "flask", "--app", "app", *words]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def messages(self) -> list[dict]:
+        """`flask messages`: everything the portal knows, in the order of receipt."""
+        return [json.loads(line) for line in self.flask("messages").splitlines()]
+
+    def rows(self, statement: str) -> list[tuple]:
+        """A look at the database from outside the portal."""
+        if self.database_url.startswith("sqlite"):
+            connection = sqlite3.connect(self.database_url.removeprefix("sqlite:///"), timeout=10)
+            try:
+                return connection.execute(statement).fetchall()
+            finally:
+                connection.close()
+        with psycopg.connect(self.database_url, autocommit=True, connect_timeout=5) as connection:
+            answer = connection.execute(statement)
+            return answer.fetchall() if answer.description else []
+
+    def jobs(self) -> Counter[str]:
+        """What is still to be done, by kind."""
+        return Counter({kind: count for kind, count in self.rows("SELECT kind, count(*) FROM job GROUP BY kind")})
+
+    def leased(self) -> list[tuple]:
+        """Jobs that some process holds."""
+        return self.rows("SELECT id, kind, lease_owner FROM job WHERE lease_owner <> ''")
+
+    def spooled(self) -> list[Path]:
+        """What is left in the spool's folder, besides its locks."""
+        return [path for path in (self.folder / "spool").iterdir() if path.name not in ("gate", "drain")]
+
+    def tails(self) -> str:
+        """The ends of all logs, for a failure's report."""
+        return "\n".join(f"--- {process.log.name}\n{process.tail(2500)}" for process in self.processes)
+
+    def complaints(self) -> list[str]:
+        """Log lines with a traceback: faults of the portal's own that it survived."""
+        found = []
+        for process in self.processes:
+            for line in process.log.read_text(errors="replace").splitlines():
+                if '"exception"' in line or line.startswith("Traceback"):
+                    found.append(line[:4000])
+        return found
+
+
+def people(sandbox: Sandbox, places: Iterable[world.Location], count: int) -> list[world.Contact]:
+    """New contacts, spread over the locations in turn."""
+    spread = list(places)
+    return [
+        sandbox.ghl.directory.add(
+            spread[n % len(spread)].id, {"name": f"Contact {n}", "phone": f"+63917{7_000_000 + n:07d}"}
+        )[0]
+        for n in range(count)
+    ]
+
+
+def status(url: str) -> int:
+    """The status of a GET, 0 when nobody answers."""
+    try:
+        return _session().get(url, timeout=20).status_code
+    except requests.RequestException:
+        return 0
+
+
+def settled(deployment: Deployment, expected: dict[str, str], seconds: float) -> None:
+    """Waits until HighLevel shows what is expected of each message id and nothing is left to send."""
+    mailbox = deployment.sandbox.ghl.mailbox
+
+    def wrong() -> list[str]:
+        shown = {one.id: one.status for one in mailbox.messages(direction="outbound")}
+        return [f"{id_}: {shown.get(id_)}, not {wanted}" for id_, wanted in expected.items() if shown.get(id_) != wanted]
+
+    try:
+        eventually(lambda: not wrong(), seconds, "every status in HighLevel")
+        eventually(lambda: not set(deployment.jobs()) & {"apply", "send", "push_status"}, 15, "an empty queue")
+    except AssertionError as error:
+        left = wrong()
+        raise AssertionError(
+            f"{error}\n{len(left)} wrong: {left[:10]}\njobs: {deployment.jobs()}\n{deployment.tails()}"
+        ) from None
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _group(leader: int) -> list[int]:
+    """The living processes of a group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[2]) == leader:
+            if fields[0] not in ("Z", "X"):
+                found.append(int(entry.name))
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat after the name, [] when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -1,0 +1,183 @@
+"""Starting, stopping and dying: exit codes, sentences instead of tracebacks, no orphans, a quiet idle process."""
+
+import os
+import pwd
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from portal.sandbox import world as demo
+from tests.portal import eventually
+from tests.processes.harness import Process, free_port, people, settings_for, settled, status
+
+PLACE = demo.DEMO_LOCATIONS[0]
+DRAIN_SECONDS = 30
+
+
+def refused(environment: dict[str, str], folder: Path, **options) -> list[str]:
+    """The lines of a start that ends at once with 2."""
+    process = Process(environment, folder / f"refused-{free_port()}.log", **options)
+    try:
+        assert process.wait(20) == 2, process.tail()
+    finally:
+        process.kill()
+    lines = process.tail().splitlines()
+    assert lines and all(line.startswith("sendero: ") for line in lines), lines
+    return lines
+
+
+@pytest.fixture
+def good(world, tmp_path):
+    """Settings with which a portal would start."""
+    return settings_for(world, tmp_path, f"sqlite:///{tmp_path / 'portal.db'}", free_port())
+
+
+def test_every_bad_setting_is_one_line(good, tmp_path):
+    del good["APP_URL"]
+    bad = {
+        "SECRET_KEY": "short",
+        "ENCRYPTION_KEYS": "none",
+        "GHL_CLIENT_SECRET": "changeme",
+        "GHL_WEBHOOK_PUBLIC_KEYS": "junk",
+        "GHL_CONVERSATION_PROVIDER_ID": "abc:fax",
+        "PORT": "70000",
+        "PORTAL_ROLE": "both",
+        "DATABASE_URL": "mysql://x",
+    }
+    lines = refused({**good, **bad}, tmp_path)
+    for name in ("APP_URL", *bad):
+        assert sum(line.split()[1].rstrip(":") == name for line in lines) == 1, (name, lines)
+    assert len(lines) == len(bad) + 1
+    assert not any(value in "\n".join(lines) for value in ("changeme", "junk", "mysql")), "values stay out"
+
+
+def test_an_empty_environment_is_told_what_is_missing(good, tmp_path):
+    folders = {name: good[name] for name in ("PATH", "INSTANCE_DIR", "SPOOL_DIR", "MEDIA_DIR")}
+    lines = refused(folders, tmp_path)
+    assert all(" is missing: " in line for line in lines) and len(lines) >= 5
+
+
+@pytest.mark.parametrize("more", [{"PORTAL_ROLE": "web"}, {"PORTAL_ROLE": "worker"}, {"WEB_PROCESSES": "2"}])
+def test_sqlite_is_for_one_process(good, tmp_path, more):
+    lines = refused({**good, **more}, tmp_path)
+    assert len(lines) == 1 and "PostgreSQL" in lines[0]
+
+
+def test_a_port_in_use_is_named(good, tmp_path):
+    with socket.create_server(("127.0.0.1", int(good["PORT"]))):
+        lines = refused(good, tmp_path)
+    assert len(lines) == 1 and good["PORT"] in lines[0]
+
+
+def test_a_database_that_is_not_there_is_named(good, tmp_path):
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    lines = refused({**good, "DATABASE_URL": url}, tmp_path)
+    assert len(lines) == 1 and "DATABASE_URL" in lines[0]
+
+
+def test_folders_that_cannot_be_written_are_named(good):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody who may not write there")
+    account = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        closed = {**good, "INSTANCE_DIR": f"{folder}/instance", "SPOOL_DIR": f"{folder}/spool"}
+        closed |= {"MEDIA_DIR": f"{folder}/media", "DATABASE_URL": f"sqlite:///{folder}/portal.db"}
+        lines = refused(closed, folder, user=account.pw_uid, group=account.pw_gid, extra_groups=[])
+    for setting in ("INSTANCE_DIR", "SPOOL_DIR", "MEDIA_DIR", "DATABASE_URL"):
+        assert sum(f"set {setting} elsewhere" in line for line in lines) == 1, lines
+    assert len(lines) == 4
+
+
+def test_a_second_portal_on_one_sqlite_file_is_refused(good, world, tmp_path):
+    first = Process(good, tmp_path / "first.log")
+    try:
+        first.wait_ready()
+        lines = refused({**good, "PORT": str(free_port())}, tmp_path)
+        assert len(lines) == 1 and "Another portal" in lines[0]
+        assert status(f"{first.url}/livez") == 200
+    finally:
+        first.kill()
+
+
+def test_sigterm_drains_and_leaves_nothing_leased(deployment):
+    on_sqlite = deployment.database_url.startswith("sqlite")
+    running = [deployment.launch(role) for role in (["all"] if on_sqlite else ["web", "worker", "worker"])]
+    for process in running:
+        process.wait_ready()
+    deployment.prepare(PLACE)
+    sandbox = deployment.sandbox
+    slow = sandbox.faults.arm("cast.send", "slow", times=None, seconds=3)
+    sent = sandbox.deliveries.send_many(120, contacts=people(sandbox, [PLACE], 60), connections=16)
+    assert all(delivery.taken for delivery in sent)
+    eventually(lambda: sandbox.records.count("cast.send") >= 6, what="calls in flight")
+    calls = sandbox.records.count("cast.send")
+    assert len(sandbox.cast.accepted()) < 120
+    began = time.monotonic()
+    for process in running:
+        process.terminate()
+    codes = [process.wait(DRAIN_SECONDS + 5) for process in running]
+    took = time.monotonic() - began
+    print(f"drained in {took:.1f} s with {calls} calls begun")
+    assert codes == [0] * len(running), deployment.tails()
+    assert took <= DRAIN_SECONDS
+    assert deployment.leased() == []
+    assert deployment.rows("SELECT id, status FROM part WHERE status IN ('sending', 'unknown')") == []
+    accepted = len(sandbox.cast.accepted())
+    assert deployment.rows("SELECT count(*) FROM part WHERE status = 'accepted' OR status = 'sent' OR status = 'delivered'") == [(accepted,)]
+    sandbox.faults.disarm(slow)
+    for role in {process.role for process in running}:
+        deployment.start(role)
+    settled(deployment, {delivery.message.id: "delivered" for delivery in sent}, 40)
+    assert sandbox.cast.repeats() == {} and len(sandbox.cast.accepted()) == 120
+    assert set(sandbox.cast.calls_by_key.values()) == {1}, "an orderly end leaves nothing in doubt"
+    assert deployment.complaints() == []
+
+
+def test_a_killed_parent_leaves_no_orphan(deployment):
+    first = deployment.start()
+    deployment.prepare(PLACE)
+    children = first.children()
+    assert children, "the parent serves nothing itself"
+    first.kill_parent()
+    eventually(lambda: not first.children(), 3, "the children gone")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", deployment.port))
+    deployment.start()
+    sent = deployment.sandbox.deliveries.send("Still there?")
+    assert sent.taken
+    settled(deployment, {sent.message.id: "delivered"}, 20)
+
+
+@pytest.mark.postgres
+def test_a_killed_web_child_is_replaced(on_postgres):
+    web = on_postgres.start("web", WEB_PROCESSES="2")
+    before = eventually(lambda: len(web.children()) >= 2 and web.children(), what="two children")
+    os.kill(max(before), signal.SIGKILL)
+    eventually(lambda: len([pid for pid in web.children() if pid not in before]) >= 1, 20, "a new child")
+    assert web.alive and eventually(lambda: status(f"{web.url}/livez") == 200)
+
+
+def test_an_idle_portal_uses_next_to_nothing(deployment):
+    portal = deployment.start()
+    deployment.prepare(PLACE)
+    sent = deployment.sandbox.deliveries.send("Wake up once")
+    settled(deployment, {sent.message.id: "delivered"}, 20)
+    time.sleep(2)
+    began, used = time.monotonic(), portal.cpu_seconds()
+    time.sleep(8)
+    share = (portal.cpu_seconds() - used) / (time.monotonic() - began)
+    memory = sum(_resident_mib(pid) for pid in [portal.pid, *portal.children()])
+    print(f"idle: {share:.2%} of a core, {memory:.0f} MiB resident in {1 + len(portal.children())} processes")
+    assert share <= 0.05
+
+
+def _resident_mib(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
