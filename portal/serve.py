@@ -25,7 +25,7 @@ from portal.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-BLOCKING_THREADS = 8
+BLOCKING_THREADS = 16
 # docker and systemd wait 40 seconds; the worker drains within 27.
 KILL_AFTER = 32
 _PR_SET_PDEATHSIG = 1

@@ -3,7 +3,6 @@
 import pytest
 from sqlalchemy import select
 
-from portal import create_app  # noqa: F401 - the factory under test
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.journal.entry import Entry
 from portal.models import Alert

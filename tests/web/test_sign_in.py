@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from portal.accounts import passwords
 from portal.accounts.users import authenticate
@@ -155,8 +156,6 @@ def test_the_way_back(target: str) -> None:
 
 
 def test_a_database_that_is_away_gets_a_page(client: FlaskClient, parts, person, monkeypatch) -> None:
-    from sqlalchemy.exc import OperationalError
-
     person("anna@example.com")
     sign_in(client, "anna@example.com")
 

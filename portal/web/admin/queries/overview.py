@@ -8,7 +8,7 @@ from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.models import Alert, Direction, Gate, Job, Location, Message, Sender, SenderState, Status
+from portal.models import Alert, Gate, Job, Location, Message, Sender, SenderState
 from portal.queue.gates import ghl_gate, poll_gate, sender_gate
 from portal.web.admin.queries.scope import Scope, location_ids, locations, sender_ids
 
