@@ -89,9 +89,11 @@ def environment(folder: Path, port: int, database_url: str, **more: str) -> dict
 
 
 @contextmanager
-def process(command: list[str], port: int, env: dict[str, str], path: str = "/livez") -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], port: int, env: dict[str, str], path: str = "/livez"
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server process that answers, ended afterwards."""
-    log = tempfile.TemporaryFile()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
@@ -125,10 +127,12 @@ def wrk(port: int, requests: Path, seconds: int = 8, connections: int = 32) -> d
         script.flush()
         command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name]
         env = {**os.environ, "BENCH_REQUESTS": str(requests)}
-        out = subprocess.run([*command, f"http://127.0.0.1:{port}"], env=env, capture_output=True, text=True, check=True).stdout
+        command.append(f"http://127.0.0.1:{port}")
+        out = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
     wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    return {"rate": rate, "p50": _percentile(out, "50%"), "p99": _percentile(out, "99%"), "errors": float(wrong[1]) if wrong else 0}
+    percentiles = {"p50": _percentile(out, "50%"), "p99": _percentile(out, "99%")}
+    return {"rate": rate, **percentiles, "errors": float(wrong[1]) if wrong else 0.0}
 
 
 def _percentile(out: str, name: str) -> float:

@@ -32,6 +32,7 @@ class Settings:
     sandbox: bool = False
     sandbox_port: int = 8001
     allow_private_hosts: bool = False
+    trusted_proxies: int = 0
     ghl_client_id: str = ""
     ghl_client_secret: str = field(default="", repr=False)
     ghl_shared_secret: str = field(default="", repr=False)
@@ -134,6 +135,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         sandbox=sandbox,
         sandbox_port=reader.number("SANDBOX_PORT", port + 1 if port < 65535 else 8001, 1, 65535),
         allow_private_hosts=reader.flag("ALLOW_PRIVATE_HOSTS"),
+        trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,

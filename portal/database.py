@@ -116,12 +116,12 @@ class Database:
         The worker pools that `wakes` names for this transaction are woken once it is durable: in this process
         directly, in the others by one NOTIFY.
         """
-        with self._writer or nullcontext(), Session(self._writing, expire_on_commit=False) as session:
-            with session.begin():
-                yield session
-                pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
-                if pools and not self.sqlite:
-                    session.execute(_NOTIFY, {"pools": ",".join(sorted(pools))})
+        made = Session(self._writing, expire_on_commit=False)
+        with self._writer or nullcontext(), made as session, session.begin():
+            yield session
+            pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
+            if pools and not self.sqlite:
+                session.execute(_NOTIFY, {"pools": ",".join(sorted(pools))})
         if pools:
             self.wake(pools)
 

@@ -62,9 +62,7 @@ def start_sandbox(settings: Settings) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "portal.sandbox", "--port", str(settings.sandbox_port)]
     command += ["--portal-url", settings.app_url, "--key-file", str(_key_file(settings.instance_dir)), "--until-eof"]
     # Its stdin is a pipe that nobody writes to: it ends when this process does, however that happens.
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

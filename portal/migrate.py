@@ -36,4 +36,5 @@ def upgrade(settings: Settings) -> None:
             raise SettingsError([f"The database cannot be migrated ({error}): is this an older portal?"]) from None
         except DBAPIError as error:
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-            raise SettingsError([f"The database cannot be used ({reason}): check DATABASE_URL and the server."]) from None
+            fault = f"The database cannot be used ({reason}): check DATABASE_URL and the server."
+            raise SettingsError([fault]) from None

@@ -1,4 +1,4 @@
-"""What all tests share: a database of each engine, and a portal that runs in this process with the sandbox around it."""
+"""What all tests share: a database of each engine, and a portal in this process with the sandbox around it."""
 
 import os
 import threading

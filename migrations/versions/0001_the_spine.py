@@ -393,7 +393,7 @@ def upgrade() -> None:
             ["expires_at"],
             unique=False,
             postgresql_where=sa.text("held"),
-            sqlite_where=sa.text("held"),
+            sqlite_where=sa.text("held = 1"),
         )
         batch_op.create_index("ix_message_recent", ["location_id", "position"], unique=False)
         batch_op.create_index("ix_message_thread", ["conversation_id", "position"], unique=False)
@@ -542,7 +542,7 @@ def downgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_thread")
         batch_op.drop_index("ix_message_recent")
-        batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held"))
+        batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held = 1"))
         batch_op.drop_index(
             "ix_message_echo",
             postgresql_where=sa.text("echo_state = 'open'"),

@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from portal.http import HttpClient
 from portal.errors import PortalError
+from portal.http import HttpClient
 
 
 class Family(StrEnum):

@@ -49,13 +49,14 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
         return True
     wallet = _known_wallet(session, location_id)
     connection = session.connection()
-    held = Movement(wallet, f"{EntryKind.HOLD}:{message_id}", EntryKind.HOLD, message_id, available=-amount, held=amount)
+    key = f"{EntryKind.HOLD}:{message_id}"
+    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
     statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"])
     if connection.execute(statement, _row(held, clock.now())).rowcount == 0:
         return True
     if connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
         return True
-    connection.execute(_UNDO_HOLD, {"b_key": held.key})
+    connection.execute(_UNDO_HOLD, {"b_key": key})
     return False
 
 
@@ -226,4 +227,3 @@ def prove(session: Session) -> tuple[int, list[Proof]]:
         if (row[1], row[2], row[3]) != (int(row[4]), int(row[5]), int(row[6]))
     ]
     return len(rows), wrong
-

@@ -73,9 +73,7 @@ def _install(session: Session, event: AppEvent, at: datetime) -> str:
     if location.install_event_at and at < location.install_event_at:
         return f"{IGNORED}older than the installation's last event"
     location.install_event_at = at
-    grant = session.scalar(
-        select(Grant).where(Grant.kind == GrantKind.LOCATION, Grant.ghl_id == event.location_id)
-    )
+    grant = session.scalar(select(Grant).where(Grant.kind == GrantKind.LOCATION, Grant.ghl_id == event.location_id))
     if grant is not None and grant.state == GrantState.ACTIVE:
         return "already connected"
     # An agency's bulk install gives no code for its locations: their tokens are minted from the agency's.

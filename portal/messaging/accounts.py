@@ -1,4 +1,4 @@
-"""Senders as their channels see them, opened once and kept for a few seconds: opening seals is slow on the send path."""
+"""Senders as their channels see them, opened once and kept for some seconds: opening seals is slow."""
 
 import threading
 import time

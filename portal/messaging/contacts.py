@@ -95,7 +95,7 @@ def remember_route(session: Session, conversation: Conversation, sender: Sender,
 
 
 def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact:
-    """HighLevel has told the contact's id. When another row has it already, that one takes over addresses and messages."""
+    """HighLevel has told the contact's id. A row that has it already takes over the addresses and messages."""
     other = session.scalar(
         select(Contact).where(Contact.location_id == contact.location_id, Contact.ghl_contact_id == ghl_contact_id)
     )

@@ -157,9 +157,7 @@ _PASS_FRESH = (
 )
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
-    .where(
-        *_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime())
-    )
+    .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))
     .values(**_CALL, in_doubt=True)
     .returning(Part.id)
 )

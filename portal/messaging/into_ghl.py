@@ -262,7 +262,9 @@ class IntoGhl:
             if limit.daily_remaining == 0 or limit.remaining == 0:
                 seconds = 600.0 if limit.daily_remaining == 0 else (limit.interval_ms or 10_000) / 1000
                 with self._database.write() as session:
-                    gates.block(session, due.gate, "HighLevel's request limit is used up.", seconds=seconds, count=False)
+                    gates.block(
+                        session, due.gate, "HighLevel's request limit is used up.", seconds=seconds, count=False
+                    )
 
         return note
 

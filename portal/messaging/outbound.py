@@ -280,9 +280,7 @@ def _route(session: Session, location: Location, conversation: Conversation, mes
         wanted = select(RoutingRule).where(RoutingRule.location_id == location.id).order_by(RoutingRule.position)
         rules = [routing.Rule(row.kind, row.value, row.sender_id) for row in session.scalars(wanted)]
         tags = list(session.get_one(Contact, conversation.contact_id).tags) if rules else []
-    wish = routing.Wish(
-        message.wanted_sender_id, conversation.sticky_sender_id, tags, message.address, message.user_id
-    )
+    wish = routing.Wish(message.wanted_sender_id, conversation.sticky_sender_id, tags, message.address, message.user_id)
     return routing.choose(senders, rules, wish, location.failover)
 
 

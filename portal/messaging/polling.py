@@ -103,5 +103,3 @@ class Poller:
 
 def _open(part: Part) -> bool:
     return part.status in (Status.ACCEPTED, Status.SENT)
-
-

@@ -78,6 +78,8 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
 def move_credits(session: Session, part: Part, reason: str) -> None:
     """Brings the ledger in line with where the part is now: taken is spent, failed is free."""
     message = part.message
+    if not message.funded:
+        return  # held for lack of credits: there is nothing to give back
     wallet = ledger.wallet_of(session, message.location_id)
     had = ledger.state_of(session, message.id, part.number)
     arguments = (wallet, message.id, part.number, part.price)

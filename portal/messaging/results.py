@@ -139,7 +139,7 @@ def _settlement(result: Result) -> ledger.Settlement:
 
 
 def _accepted(result: Result) -> Accepted:
-    assert isinstance(result.outcome, Accepted)  # noqa: S101 - the caller has sorted by it
+    assert isinstance(result.outcome, Accepted)
     return result.outcome
 
 
@@ -261,9 +261,7 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
     backoff = min(2.0 ** min(result.due.attempts, 8), 300.0)
     if outcome.scope is Scope.SENDER and result.due.gate:
         limited = outcome.retry_after is not None
-        until = gates.block(
-            session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=not limited
-        )
+        until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=not limited)
         # Another message probes first: one that makes the provider stumble must not keep the sender shut.
         nudge = 0 if limited else min(result.due.attempts, 12) * 5
         _repeat(session, result, until + timedelta(seconds=nudge), outcome.message)

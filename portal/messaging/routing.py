@@ -102,9 +102,11 @@ def _matches(rule: Rule, wish: Wish) -> bool:
 
 def _stand_in(senders: Sequence[Candidate], wanted: Candidate, reason: str, policy: str) -> Choice:
     if policy == FailoverPolicy.FAIL:
-        return Choice(Verdict.FAIL, f"{wanted.name} ({reason}) is paused, and this sub-account wants such messages failed.")
+        text = f"{wanted.name} ({reason}) is paused, and this sub-account wants such messages failed."
+        return Choice(Verdict.FAIL, text)
     if policy == FailoverPolicy.SAME_CHANNEL:
         other = next((each for each in senders if each.usable and each.channel == wanted.channel), None)
         if other is not None:
-            return Choice(Verdict.SEND, f"{other.name} stands in for {wanted.name}, which is paused ({reason})", other.id)
+            text = f"{other.name} stands in for {wanted.name}, which is paused ({reason})"
+            return Choice(Verdict.SEND, text, other.id)
     return Choice(Verdict.HOLD, f"{wanted.name} ({reason}) is paused: resume it, and this goes out.", wanted.id)

@@ -116,9 +116,7 @@ def _get(session: Session, sender_id: int) -> Sender:
 
 
 def _clear_default(session: Session, location_id: int) -> None:
-    session.execute(
-        update(Sender).where(Sender.location_id == location_id, Sender.is_default).values(is_default=False)
-    )
+    session.execute(update(Sender).where(Sender.location_id == location_id, Sender.is_default).values(is_default=False))
 
 
 def _validated(wanted: NewSender) -> Channel:

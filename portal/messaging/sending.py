@@ -21,12 +21,12 @@ from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
 from portal.messaging import optouts
+from portal.messaging.accounts import Accounts
 from portal.messaging.fence import Pass, open_fence
 from portal.messaging.outbound import not_installed
 from portal.messaging.receipts import lock_part
 from portal.messaging.results import Result, end_message, hold_back, write_results
 from portal.messaging.statuses import follow_parts, move_part
-from portal.messaging.accounts import Accounts
 from portal.models import InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop
 
@@ -156,4 +156,3 @@ class Outbox:
         else:
             return False  # it opened meanwhile: the next claim tries again
         return True
-

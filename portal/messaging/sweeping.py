@@ -117,6 +117,7 @@ def release_old_holds(session: Session) -> int:
         .where(
             Part.id > _recent(session, Part.id),
             Part.status == Status.UNKNOWN,
+            Part.price > 0,
             Part.sending_at < before,
             ~exists().where(LedgerEntry.message_id == Part.message_id, LedgerEntry.kind == EntryKind.RELEASE),
         )

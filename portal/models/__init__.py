@@ -6,7 +6,7 @@ from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
 from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
-from portal.models.people import Alert, User
+from portal.models.people import Alert, LoginCount, User
 from portal.models.senders import Gate, RoutingRule, Sender, SenderState
 from portal.models.tenants import (
     Agency,
@@ -39,6 +39,7 @@ __all__ = [
     "Job",
     "LedgerEntry",
     "Location",
+    "LoginCount",
     "Message",
     "OptOut",
     "Part",

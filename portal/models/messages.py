@@ -41,7 +41,8 @@ class Message(Base):
     """One message of one conversation, in either direction.
 
     `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
-    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of. `funded`: its credits are held.
+    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of. `funded`: its
+    credits are held.
     """
 
     __tablename__ = "message"
@@ -52,7 +53,7 @@ class Message(Base):
         UniqueConstraint("sender_id", "external_id"),
         Index("ix_message_thread", "conversation_id", "position"),
         Index("ix_message_recent", "location_id", "position"),
-        Index("ix_message_held", "expires_at", postgresql_where=text("held"), sqlite_where=text("held")),
+        Index("ix_message_held", "expires_at", postgresql_where=text("held"), sqlite_where=text("held = 1")),
         Index(
             "ix_message_echo",
             "location_id",

@@ -157,7 +157,17 @@ class _Claim:
             budget = self.budgets.get(row.gate)
             failures = budget.gate.failures if budget and budget.gate else 0
             taken.append(
-                Due(row.id, row.kind, row.subject, row.lane, row.gate, row.priority, row.attempts, row.created_at, failures)
+                Due(
+                    row.id,
+                    row.kind,
+                    row.subject,
+                    row.lane,
+                    row.gate,
+                    row.priority,
+                    row.attempts,
+                    row.created_at,
+                    failures,
+                )
             )
         return taken
 

@@ -82,7 +82,7 @@ def block(session: Session, key: str, reason: str, *, seconds: float | None, cou
     if count:
         gate.failures += 1
     delay = min(2.0 ** min(gate.failures, 12), LONGEST_BLOCK.total_seconds()) if seconds is None else seconds
-    until = clock.now() + timedelta(seconds=delay * random.uniform(1.0, 1.25))  # noqa: S311 - jitter, not a secret
+    until = clock.now() + timedelta(seconds=delay * random.uniform(1.0, 1.25))
     gate.blocked_until = max(gate.blocked_until or until, until)
     gate.reason = reason[:500]
     return gate.blocked_until

@@ -24,10 +24,15 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: server.closing.set())
     if options.until_eof:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), server.closing.set()), daemon=True).start()
+        threading.Thread(target=_end_with_input, args=(server.closing,), daemon=True).start()
     print(f"The sandbox listens at {server.url}", flush=True)
     server.wait()
     server.stop()
+
+
+def _end_with_input(closing: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    closing.set()
 
 
 if __name__ == "__main__":

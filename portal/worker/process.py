@@ -30,9 +30,7 @@ class WorkerProcess:
         self._services = services
         self.wakeups = Wakeups()
         services.database.wake = self.wakeups.wake
-        self.runner = Runner(
-            services.database, self.wakeups, POOLS, handlers(services), batch_handlers(services)
-        )
+        self.runner = Runner(services.database, self.wakeups, POOLS, handlers(services), batch_handlers(services))
         self._clockwork = Clockwork(services)
         self._listener: Listener | None = None
         self._stopped = threading.Event()

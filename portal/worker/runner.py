@@ -75,7 +75,8 @@ class Runner:
         """Starts the pools, their dispatchers and the lease renewal."""
         for pool, lanes in self._pools:
             lanes.start()
-            threading.Thread(target=self._dispatch, args=(pool, lanes), name=f"dispatch-{pool.name}", daemon=True).start()
+            name = f"dispatch-{pool.name}"
+            threading.Thread(target=self._dispatch, args=(pool, lanes), name=name, daemon=True).start()
         threading.Thread(target=self._renew, name="leases", daemon=True).start()
 
     def drain(self, seconds: float) -> bool:

@@ -82,9 +82,7 @@ class Clockwork:
     def recover(self) -> None:
         """Ends what is overdue, finds what was forgotten, frees what nobody holds any more."""
         with self._database.write() as session:
-            session.execute(
-                update(Job).where(Job.lease_until < clock.now()).values(lease_owner="", lease_until=None)
-            )
+            session.execute(update(Job).where(Job.lease_until < clock.now()).values(lease_owner="", lease_until=None))
         self._sweep(end_overdue)
 
     def look_for_lost(self) -> None:

@@ -36,3 +36,11 @@ def on_postgres(postgres_server, world, tmp_path):
     yield made
     made.close()
     postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def on_sqlite(world, tmp_path):
+    """The same on SQLite alone."""
+    made = Deployment(world, tmp_path, f"sqlite:///{tmp_path / 'portal.db'}")
+    yield made
+    made.close()

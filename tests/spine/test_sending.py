@@ -110,9 +110,7 @@ def test_an_opt_out_between_queue_and_call_stops_the_call(portal):
     portal.stop_worker()
     portal.sandbox.deliveries.send("Too late")
     with portal.database.write() as session:
-        session.add(
-            OptOut(location_id=1, family="sms", address=CONTACT, source="a person", created_at=clock.now())
-        )
+        session.add(OptOut(location_id=1, family="sms", address=CONTACT, source="a person", created_at=clock.now()))
     portal.start()
     eventually(lambda: portal.statuses().get("failed"), what="failed")
     assert portal.sandbox.records.count("cast.send") == 0
