@@ -45,9 +45,9 @@ def event(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         "type": kind,
         "appId": APP_ID,
         "versionId": APP_ID,
-        **fields,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "webhookId": str(uuid.uuid4()),
+        **fields,
     }
     return {name: value for name, value in envelope.items() if value is not None}
 

@@ -1,16 +1,20 @@
 """Killed at random moments under load, with a provider that errs in every way: nothing lost, nothing twice, in order."""
 
+import os
 import random
 import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from portal.sandbox import Progress, Sandbox
 from portal.sandbox import world as demo
 from portal.sandbox.cast.messages import OUTCOMES
 from portal.sandbox.deliveries import Delivery
+from tests import postgres
 from tests.portal import eventually
 from tests.processes.harness import Deployment, people, settled
 
@@ -177,19 +181,55 @@ def check_credits(deployment: Deployment, listed: list[dict]) -> None:
         assert line["credits"] == (0 if line["status"] == "failed" else 1), line
 
 
-@pytest.mark.parametrize("roles", [("all",), ("web", "worker", "worker")], ids=["all", "web+2workers"])
-def test_kills_under_load_lose_nothing_and_send_nothing_twice(deployment, roles):
-    if deployment.database_url.startswith("sqlite") and len(roles) > 1:
-        pytest.skip("SQLite is for one process")
+def run(folder: Path, database_url: str, roles: tuple[str, ...]) -> None:
+    """One portal's whole story, in a world of its own."""
     seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
-    for process in [deployment.launch(role) for role in roles]:
-        process.wait_ready()
-    places = demo.DEMO_LOCATIONS
-    deployment.prepare(*places)
-    contacts = people(deployment.sandbox, places, CONTACTS)
-    decide_outcomes(deployment, contacts)
-    arm_faults(deployment)
-    load = Load(deployment, contacts)
-    kill_and_restart(deployment, load, random.Random(seed))
-    check(deployment, load.finish())
+    sandbox = Sandbox()
+    server = sandbox.serve(0)
+    sandbox.ghl.limit.most = 100_000
+    sandbox.cast.progress = Progress(sent_after=0.2, final_after=0.6)
+    deployment = Deployment(sandbox, folder, database_url)
+    try:
+        for process in [deployment.launch(role) for role in roles]:
+            process.wait_ready()
+        places = demo.DEMO_LOCATIONS
+        deployment.prepare(*places)
+        contacts = people(sandbox, places, CONTACTS)
+        decide_outcomes(deployment, contacts)
+        arm_faults(deployment)
+        load = Load(deployment, contacts)
+        kill_and_restart(deployment, load, random.Random(seed))
+        check(deployment, load.finish())
+    except Exception as error:
+        error.add_note(f"{'+'.join(roles)}, seed {seed}")
+        raise
+    finally:
+        deployment.close()
+        server.stop()
+
+
+ROLES = {"sqlite": ("all",), "postgresql": ("all",), "web and two workers": ("web", "worker", "worker")}
+
+
+@pytest.fixture(scope="module")
+def stories(request, tmp_path_factory):
+    """All portals live through it side by side: most of the time goes by waiting for the leases of the killed."""
+    urls = {"sqlite": f"sqlite:///{tmp_path_factory.mktemp('database') / 'portal.db'}"}
+    if not postgres.missing() or os.environ.get("REQUIRE_POSTGRES"):
+        server = request.getfixturevalue("postgres_server")
+        urls |= {name: server.create_database("kills") for name in ROLES if name != "sqlite"}
+    with ThreadPoolExecutor(len(urls)) as pool:
+        yield {name: pool.submit(run, tmp_path_factory.mktemp("kills"), url, ROLES[name]) for name, url in urls.items()}
+    for url in urls.values():
+        if url.startswith("postgresql"):
+            server.drop_database(url)
+
+
+ON_POSTGRES = [pytest.param(name, marks=pytest.mark.postgres) for name in ROLES if name != "sqlite"]
+
+
+@pytest.mark.parametrize("name", ["sqlite", *ON_POSTGRES])
+def test_kills_under_load_lose_nothing_and_send_nothing_twice(stories, name):
+    if name not in stories:
+        pytest.skip(postgres.missing())
+    stories[name].result()

@@ -1,0 +1,24 @@
+FROM python:3.13-slim
+
+# The portal's web processes end when their parent is process 1, which they take for its death: tini is process 1 here.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt
+
+# A new volume takes over the owner of the folder it is mounted on.
+RUN useradd --system --user-group --uid 10001 --no-create-home sendero \
+    && install -d -o sendero -g sendero /data /data/spool /data/media
+COPY . .
+
+ENV BIND_HOST=0.0.0.0 \
+    INSTANCE_DIR=/data \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER sendero
+EXPOSE 8000
+ENTRYPOINT ["tini", "--"]
+CMD ["python", "app.py"]

@@ -1,0 +1,170 @@
+"""Installed like a marketplace app: consent, tokens that are renewed once, and an end that sends nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import requests
+from sqlalchemy import select, update
+
+from portal import clock
+from portal.installations.tokens import NoToken, Tokens
+from portal.models import Grant, GrantState, InstallState, Location
+from portal.sandbox import world
+from portal.sandbox.ghl.grants import Owner
+from tests.portal import PLACE, Portal, eventually
+
+OTHER = world.DEMO_LOCATIONS[1]
+
+
+@pytest.fixture
+def bare(database_url, sandbox, tmp_path):
+    """A portal that is installed nowhere."""
+    running = Portal(database_url, sandbox, tmp_path)
+    yield running
+    running.close()
+
+
+def grant(portal, ghl_id=PLACE.id):
+    with portal.session() as session:
+        return session.scalars(select(Grant).where(Grant.ghl_id == ghl_id)).one()
+
+
+def location(portal, ghl_id=PLACE.id):
+    with portal.session() as session:
+        return session.scalars(select(Location).where(Location.ghl_id == ghl_id)).one()
+
+
+def expire(portal):
+    with portal.database.write() as session:
+        session.execute(update(Grant).values(expires_at=clock.now() - timedelta(seconds=1)))
+
+
+def callback(portal, **parameters):
+    return requests.get(f"{portal.url}/oauth/callback", params=parameters, timeout=20)
+
+
+def test_a_marketplace_install_without_state_is_as_good(bare):
+    code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id))
+    answer = callback(bare, code=code)
+    assert answer.status_code == 200 and "Installed" in answer.text
+    assert location(bare).install_state == InstallState.INSTALLED
+    stored = grant(bare)
+    assert PLACE.id not in stored.access_token and "." not in stored.access_token[:8], "sealed at rest"
+    again = callback(bare, code=code)
+    assert again.status_code == 502 and "Begin the installation again" in again.text
+    assert grant(bare).access_token == stored.access_token
+
+
+def test_a_state_of_another_browser_is_refused(bare):
+    browser = requests.Session()
+    begun = browser.get(f"{bare.url}/oauth/install", allow_redirects=False, timeout=10)
+    assert begun.status_code == 302 and "chooselocation" in begun.headers["Location"]
+    code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id))
+    wrong = browser.get(f"{bare.url}/oauth/callback", params={"code": code, "state": "x"}, timeout=10)
+    assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize("parameters", [{}, {"code": ""}, {"code": "x" * 3000}, {"error": "access_denied"}])
+def test_a_callback_without_a_usable_code_says_what_to_do(bare, parameters):
+    answer = callback(bare, **parameters)
+    assert answer.status_code == 400 and "again" in answer.text or "refused" in answer.text
+
+
+def test_an_agency_install_gives_every_location_its_token(bare):
+    bare.start()
+    code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, ""))
+    assert callback(bare, code=code).status_code == 200
+    for place in world.DEMO_LOCATIONS:
+        eventually(
+            lambda place=place: bare.session and _installed(bare, place.id), what=f"{place.name} installed"
+        )
+
+
+def _installed(portal, ghl_id):
+    with portal.session() as session:
+        found = session.scalar(select(Location).where(Location.ghl_id == ghl_id))
+        return found is not None and found.install_state == InstallState.INSTALLED
+
+
+def test_install_event_before_the_callback_is_safe(bare):
+    bare.start()
+    assert bare.sandbox.deliveries.install(PLACE.company_id, PLACE.id).status == 200
+    eventually(lambda: bare.events()[0].state == "applied", what="INSTALL applied")
+    assert location(bare).install_state == InstallState.NOT_INSTALLED
+    bare.install()
+    assert location(bare).install_state == InstallState.INSTALLED
+
+
+def test_what_came_before_the_install_goes_out_after_it(bare):
+    bare.start()
+    bare.add_sender("cast")
+    bare.sandbox.deliveries.send("Early bird")
+    eventually(lambda: bare.statuses().get("held"), what="held")
+    assert "not installed" in bare.messages()[0].reason
+    bare.install()
+    eventually(lambda: bare.ghl_statuses() == {"delivered": 1}, what="delivered after the install")
+
+
+def test_an_uninstalled_location_sends_nothing_and_an_old_event_changes_nothing(portal):
+    old = (clock.now() - timedelta(days=1)).isoformat()
+    portal.sandbox.deliveries.event("UNINSTALL", {"locationId": PLACE.id, "timestamp": old})
+    eventually(lambda: portal.events()[-1].state == "ignored", what="older UNINSTALL ignored")
+    assert location(portal).install_state == InstallState.INSTALLED
+    portal.sandbox.deliveries.uninstall(PLACE.id)
+    eventually(lambda: location(portal).install_state == InstallState.UNINSTALLED, what="uninstalled")
+    assert grant(portal).refresh_token == ""
+    portal.sandbox.deliveries.send("Into the void")
+    eventually(lambda: portal.statuses().get("held"), what="held")
+    assert portal.sandbox.records.count("cast.send") == 0
+
+
+def test_fifty_needs_of_a_token_make_one_refresh(idle):
+    expire(idle)
+    twin = Tokens(idle.database, idle.parts.vault, idle.parts.oauth)
+    with ThreadPoolExecutor(50) as pool:
+        found = set(pool.map(lambda n: (idle.parts.tokens, twin)[n % 2].for_location(PLACE.id), range(50)))
+    assert len(found) == 1
+    assert len(idle.sandbox.ghl.grants.refreshes) == 1
+
+
+def test_a_refused_token_is_renewed_once_and_the_status_arrives(portal):
+    portal.sandbox.ghl.grants.expire_access_tokens()
+    portal.sandbox.deliveries.send("Renew")
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered")
+    assert len(portal.sandbox.ghl.grants.refreshes) == 1
+
+
+def test_the_early_403_is_waited_out_without_a_refresh(portal):
+    portal.sandbox.ghl.early_403_seconds = 3.0
+    portal.sandbox.deliveries.send("Patience")
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered")
+    assert portal.sandbox.ghl.grants.refreshes == [] or len(portal.sandbox.ghl.grants.refreshes) == 0
+    assert portal.sandbox.ghl.mailbox.messages(direction="outbound")[0].refused
+
+
+def test_a_paused_location_keeps_its_token_and_a_dead_grant_raises_an_alert(idle):
+    idle.sandbox.world.locations[PLACE.id].active = False
+    expire(idle)
+    with pytest.raises(NoToken) as paused:
+        idle.parts.tokens.for_location(PLACE.id)
+    assert paused.value.retry_at is not None
+    assert grant(idle).refresh_token and grant(idle).state == GrantState.ACTIVE
+    assert location(idle).install_state == InstallState.INACTIVE
+    idle.sandbox.world.locations[PLACE.id].active = True
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(retry_at=None))
+    assert idle.parts.tokens.for_location(PLACE.id)
+    assert location(idle).install_state == InstallState.INSTALLED
+
+
+def test_an_uninstall_during_a_refresh_is_not_undone(idle):
+    from portal.installations import grants
+
+    granted = idle.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id))
+    fresh = idle.parts.oauth.exchange_code(granted, idle.settings.redirect_uri)
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(state=GrantState.UNINSTALLED, access_token="", refresh_token=""))
+    with pytest.raises(grants.Uninstalled), idle.database.write() as session:
+        grants.save(session, idle.parts.vault, fresh, renewal=True)
+    assert grant(idle).state == GrantState.UNINSTALLED
