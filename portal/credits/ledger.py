@@ -47,7 +47,7 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
     """
     if amount == 0:
         return True
-    wallet = _known_wallet(session, location_id)
+    wallet = known_wallet(session, location_id)
     connection = session.connection()
     key = f"{EntryKind.HOLD}:{message_id}"
     held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
@@ -145,7 +145,7 @@ def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) 
     sums: dict[int, int] = {}
     for location_id, each in settlements:
         if each.amount:
-            wallet = _known_wallet(session, location_id)
+            wallet = known_wallet(session, location_id)
             movement = settle(wallet, each.message_id, each.part, each.amount)
             rows.append(_row(movement, moment))
             sums[wallet] = sums.get(wallet, 0) + each.amount
@@ -176,7 +176,8 @@ _UNDO_HOLD = delete(LedgerEntry.__table__).where(LedgerEntry.key == bindparam("b
 _wallets: WeakKeyDictionary[Engine, dict[int, int]] = WeakKeyDictionary()
 
 
-def _known_wallet(session: Session, location_id: int) -> int:
+def known_wallet(session: Session, location_id: int) -> int:
+    """The id of the location's wallet, remembered by the process: it never changes."""
     known = _wallets.setdefault(session.connection().engine, {})
     if location_id in known:
         return known[location_id]

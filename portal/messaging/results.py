@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -16,6 +15,7 @@ from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger
 from portal.database import insert as insert_row
 from portal.database import padded
+from portal.messaging import at_once
 from portal.messaging.fence import Pass
 from portal.messaging.outbound import hold_conversation, push_status
 from portal.messaging.receipts import lock_part, match_early_receipts, move_credits
@@ -47,45 +47,74 @@ class Result:
         return isinstance(self.outcome, Accepted) and self.passed.parts == 1 and not self.acceptance_counts
 
 
-def write_results(session: Session, results: Sequence[Result]) -> dict[int, bool]:
-    """Writes the results; by job id, whether the lane may go on to its next job."""
-    simple = sorted((each for each in results if each.simple), key=lambda each: each.passed.message_id)
-    rest = sorted((each for each in results if not each.simple), key=lambda each: each.passed.message_id)
-    go_on = dict.fromkeys((each.due.id for each in simple), True)
-    if simple:
-        late = _accept_simple(session, simple)
-        rest = [*rest, *late]
-    for each in rest:
+def write_results(session: Session, results: Sequence[Result], *, singly: bool = False) -> dict[int, bool]:
+    """Writes the results; by job id, whether the lane may go on to its next job.
+
+    Raises `IntegrityError` when they cannot be written together; `singly` then looks at each by itself.
+    """
+    ordered = sorted(results, key=lambda each: each.passed.message_id)
+    simple = [] if singly else [each for each in ordered if each.simple]
+    accepted = _accept_simple(session, simple) if simple else set()
+    go_on = dict.fromkeys((each.due.id for each in simple if each.passed.part_id in accepted), True)
+    for each in ordered:
+        if each.passed.part_id in accepted:
+            continue
         go_on[each.due.id] = _write_one(session, each)
     reopened = {each.due.gate for each in results if each.due.gate_failures and isinstance(each.outcome, Accepted)}
     gates.reopen(session, sorted(reopened))
     return go_on
 
 
-def _accept_simple(session: Session, results: Sequence[Result]) -> list[Result]:
-    """Accepts one-part messages in a few statements for all; returns those whose row was not as expected."""
+def _accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
+    """Accepts one-part messages in few statements; returns the parts whose rows were as expected.
+
+    The others had a receipt that was quicker, or another process that took over: each is looked at by itself.
+    """
     moment = clock.now()
+    if session.get_bind().dialect.name == "postgresql":
+        accepted = at_once.accept(session, [_row(session, each, moment) for each in results], moment)
+    else:
+        accepted = _accept_in_turn(session, results, moment)
+    _match_early(session, [each for each in results if each.passed.part_id in accepted])
+    return accepted
+
+
+def _accept_in_turn(session: Session, results: Sequence[Result], moment: datetime) -> set[int]:
     connection = session.connection()
-    try:
-        with connection.begin_nested():
-            moved = connection.execute(_ACCEPT, [_acceptance(each, moment) for each in results]).rowcount
-            if moved != len(results):
-                raise _Unexpected
-            ids = padded([each.passed.message_id for each in results])
-            connection.execute(_ACCEPT_MESSAGES, {"ids": ids, "moment": moment})
-            connection.execute(_CHANGES, [_change(each, moment) for each in results])
-            connection.execute(_ATTEMPTS, [_attempt(each, moment) for each in results])
-            ledger.settle_new(session, [(each.passed.location_id, _settlement(each)) for each in results])
-            connection.execute(_DONE, {"ids": padded([each.due.id for each in results])})
-    except (IntegrityError, _Unexpected):
-        # A provider gave one id twice, a receipt was quicker, another process took over: each is looked at by itself.
-        return list(results)
-    _match_early(session, results)
-    return []
+    moved = [each for each in results if connection.execute(_ACCEPT, _acceptance(each, moment)).rowcount]
+    if moved:
+        ids = padded([each.passed.message_id for each in moved])
+        connection.execute(_ACCEPT_MESSAGES, {"ids": ids, "moment": moment})
+        connection.execute(_CHANGES, [_change(each, moment) for each in moved])
+        connection.execute(_ATTEMPTS, [_attempt(each, moment) for each in moved])
+        ledger.settle_new(session, [(each.passed.location_id, _settlement(each)) for each in moved])
+        connection.execute(_DONE, {"ids": padded([each.due.id for each in moved])})
+    return {each.passed.part_id for each in moved}
 
 
-class _Unexpected(Exception):
-    pass
+def _row(session: Session, result: Result, moment: datetime) -> dict[str, object]:
+    """The result as `at_once.accept` wants it."""
+    passed, values = result.passed, _acceptance(result, moment)
+    settled = ledger.settle(
+        ledger.known_wallet(session, passed.location_id), passed.message_id, passed.number, passed.price
+    )
+    return {
+        "part": passed.part_id,
+        "message": passed.message_id,
+        "job": result.due.id,
+        "attempt": passed.attempt,
+        "external_id": values["b_external"],
+        "code": values["b_code"],
+        "segments": values["b_segments"],
+        "next_poll_at": values["b_poll"],
+        "who": passed.channel,
+        "sender": passed.sender_id,
+        "idempotency_key": passed.idempotency_key,
+        "started_at": passed.started_at,
+        "wallet": settled.wallet_id,
+        "ledger_key": settled.key,
+        "price": passed.price,
+    }
 
 
 def _acceptance(result: Result, moment: datetime) -> dict[str, object]:
@@ -177,6 +206,8 @@ def _outcome_word(outcome: Accepted | ChannelError) -> str:
 
 
 def _match_early(session: Session, results: Sequence[Result]) -> None:
+    if not results:
+        return
     ids = [_accepted(each).external_id[:200] for each in results]
     early = set(session.connection().scalars(_EARLY, {"ids": padded(ids)}))
     for each in results:

@@ -20,7 +20,7 @@ from portal.messaging.outbound import release_held
 from portal.models import Location, Sender, SenderState
 from portal.queue import gates
 
-POLLS_A_SECOND = 10.0
+POLLS_A_SECOND = 20.0
 
 
 @dataclass(frozen=True, slots=True)

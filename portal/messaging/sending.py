@@ -40,6 +40,15 @@ class _Fence:
     due: Due
 
 
+_Answer = Pass | bool | Exception | None
+
+
+def _raised(answer: _Answer) -> Pass | bool | None:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 class Outbox:
     """Carries out `send` jobs. One per process; its threads share commits."""
 
@@ -47,11 +56,11 @@ class Outbox:
         self._database = database
         self._http = http
         self._accounts = accounts
-        self._group: GroupCommit[_Fence | Result, Pass | bool | None] = GroupCommit(self._commit)
+        self._group: GroupCommit[_Fence | Result, _Answer] = GroupCommit(self._commit)
 
     def send(self, due: Due) -> bool:
         """Sends one part; True when its lane may go on to the next."""
-        passed = self._group.submit(_Fence(due))
+        passed = _raised(self._group.submit(_Fence(due)))
         if not isinstance(passed, Pass):
             return self._turned_away(due)
         with log_context(message_id=passed.message_uuid, location_id=passed.location_id, sender_id=passed.sender_id):
@@ -63,7 +72,7 @@ class Outbox:
         pause = 0.05
         while True:
             try:
-                return bool(self._group.submit(result))
+                return bool(_raised(self._group.submit(result)))
             except (SQLAlchemyError, TimeoutError) as error:
                 if not is_away(error):
                     raise
@@ -101,16 +110,32 @@ class Outbox:
             log.exception("channel failed")
             return ChannelError("The portal failed during the call; see its log.", unknown=True, code="internal")
 
-    def _commit(self, items: Sequence[_Fence | Result]) -> Sequence[Pass | bool | None]:
-        fences = [item.due for item in items if isinstance(item, _Fence)]
+    def _commit(self, items: Sequence[_Fence | Result]) -> Sequence[_Answer]:
+        try:
+            return self._commit_together(items)
+        except SQLAlchemyError as error:
+            if is_away(error):
+                raise
+            # One item that the database refuses must not take the others with it.
+            log.warning("a group is committed one by one", extra={"error": type(error).__name__})
+            return [self._commit_alone(item) for item in items]
+
+    def _commit_together(self, items: Sequence[_Fence | Result], *, singly: bool = False) -> Sequence[_Answer]:
+        fences = [item.due.subject for item in items if isinstance(item, _Fence)]
         results = [item for item in items if isinstance(item, Result)]
         with self._database.write() as session:
-            go_on = write_results(session, results) if results else {}
-            passes = open_fence(session, [due.subject for due in fences]) if fences else {}
+            go_on = write_results(session, results, singly=singly) if results else {}
+            passes = open_fence(session, fences) if fences else {}
         return [
             go_on.get(item.due.id, False) if isinstance(item, Result) else passes.get(item.due.subject)
             for item in items
         ]
+
+    def _commit_alone(self, item: _Fence | Result) -> _Answer:
+        try:
+            return self._commit_together([item], singly=True)[0]
+        except SQLAlchemyError as error:
+            return error
 
     def _turned_away(self, due: Due) -> bool:
         """The fence did not open: find out why, and give the message the state it deserves."""

@@ -1,0 +1,73 @@
+"""Tokens over processes: one refresh however many need it, and HighLevel's early 403 is no reason for one."""
+
+import pytest
+
+from portal.sandbox import world as demo
+from portal.sandbox.ghl.grants import Owner
+from tests.portal import eventually
+from tests.processes.harness import people, settled
+
+PLACE = demo.DEMO_LOCATIONS[0]
+NEEDS = 50
+
+
+def refreshes(sandbox, owner_id: str) -> list[str]:
+    """How the uses of this owner's refresh tokens went."""
+    return [one.outcome for one in sandbox.ghl.grants.refreshes if one.owner_id == owner_id]
+
+
+@pytest.mark.postgres
+def test_fifty_needs_of_an_expired_token_over_two_workers_are_one_refresh(on_postgres):
+    sandbox = on_postgres.sandbox
+    for process in [on_postgres.launch(role) for role in ("web", "worker", "worker")]:
+        process.wait_ready()
+    on_postgres.prepare(PLACE)
+    on_postgres.install(Owner(demo.DEMO_COMPANY.id))
+    eventually(lambda: not on_postgres.jobs(), what="the installations finished")
+    on_postgres.rows("UPDATE installation SET expires_at = now() + interval '5 seconds'")
+    # Long enough for every thread of both workers to stand before the refresh.
+    sandbox.faults.arm("ghl.token", "slow", seconds=3, times=None)
+    places = [sandbox.world.add_location(f"Branch {n}") for n in range(NEEDS)]
+    for place in places:
+        assert sandbox.deliveries.install(demo.DEMO_COMPANY.id, place.id).taken
+    sent = sandbox.deliveries.send_many(NEEDS, contacts=people(sandbox, [PLACE], NEEDS))
+    settled(on_postgres, {delivery.message.id: "delivered" for delivery in sent}, 60)
+    eventually(lambda: not on_postgres.jobs(), 30, what="every location minted")
+    minted = on_postgres.rows("SELECT count(*) FROM installation WHERE kind = 'location' AND state = 'active'")
+    # The other demo location is the agency's too.
+    assert minted == [(NEEDS + len(demo.DEMO_LOCATIONS),)]
+    assert refreshes(sandbox, demo.DEMO_COMPANY.id) == ["rotated"]
+    assert refreshes(sandbox, PLACE.id) == ["rotated"]
+    assert len(sandbox.ghl.grants.refreshes) == 2
+    refused = [call for call in sandbox.records.calls("ghl") if call.status == 401]
+    assert refused == [], "nobody used the token that was replaced"
+    assert on_postgres.complaints() == []
+
+
+@pytest.mark.postgres
+def test_a_token_refused_in_mid_flight_is_refreshed_once(on_postgres):
+    sandbox = on_postgres.sandbox
+    for process in [on_postgres.launch(role) for role in ("web", "worker", "worker")]:
+        process.wait_ready()
+    on_postgres.prepare(PLACE)
+    eventually(lambda: not on_postgres.jobs(), what="the installation finished")
+    sandbox.ghl.grants.expire_access_tokens()
+    sandbox.faults.arm("ghl.token", "slow", seconds=2, times=None)
+    sent = sandbox.deliveries.send_many(NEEDS, contacts=people(sandbox, [PLACE], NEEDS))
+    settled(on_postgres, {delivery.message.id: "delivered" for delivery in sent}, 60)
+    assert refreshes(sandbox, PLACE.id) == ["rotated"]
+
+
+def test_an_early_403_is_waited_out_without_a_refresh(on_sqlite):
+    sandbox = on_sqlite.sandbox
+    sandbox.ghl.early_403_seconds = 8
+    on_sqlite.start()
+    on_sqlite.prepare(PLACE)
+    sent = sandbox.deliveries.send_many(20, contacts=people(sandbox, [PLACE], 10))
+    settled(on_sqlite, {delivery.message.id: "delivered" for delivery in sent}, 40)
+    assert any(403 in delivery.message.refused for delivery in sent), "it was told too early at least once"
+    for delivery in sent:
+        told = delivery.message.history
+        assert [change.status for change in told] == ["delivered"]
+        assert told[0].at - delivery.message.posted_at >= 8
+    assert refreshes(sandbox, PLACE.id) == []
