@@ -1,10 +1,5 @@
 FROM python:3.13-slim
 
-# The portal's web processes end when their parent is process 1, which they take for its death: tini is process 1 here.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini \
-    && rm -rf /var/lib/apt/lists/*
-
 WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements.txt
@@ -20,5 +15,4 @@ ENV BIND_HOST=0.0.0.0 \
     PYTHONUNBUFFERED=1
 USER sendero
 EXPOSE 8000
-ENTRYPOINT ["tini", "--"]
 CMD ["python", "app.py"]

@@ -5,6 +5,15 @@ if __name__ == "__main__":
 
     main()
 else:
-    from portal import create_app
+    import sys
 
-    app = create_app()
+    from portal import create_app
+    from portal.errors import SettingsError
+
+    try:
+        app = create_app()
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"sendero: {fault}", file=sys.stderr)
+        print("sendero: beside a running sandbox, set SANDBOX=1 to use its settings.", file=sys.stderr)
+        sys.exit(2)

@@ -4,6 +4,8 @@ import json
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -39,7 +41,20 @@ def _services() -> Services:
 
 
 def _say(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, default=str, ensure_ascii=False))
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What a person did wrong is one sentence, not a traceback."""
+    try:
+        yield
+    except PortalError as error:
+        raise click.ClickException(error.message) from None
 
 
 @admin.command("create")
@@ -123,7 +138,7 @@ def list_senders(location_id: str | None) -> None:
 @click.argument("sender_id", type=int)
 def default_sender(sender_id: int) -> None:
     """Makes a sender its location's default and sends what waited for one."""
-    with _services().database.write() as session:
+    with _plainly(), _services().database.write() as session:
         _say({"id": sender_id, "released": senders.make_default(session, sender_id)})
 
 
@@ -132,7 +147,7 @@ def default_sender(sender_id: int) -> None:
 @click.option("--reason", default="paused from the command line")
 def pause_sender(sender_id: int, reason: str) -> None:
     """Stops a sender; what it would send is held."""
-    with _services().database.write() as session:
+    with _plainly(), _services().database.write() as session:
         senders.pause(session, sender_id, reason)
         _say({"id": sender_id, "state": "paused"})
 
@@ -141,8 +156,34 @@ def pause_sender(sender_id: int, reason: str) -> None:
 @click.argument("sender_id", type=int)
 def resume_sender(sender_id: int) -> None:
     """Starts a sender again and sends what was held for it."""
-    with _services().database.write() as session:
+    with _plainly(), _services().database.write() as session:
         _say({"id": sender_id, "state": "active", "released": senders.resume(session, sender_id)})
+
+
+@sender.command("set")
+@click.argument("sender_id", type=int)
+@click.option("--no-check", is_flag=True, help="Do not ask the provider whether the credentials are good.")
+@click.option("--set", "pairs", multiple=True, required=True, metavar="KEY=VALUE", help="A credential.")
+def set_credentials(sender_id: int, no_check: bool, pairs: tuple[str, ...]) -> None:
+    """Replaces credentials of a sender, asks the provider, and lets it try again at once."""
+    parts = _services()
+    changes = dict(pair.partition("=")[::2] for pair in pairs)
+    with _plainly():
+        wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
+        if not no_check:
+            senders.check(parts.http, wanted)
+        with parts.database.write() as session:
+            senders.repair(session, parts.vault, sender_id, wanted)
+            _say({"id": sender_id, "changed": sorted(changes)})
+
+
+@sender.command("remove")
+@click.argument("sender_id", type=int)
+def remove_sender(sender_id: int) -> None:
+    """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
+    with _plainly(), _services().database.write() as session:
+        senders.remove(session, sender_id)
+        _say({"id": sender_id, "state": "removed"})
 
 
 @click.command("messages")

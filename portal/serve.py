@@ -36,10 +36,10 @@ def main() -> NoReturn:
     from portal import preflight
 
     processes: list[subprocess.Popen[bytes]] = []
+    held: int | None = None
     try:
-        sandbox = os.environ.get("SANDBOX", "") not in ("", "0")
-        if sandbox:
-            _write_sandbox_settings()
+        if os.environ.get("SANDBOX", "") not in ("", "0"):
+            held = _write_sandbox_settings()
         settings = config.load()
         preflight.check(settings)
         lock = _lone_process(settings)
@@ -60,26 +60,35 @@ def main() -> NoReturn:
     finally:
         for process in processes:
             process.terminate()
-        if lock is not None:
-            os.close(lock)
+        for each in filter(None, (lock, held)):
+            os.close(each)
     sys.exit(0)
 
 
-def _write_sandbox_settings() -> None:
+def _write_sandbox_settings() -> int:
+    """Under a lock of its own, kept while the sandbox runs: a second one must not change the first one's addresses."""
     from portal.demo import write_settings
 
     instance = Path(os.environ.get("INSTANCE_DIR") or config.ROOT / "instance")
     try:
+        instance.mkdir(parents=True, exist_ok=True)
+        lock = _hold(instance / "sandbox.lock", "Another sandbox runs here: stop it, or set INSTANCE_DIR elsewhere.")
         write_settings(os.environ, instance)
     except (OSError, ValueError) as error:
         raise SettingsError([f"The sandbox cannot be set up in {instance} ({error}): make it writable."]) from None
+    return lock
 
 
 def _lone_process(settings: Settings) -> int | None:
     """SQLite is for one process: the lock is inherited by the children and ends with the last of them."""
     if not settings.sqlite:
         return None
-    path = settings.database_url.removeprefix("sqlite:///") + ".lock"
+    path = Path(settings.database_url.removeprefix("sqlite:///") + ".lock")
+    return _hold(path, "Another portal uses this SQLite database: stop it, or set DATABASE_URL to PostgreSQL.")
+
+
+def _hold(path: Path, fault: str) -> int:
+    """An exclusive lock that ends with this process and its children. Raises `SettingsError` when it is taken."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     deadline = time.monotonic() + 5
     while True:
@@ -87,9 +96,7 @@ def _lone_process(settings: Settings) -> int | None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() > deadline:
-                raise SettingsError(
-                    ["Another portal uses this SQLite database: stop it, or set DATABASE_URL to PostgreSQL."]
-                ) from None
+                raise SettingsError([fault]) from None
             time.sleep(0.1)
         else:
             return lock
@@ -129,12 +136,12 @@ def _seed(settings: Settings) -> None:
     print("\nEnd it with Ctrl-C. With GHL_CLIENT_ID and its fellows set, the same command runs for real.\n", flush=True)
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """The kernel kills this process when its parent dies: an orphan would keep the port and the database."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
-        sys.exit(1)
+    if os.getppid() != parent:
+        sys.exit(1)  # it died before the kernel was asked
 
 
 def _serve_web(settings: Settings) -> None:
@@ -156,12 +163,13 @@ def _serve_web(settings: Settings) -> None:
         log_level=LogLevels.error,
         websockets=False,
     )
-    server.serve(target_loader=lambda: _load(settings), wrap_loader=False)
+    parent = os.getpid()
+    server.serve(target_loader=lambda: _load(settings, parent), wrap_loader=False)
 
 
-def _load(settings: Settings) -> Any:
+def _load(settings: Settings, parent: int) -> Any:
     """In the child: the application, and in the role `all` the worker beside it."""
-    end_with_parent()
+    end_with_parent(parent)
     from portal import create_app
     from portal.worker.process import SpoolKeeper, WorkerProcess
 

@@ -1,16 +1,21 @@
 """What only a person decides about a message."""
 
+from datetime import timedelta
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal import clock
 from portal.errors import InvalidInput, NotFound
-from portal.messaging.outbound import push_status
+from portal.messaging.outbound import place, push_status
 from portal.messaging.receipts import move_credits
-from portal.messaging.statuses import SENTENCES, move_message, move_part
+from portal.messaging.statuses import SENTENCES, follow_parts, move_message, move_part
 from portal.models import Conversation, Direction, EntryKind, LedgerEntry, Message, Part, Status
 from portal.queue.jobs import drop
 
 CANCELLABLE = (Status.QUEUED, Status.HELD)
+AGAIN = "A person had it sent again, although the provider may have it."
+GIVEN_UP = "A person decided that it did not go out."
 DETAIL = "It was cancelled in the portal before it went out."
 
 
@@ -43,6 +48,58 @@ def cancel(session: Session, message_id: int, who: str) -> Message:
     push_status(session, message)
     session.flush()
     _let_go(session, message.conversation_id)
+    return message
+
+
+def may_decide(message: Message) -> bool:
+    """Does a person have to say what becomes of the message?"""
+    return message.direction == Direction.OUT and message.status == Status.UNKNOWN
+
+
+def send_again(session: Session, message_id: int, who: str) -> Message:
+    """A person takes the risk of a second copy: what the provider may have is sent again, under a new key.
+
+    Raises `NotFound`, or `InvalidInput` when nothing about the message is unknown.
+    """
+    message = _unknown(session, message_id)
+    for part in message.parts:
+        if part.status == Status.UNKNOWN:
+            part.key_round += 1
+            part.in_doubt = False
+            move_part(session, part, Status.QUEUED, who=who, detail=AGAIN)
+    follow_parts(session, message, who=who, detail=AGAIN)
+    message.expires_at = clock.now() + timedelta(seconds=message.location.ttl_seconds)
+    session.flush()
+    conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
+    drop(session, "send", [part.id for part in message.parts])
+    place(session, message.location, conversation, message)
+    return message
+
+
+def give_up(session: Session, message_id: int, who: str) -> Message:
+    """A person decides that the message did not go out: it fails, its credits are free, HighLevel is told.
+
+    A receipt that comes all the same is kept, and says so. Raises like `send_again`.
+    """
+    message = _unknown(session, message_id)
+    for part in message.parts:
+        if part.status in (Status.UNKNOWN, Status.QUEUED):
+            move_part(session, part, Status.FAILED if part.status == Status.UNKNOWN else Status.CANCELLED, who=who)
+            move_credits(session, part, GIVEN_UP)
+    drop(session, "send", [part.id for part in message.parts])
+    if follow_parts(session, message, who=who, code="given_up", detail=GIVEN_UP):
+        push_status(session, message)
+    return message
+
+
+def _unknown(session: Session, message_id: int) -> Message:
+    locked = select(Message).where(Message.id == message_id).with_for_update(of=Message)
+    message = session.scalar(locked.execution_options(populate_existing=True))
+    if message is None:
+        raise NotFound("There is no such message.")
+    session.refresh(message, ["parts"])
+    if not may_decide(message):
+        raise InvalidInput(f"There is nothing to decide about this message. {SENTENCES[Status(message.status)]}")
     return message
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import CHOOSE_DEFAULT, close_alert, raise_alert
+from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, close_alert, raise_alert
 from portal.channels import registry
 from portal.credits import ledger, pricing
 from portal.messaging import contacts, optouts, parts, routing
@@ -94,7 +94,9 @@ def place(session: Session, location: Location, conversation: Conversation, mess
 def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
-        return _Place(None, hold=not_installed(location))
+        reason = not_installed(location)
+        raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
+        return _Place(None, hold=reason)
     choice = _route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:

@@ -26,7 +26,11 @@ MAX_BODY = 10_000
 
 
 class Parked(PortalError):
-    """The event cannot be applied as it is: it waits for a person, who may replay it."""
+    """The event cannot be applied as it is: it waits for a person, who may replay it. `alert` is its kind of alert."""
+
+    def __init__(self, message: str, alert: str = PARKED) -> None:
+        super().__init__(message)
+        self.alert = alert
 
 
 # An event that raises one of these is parked: nothing is lost, and a person can replay it.
@@ -61,12 +65,14 @@ def apply_event(session: Session, context: Context, event: Event) -> None:
 IGNORED = "ignored: "
 
 
-def park(session: Session, event: Event, reason: str) -> None:
-    """Sets an event aside, visible and replayable."""
+def park(session: Session, event: Event, error: Exception) -> None:
+    """Sets an event aside, visible and replayable, and has a person told."""
+    reason = str(error)
     event.state = EventState.PARKED
     event.note = reason
     event.applied_at = clock.now()
-    raise_alert(session, PARKED, event.source, f"Events of {event.source} were set aside. The last: {reason}")
+    kind = error.alert if isinstance(error, Parked) else PARKED
+    raise_alert(session, kind, event.source, f"Events of {event.source} were set aside. The last: {reason}")
 
 
 def _apply_ghl(session: Session, context: Context, event: Event) -> str:
@@ -86,8 +92,7 @@ def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) 
         raise Parked("The delivery names no location or no contact: it cannot be sent to anyone.")
     if not payload.message_id:
         text = "A delivery came without messageId: it was set aside, because sending it could send it twice."
-        raise_alert(session, NO_MESSAGE_ID, payload.location_id, text)
-        raise Parked(text)
+        raise Parked(text, alert=NO_MESSAGE_ID)
     location = lifecycle.ensure_location(session, payload.location_id)
     if _known(session, location.id, payload.message_id):
         return f"{IGNORED}the message is known already"

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.alerts.notices import SENDER_FAULT, close_alert, raise_alert
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger
 from portal.database import insert as insert_row
@@ -20,7 +21,7 @@ from portal.messaging.fence import Pass
 from portal.messaging.outbound import hold_conversation, push_status
 from portal.messaging.receipts import lock_part, match_early_receipts, move_credits
 from portal.messaging.statuses import follow_parts, move_part
-from portal.models import Attempt, Job, Message, Part, ReceiptRow, Status, StatusChange
+from portal.models import Attempt, Job, Message, Part, ReceiptRow, Sender, Status, StatusChange
 from portal.models.base import UtcDateTime
 from portal.queue import gates
 from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
@@ -62,6 +63,8 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
         go_on[each.due.id] = _write_one(session, each)
     reopened = {each.due.gate for each in results if each.due.gate_failures and isinstance(each.outcome, Accepted)}
     gates.reopen(session, sorted(reopened))
+    for gate in reopened:
+        close_alert(session, SENDER_FAULT, gate)
     return go_on
 
 
@@ -269,6 +272,8 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     move_part(session, part, Status.UNKNOWN, who=who, code=outcome.code, detail=outcome.message)
     follow_parts(session, part.message, who=who, code=outcome.code, detail=outcome.message)
     failures = gates.count_fault(session, result.due.gate, outcome.message) if result.due.gate else 0
+    if failures >= gates.PROBE_AFTER:
+        _tell_of_fault(session, part, outcome)
     if not result.idempotent:
         complete(session, [result.due.id])
         return True
@@ -293,6 +298,8 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
     if outcome.scope is Scope.SENDER and result.due.gate:
         limited = outcome.retry_after is not None
         until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=not limited)
+        if not limited and result.due.gate_failures + 1 >= gates.PROBE_AFTER:
+            _tell_of_fault(session, part, outcome)
         # Another message probes first: one that makes the provider stumble must not keep the sender shut.
         nudge = 0 if limited else min(result.due.attempts, 12) * 5
         _repeat(session, result, until + timedelta(seconds=nudge), outcome.message)
@@ -300,6 +307,13 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
         wait = outcome.retry_after if outcome.retry_after is not None else backoff
         _repeat(session, result, clock.now() + timedelta(seconds=wait), outcome.message)
     return False
+
+
+def _tell_of_fault(session: Session, part: Part, outcome: ChannelError) -> None:
+    """A sender that cannot send keeps its messages waiting until they expire: a person has to know."""
+    sender = session.get_one(Sender, part.sender_id)
+    text = f"{sender.name} cannot send, its messages wait. {outcome.message}"
+    raise_alert(session, SENDER_FAULT, gates.sender_gate(sender.id), text, sender.location_id)
 
 
 def _repeat(session: Session, result: Result, run_at: datetime, note: str) -> None:

@@ -14,10 +14,11 @@ from portal.channels import registry
 from portal.channels.base import Account, Channel, ChannelError, Probe
 from portal.config import Settings
 from portal.crypto import Vault
+from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import HttpClient
 from portal.messaging.outbound import release_held
-from portal.models import Location, Sender, SenderState
+from portal.models import Conversation, Location, Sender, SenderState
 from portal.queue import gates
 
 POLLS_A_SECOND = 20.0
@@ -104,6 +105,38 @@ def resume(session: Session, sender_id: int) -> int:
     gates.reopen(session, [gates.sender_gate(sender_id), gates.poll_gate(sender_id)])
     session.flush()
     return release_held(session, sender.location_id)
+
+
+def with_changes(database: Database, vault: Vault, sender_id: int, changes: Mapping[str, str]) -> NewSender:
+    """The sender as it would be with other credentials, for `check`. Raises `NotFound`."""
+    with database.read() as session:
+        sender = session.get(Sender, sender_id)
+        if sender is None or sender.state == SenderState.REMOVED:
+            raise NotFound(f"There is no sender {sender_id}.")
+        credentials = {**vault.open_fields(sender.credentials), **changes}
+        return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=sender.private_hosts)
+
+
+def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) -> None:
+    """Stores the credentials and opens the sender's gates: it tries again at once."""
+    sender = _get(session, sender_id)
+    channel = _validated(wanted)
+    sender.credentials = vault.seal_fields(wanted.credentials)
+    sender.address = _address(channel, wanted.credentials)
+    gates.reopen(session, [gates.sender_gate(sender_id), gates.poll_gate(sender_id)])
+
+
+def remove(session: Session, sender_id: int) -> None:
+    """Takes a sender out of use for good. Conversations let go of it."""
+    sender = _get(session, sender_id)
+    sender.state, sender.is_default = SenderState.REMOVED, False
+    session.execute(
+        update(Conversation)
+        .where(Conversation.sticky_sender_id == sender_id)
+        .values(sticky_sender_id=None, sticky_address="")
+    )
+    session.flush()
+    release_held(session, sender.location_id)
 
 
 def _get(session: Session, sender_id: int) -> Sender:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from portal.database import is_away
 from portal.journal.replay import drain
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import end_overdue, enqueue_forgotten, release_old_holds, settle_lost_calls
-from portal.models import Event, Grant, GrantState, Job, Part
+from portal.models import Event, EventState, Grant, GrantState, Job, Part
 from portal.queue.jobs import GHL, enqueue, job
 from portal.services import Services
 from portal.worker.tasks import AHEAD
@@ -112,6 +112,9 @@ class Clockwork:
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""
         before = clock.now() - timedelta(days=self._services.settings.retention_days)
+        with self._database.write() as session:
+            # Evidence of forgeries has no key worth keeping.
+            session.execute(delete(Event).where(Event.state == EventState.REFUSED, Event.received_at < before))
         while True:
             with self._database.write() as session:
                 old = session.scalars(

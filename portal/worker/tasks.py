@@ -15,7 +15,7 @@ from portal.ghl.errors import GhlError
 from portal.installations.tokens import NoToken
 from portal.logs import log_context
 from portal.messaging.outbound import release_held
-from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, apply_event, park
+from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.models import Event, Location, Wallet
 from portal.queue.jobs import Due, complete, postpone
 from portal.services import Services
@@ -62,12 +62,13 @@ class Apply:
             self._wait(due)
             return False
         except UNREADABLE as error:
-            self._park(due, str(error))
+            self._park(due, error)
         except Exception as error:
             if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error):
                 raise
             log.exception("event could not be applied", extra={"event": due.subject})
-            self._park(due, f"The portal failed on it ({type(error).__name__}): see its log, then replay it.")
+            reason = f"The portal failed on it ({type(error).__name__}): see its log, then replay it."
+            self._park(due, Parked(reason))
         return True
 
     def _one(self, session: Session, due: Due) -> None:
@@ -77,13 +78,13 @@ class Apply:
                 apply_event(session, self._context, event)
             complete(session, [due.id])
 
-    def _park(self, due: Due, reason: str) -> None:
+    def _park(self, due: Due, error: Exception) -> None:
         with self._database.write() as session:
             event = session.get(Event, due.subject)
             if event is not None:
-                park(session, event, reason)
+                park(session, event, error)
             complete(session, [due.id])
-        log.warning("event parked", extra={"event": due.subject, "reason": reason})
+        log.warning("event parked", extra={"event": due.subject, "reason": str(error)})
 
     def _wait(self, due: Due) -> None:
         with self._database.write() as session:

@@ -32,7 +32,7 @@ def deployment(database_url, world, tmp_path):
 def on_postgres(postgres_server, world, tmp_path):
     """The same on PostgreSQL alone."""
     url = postgres_server.create_database("processes")
-    made = Deployment(world, tmp_path, url)
+    made = Deployment(world, tmp_path / "postgres", url)
     yield made
     made.close()
     postgres_server.drop_database(url)

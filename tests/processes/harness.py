@@ -148,7 +148,7 @@ class Deployment:
         self.processes: list[Process] = []
         sandbox.portal_url = self.url
         for part in ("instance", "spool", "media"):
-            (folder / part).mkdir(exist_ok=True)
+            (folder / part).mkdir(parents=True, exist_ok=True)
 
     def start(self, role: str = "all", **more: str) -> Process:
         """Starts a process in a role and waits until it is ready."""
@@ -232,8 +232,9 @@ class Deployment:
         return self.rows("SELECT id, kind, lease_owner FROM job WHERE lease_owner <> ''")
 
     def spooled(self) -> list[Path]:
-        """What is left in the spool's folder, besides its locks."""
-        return [path for path in (self.folder / "spool").iterdir() if path.name not in ("gate", "drain")]
+        """What is left in the spool's folder, besides its locks and the empty files of living processes."""
+        there = (self.folder / "spool").iterdir()
+        return [path for path in there if path.name == "active" or path.exists() and path.stat().st_size]
 
     def tails(self) -> str:
         """The ends of all logs, for a failure's report."""

@@ -17,7 +17,7 @@ from tests.portal import eventually
 from tests.processes.harness import Deployment, people, settled, status
 
 PLACES = demo.DEMO_LOCATIONS
-CONTACTS = 24
+CONTACTS = 16
 AWAY_SECONDS = 15
 
 
@@ -34,7 +34,7 @@ class Talk(threading.Thread):
 
     def run(self) -> None:
         deliveries = self._deployment.sandbox.deliveries
-        while not self._ending.wait(random.uniform(0.2, 0.6)):
+        while not self._ending.wait(random.uniform(0.6, 1.4)):
             text = f"{self.contact.name} says {len(self.sent)}"
             delivery = deliveries.send(text, contact=self.contact, line=self._line)
             while not delivery.taken:
@@ -86,8 +86,8 @@ def test_an_outage_of_the_database_loses_nothing_and_keeps_the_order(cluster, de
     assert taken > CONTACTS, "webhooks were taken while the database was away"
     assert len(spools(deployment)) >= 2, "the killed child's and another's"
     cluster.start()
-    eventually(lambda: not deployment.spooled(), 40, "an empty spool")
-    eventually(lambda: status(f"{deployment.url}/readyz") == 200, 20, "ready again")
+    eventually(lambda: not deployment.spooled(), 20, "an empty spool")
+    eventually(lambda: status(f"{deployment.url}/readyz") == 200, 10, "ready again")
     time.sleep(1)
     ending.set()
     for talk in talks:
@@ -97,7 +97,7 @@ def test_an_outage_of_the_database_loses_nothing_and_keeps_the_order(cluster, de
 
 def kill_a_spooling_child(deployment: Deployment, web) -> None:
     """kill -9 of one of the web processes whose spool holds something: its file becomes an orphan."""
-    names = eventually(lambda: [path.name for path in spools(deployment) if path.stat().st_size], 10, "a spool file")
+    names = eventually(lambda: [path.name for path in spools(deployment)], 10, "a spool file")
     victim = int(names[0].split("-")[0])
     assert victim in web.children()
     os.kill(victim, signal.SIGKILL)

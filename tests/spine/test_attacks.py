@@ -182,13 +182,18 @@ def test_what_was_charged_late_and_then_failed_is_free(idle):
         ChannelError("no", code="\ud83d"),
         ChannelError("n\x00o"),
     ],
-    ids=["huge count", "half a surrogate in the id", "NUL in the id", "half a surrogate in the code", "NUL in the text"],
+    ids=[
+        "huge count",
+        "half a surrogate in the id",
+        "NUL in the id",
+        "half a surrogate in the code",
+        "NUL in the text",
+    ],
 )
 def test_one_providers_odd_answer_loses_no_other_result(idle, monkeypatch, poison):
     idle.add_sender("simulator", is_default=True)
-    contacts = idle.sandbox.ghl.directory.add(
-        PLACE.id, *({"name": f"n{n}", "phone": f"+6391755502{n:02}"} for n in range(12))
-    )
+    numbers = [f"+6391755502{n:02}" for n in range(12)]
+    contacts = [idle.sandbox.ghl.directory.add(PLACE.id, {"phone": number})[0] for number in numbers]
     together, real = threading.Barrier(12), Simulator.send
 
     def send(self, http, account, part):
@@ -437,7 +442,9 @@ def test_an_inbound_message_is_not_dropped_after_three_days(idle):
     post(idle, {"id": "in-1", "from": "+639175550101", "text": "Still here"}, idle.sender_key(sender))
     work(idle, APPLY)
     with idle.database.write() as session:
-        session.execute(update(Job).where(Job.kind == "post_message").values(created_at=clock.now() - timedelta(days=4)))
+        session.execute(
+            update(Job).where(Job.kind == "post_message").values(created_at=clock.now() - timedelta(days=4))
+        )
     idle.sandbox.faults.arm("ghl.*", "status", status=422, times=None)
     work(idle, GHL)
     assert [row.kind for row in idle.jobs() if row.kind == "post_message"], "inbound posts have no time-to-live"
@@ -543,14 +550,18 @@ BODIES = {
     "a list": b"[]",
     "a number": b"1e999",
     "a huge number": b'{"type": ' + b"9" * 6000 + b"}",
-    "huge number as id": b'{"type":"SMS","messageId":' + b"9" * 5000 + b',"locationId":"l","contactId":"c","message":"x"}',
+    "huge number as id": b'{"type":"SMS","messageId":'
+    + b"9" * 5000
+    + b',"locationId":"l","contactId":"c","message":"x"}',
     "deep lists": DEEP,
     "deep in a field": b'{"type": "SMS", "message": ' + DEEP,
     "deep and whole": b'{"type":"INSTALL","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
     "NUL": b'{"type":"SMS","locationId":"l\\u0000","contactId":"c","messageId":"m","message":"a\\u0000b"}',
     "half a surrogate": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"m1","message":"\\ud83d"}',
     "invalid UTF-8": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"m2","message":"\xc3\x28"}',
-    "long ids": json.dumps({"type": "SMS", "locationId": "l" * 9999, "contactId": "c" * 9999, "messageId": "m"}).encode(),
+    "long ids": json.dumps(
+        {"type": "SMS", "locationId": "l" * 9999, "contactId": "c" * 9999, "messageId": "m"}
+    ).encode(),
     "ids of wrong types": b'{"type":"SMS","locationId":[],"contactId":{},"messageId":true,"message":"x"}',
     "type of a wrong type": b'{"type":{"a":1},"locationId":"l","messageId":"m"}',
     "message is a list": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"m3","message":["x"]}',
@@ -563,8 +574,18 @@ BODIES = {
     "UTF-16": '{"type":"SMS"}'.encode("utf-16"),
     "many keys": b"{" + b",".join(b'"k%d":1' % n for n in range(50_000)) + b"}",
     "twice the same key": b'{"type":"SMS","type":"INSTALL","messageId":"a","messageId":"b"}',
-    "a long text": json.dumps({"type": "SMS", "locationId": "l", "contactId": "c", "messageId": "m5", "message": "x" * 900_000}).encode(),
-    "name beyond its column": json.dumps({"type": "INSTALL", "locationId": "l3", "companyId": "c2", "companyName": "n" * 5000, "whitelabelDetails": {"domain": "d" * 5000}}).encode(),
+    "a long text": json.dumps(
+        {"type": "SMS", "locationId": "l", "contactId": "c", "messageId": "m5", "message": "x" * 900_000}
+    ).encode(),
+    "name beyond its column": json.dumps(
+        {
+            "type": "INSTALL",
+            "locationId": "l3",
+            "companyId": "c2",
+            "companyName": "n" * 5000,
+            "whitelabelDetails": {"domain": "d" * 5000},
+        }
+    ).encode(),
     "phone of odd digits": '{"type":"SMS","locationId":"l","contactId":"c","messageId":"m6","message":"x","phone":"+٦٣٩١٧"}'.encode(),
 }
 

@@ -76,9 +76,7 @@ def test_an_agency_install_gives_every_location_its_token(bare):
     code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, ""))
     assert callback(bare, code=code).status_code == 200
     for place in world.DEMO_LOCATIONS:
-        eventually(
-            lambda place=place: bare.session and _installed(bare, place.id), what=f"{place.name} installed"
-        )
+        eventually(lambda place=place: bare.session and _installed(bare, place.id), what=f"{place.name} installed")
 
 
 def _installed(portal, ghl_id):

@@ -7,7 +7,8 @@ import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.messaging import senders
+from portal.errors import InvalidInput
+from portal.messaging import decisions, senders
 from portal.models import Attempt, Gate, LedgerEntry, Message, OptOut, Wallet
 from portal.queue import gates
 from portal.sandbox import world
@@ -197,3 +198,29 @@ def test_three_time_outs_open_the_breaker_and_a_success_closes_it(portal, monkey
         assert gate.failures == 0 and gate.blocked_until is None
         entries = session.scalars(select(LedgerEntry.kind)).all()
     assert sorted(entries) == ["hold", "settle"]
+
+
+def unknown_message(portal):
+    portal.add_sender("simulator", name="line", is_default=True)
+    contact = portal.sandbox.ghl.directory.add(PLACE.id, {"name": "Four", "phone": "+639170000004"})[0]
+    portal.sandbox.deliveries.send("Nobody knows", contact=contact)
+    eventually(lambda: portal.statuses().get("unknown"), what="unknown")
+    return portal.messages()[0]
+
+
+def test_a_person_may_have_an_unknown_message_sent_again(portal):
+    message = unknown_message(portal)
+    with portal.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    eventually(lambda: len(attempts(portal)) == 2, what="a second attempt under a new key")
+    assert {key for _, key in attempts(portal)} == {"1", "2"}
+
+
+def test_a_person_may_give_an_unknown_message_up(portal):
+    message = unknown_message(portal)
+    with portal.database.write() as session:
+        decisions.give_up(session, message.id, "a person")
+    eventually(lambda: portal.ghl_statuses() == {"failed": 1}, what="failed in HighLevel")
+    assert wallet(portal) == (0, 0, 0)
+    with pytest.raises(InvalidInput), portal.database.write() as session:
+        decisions.send_again(session, message.id, "a person")

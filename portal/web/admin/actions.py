@@ -1,11 +1,13 @@
 """What a person may do on the admin pages. Each is a plain form, answered by the page it was on."""
 
 import logging
+from collections.abc import Callable
 from uuid import UUID
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from portal.alerts.notices import close_alert
 from portal.errors import InvalidInput, NotFound
@@ -35,6 +37,33 @@ def cancel(message_id: UUID) -> ResponseReturnValue:
     else:
         log.info("message cancelled", extra={"user": current_user.id, "message_id": str(message_id)})
         flash("The message is cancelled, and HighLevel will be told.", "ok")
+    return redirect(url_for("admin.message", message_id=message_id), 303)
+
+
+@bp.post("/messages/<uuid:message_id>/again")
+def send_again(message_id: UUID) -> ResponseReturnValue:
+    """Sends a message again that the provider may have: only a person may decide that."""
+    return _decide(message_id, decisions.send_again, "The message is on its way again.")
+
+
+@bp.post("/messages/<uuid:message_id>/give-up")
+def give_up(message_id: UUID) -> ResponseReturnValue:
+    """Ends a message whose fate nobody knows."""
+    return _decide(message_id, decisions.give_up, "The message counts as failed, and HighLevel will be told.")
+
+
+def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:
+    try:
+        with services().database.write() as session:
+            message = messages.one(session, _mine(), str(message_id))
+            if message is None:
+                raise NotFound("There is no such message, or it is not yours to see.")
+            decision(session, message.id, current_user.email[:80])
+    except InvalidInput as error:
+        flash(error.message, "error")
+    else:
+        log.info("message decided", extra={"user": current_user.id, "message_id": str(message_id), "decided": done})
+        flash(done, "ok")
     return redirect(url_for("admin.message", message_id=message_id), 303)
 
 

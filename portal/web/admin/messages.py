@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock, htmx
 from portal.errors import NotFound
-from portal.messaging.decisions import may_cancel
+from portal.messaging.decisions import may_cancel, may_decide
 from portal.models import Direction, Status
 from portal.web.admin import bp, history
 from portal.web.admin.queries import messages, scope
@@ -56,6 +56,7 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),
         "cancellable": may_cancel(row),
+        "undecided": may_decide(row),
         "moves": not history.settled(path),
     }
     if htmx.wants_fragment():

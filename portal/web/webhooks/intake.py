@@ -9,6 +9,7 @@ from flask import Request, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from portal import clock
 from portal.alerts.notices import UNAUTHENTIC, raise_alert
 from portal.database import insert
 from portal.errors import Unauthentic
@@ -69,7 +70,7 @@ class Evidence:
 
     def _keep(self, services: Services, entry: Entry, why: str, recent: int) -> None:
         row = entry.row(EventState.REFUSED, why)
-        row.update(dedupe_key=None, verified=False, body=entry.body[:KEPT_BODY])
+        row.update(dedupe_key=None, verified=False, body=entry.body[:KEPT_BODY], applied_at=clock.now())
         try:
             with services.database.write() as session:
                 session.execute(insert(session, Event).values(**row).on_conflict_do_nothing())

@@ -1,0 +1,110 @@
+"""Dispatch to a provider that answers at once: queued messages a second, with history, attempts and holds on."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
+
+from sqlalchemy import func, select, text
+
+from bench.world import ROOT, environment, python
+from portal import clock, config
+from portal.database import Database, open_database
+from portal.installations.lifecycle import ensure_location
+from portal.messaging import contacts, senders
+from portal.messaging.outbound import Request, queue_message
+from portal.models import Base, InstallState, Message, Status
+from portal.services import Services, make_services
+from portal.worker.process import WorkerProcess
+
+
+def provider() -> tuple["subprocess.Popen[bytes]", int]:
+    """The stand-in provider in a process of its own, and its port."""
+    process = subprocess.Popen([python(), "-m", "bench.provider"], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def fresh(database_url: str, folder: Path) -> Services:
+    """An empty portal on the database."""
+    env = environment(folder, 1, database_url)
+    database = open_database(config.load(env).database_url)
+    Base.metadata.drop_all(database.engine)
+    Base.metadata.create_all(database.engine)
+    return make_services(config.load(env), database)
+
+
+def fill(parts: Services, count: int, lanes: int, port: int) -> None:
+    """One installed location with one Cast sender, and so many queued messages over so many conversations."""
+    with parts.database.write() as session:
+        place = ensure_location(session, "bench")
+        place.install_state, place.country = InstallState.INSTALLED, "PH"
+        wanted = senders.NewSender(
+            "cast", "bench", {"api_key": "k", "sender_id": "BENCH"}, f"http://127.0.0.1:{port}", operator=True
+        )
+        senders.add(session, parts.vault, place, wanted)
+    for start in range(0, count, 500):
+        with parts.database.write() as session:
+            place = ensure_location(session, "bench")
+            for number in range(start, min(start + 500, count)):
+                phone = f"+63917{1_000_000 + number % lanes}"
+                contact = contacts.for_ghl(session, place.id, f"contact{number % lanes}", phone)
+                queue_message(session, place, Request(contact, phone, f"Message {number}", number, clock.now()))
+    if not parts.database.sqlite:
+        with parts.database.write() as session:
+            session.execute(text("ANALYZE"))
+
+
+def left(database: Database) -> int:
+    """Messages that the provider does not have yet."""
+    with database.read() as session:
+        waiting = select(func.count()).select_from(Message).where(Message.status != Status.ACCEPTED)
+        return session.scalar(waiting) or 0
+
+
+def dispatch(database_url: str, count: int, lanes: int) -> float:
+    """Messages a second through one worker in this process."""
+    process, port = provider()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            parts = fresh(database_url, Path(folder))
+            fill(parts, count, lanes, port)
+            worker = WorkerProcess(parts)
+            worker._clockwork.start = lambda **_: None  # type: ignore[method-assign]  # sending alone is measured
+            started = time.monotonic()
+            worker.start()
+            while left(parts.database) and time.monotonic() - started < 120:
+                time.sleep(0.1)
+            seconds = time.monotonic() - started
+            worker.stop()
+            parts.database.engine.dispose()
+            return count / seconds
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def loop(count: int) -> float:
+    """Requests a second of the bare HTTP client, eight threads, to the same provider: what dispatch is held against."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from portal.http import HttpClient
+
+    process, port = provider()
+    try:
+        http = HttpClient()
+        url = f"http://127.0.0.1:{port}/api/v1/sms/send"
+
+        def one(number: int) -> None:
+            http.request("POST", url, json={"to": "+639171234567", "message": f"m{number}"}, private_hosts=True)
+
+        urlopen(HttpRequest(url, data=b"{}", method="POST"), timeout=5).close()
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(one, range(count)))
+        return count / (time.monotonic() - started)
+    finally:
+        process.terminate()
+        process.wait()
