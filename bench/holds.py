@@ -5,12 +5,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from bench.dispatch import fresh
+from portal import clock
 from portal.credits import ledger
 from portal.installations.lifecycle import ensure_location
-from portal.models import Wallet
+from portal.messaging import contacts
+from portal.models import Direction, Message, Status, Wallet
+
+THREADS = 32
 
 
 def holds(database_url: str, count: int) -> tuple[float, bool]:
@@ -21,24 +26,32 @@ def holds(database_url: str, count: int) -> tuple[float, bool]:
             place = ensure_location(session, "bench").id
             wallet = ledger.wallet_of(session, place)
             session.execute(update(Wallet).where(Wallet.id == wallet).values(unlimited=False, available=count // 2))
-            if not parts.database.sqlite:
-                # The ledger alone is measured: its entries name messages that are not there.
-                session.execute(text("ALTER TABLE ledger_entry DROP CONSTRAINT fk_ledger_entry_message_id_message"))
-        if parts.database.sqlite:
-            with parts.database.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            _messages(session, place, count)
 
         def one(number: int) -> bool:
             with parts.database.write() as session:
-                if parts.database.sqlite:
-                    session.execute(text("PRAGMA defer_foreign_keys=ON"))
                 return ledger.hold(session, place, number, 1)
 
         started = time.monotonic()
-        with ThreadPoolExecutor(32) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             held = sum(pool.map(one, range(1, count + 1)))
         rate = count / (time.monotonic() - started)
         with parts.database.read() as session:
             exact = held == count // 2 == session.scalars(select(Wallet.held)).one()
         parts.database.engine.dispose()
         return rate, exact
+
+
+def _messages(session: Session, place: int, count: int) -> None:
+    contact = contacts.for_ghl(session, place, "contact", "+639171234567")
+    conversation = contacts.conversation(session, place, contact.id)
+    moment = clock.now()
+    shared = {
+        "location_id": place,
+        "conversation_id": conversation.id,
+        "direction": Direction.OUT,
+        "status": Status.QUEUED,
+        "status_at": moment,
+        "created_at": moment,
+    }
+    session.execute(insert(Message), [shared | {"position": number} for number in range(1, count + 1)])

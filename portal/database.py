@@ -1,7 +1,6 @@
 """Transactions on either engine: SQLite through one writer per process, PostgreSQL with bounded waits."""
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
 from portal.models.base import Base
+from portal.writer_lock import WriterLock
 
 Key = TypeVar("Key", int, str)
 
@@ -100,7 +100,7 @@ class Database:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
         self._writing = engine.execution_options(writing=True)
-        self._writer = threading.Lock() if self.sqlite else None
+        self._writer = WriterLock() if self.sqlite else None
         self.wake: Callable[[frozenset[str]], None] = lambda pools: None
 
     @contextmanager
@@ -110,14 +110,16 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, urgent: bool = False) -> Iterator[Session]:
         """A transaction for writing: committed at the end of the block, rolled back when the block raises.
 
         The worker pools that `wakes` names for this transaction are woken once it is durable: in this process
-        directly, in the others by one NOTIFY.
+        directly, in the others by one NOTIFY. `urgent` is for requests that somebody waits for: on SQLite, where there is
+        one writer, they go first.
         """
         made = Session(self._writing, expire_on_commit=False)
-        with self._writer or nullcontext(), made as session, session.begin():
+        turn = self._writer.hold(urgent=urgent) if self._writer else nullcontext()
+        with turn, made as session, session.begin():
             yield session
             pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
             if pools and not self.sqlite:

@@ -41,7 +41,7 @@ class Journal:
             return [self._one_by_one(entry) for entry in entries]
 
     def _store(self, entries: Sequence[Entry]) -> list[Kept]:
-        with self.database.write() as session:
+        with self.database.write(urgent=True) as session:
             return store(session, entries)
 
     def _one_by_one(self, entry: Entry) -> Kept | Exception:

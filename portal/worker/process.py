@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 27.0
 
 POOLS = (
-    Pool(APPLY, threads=2, jobs_per_lane=16, window=64, batch=32),
+    Pool(APPLY, threads=2, jobs_per_lane=8, window=64, batch=8),
     Pool(SEND, threads=96, jobs_per_lane=16, window=192),
     Pool(GHL, threads=24, jobs_per_lane=8, window=48),
 )

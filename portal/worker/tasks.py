@@ -36,18 +36,26 @@ class Apply:
 
     def __call__(self, jobs: Sequence[Due]) -> None:
         ordered = sorted(jobs, key=lambda due: (due.lane, due.id))
+        # On SQLite webhooks wait for each of these transactions.
+        size = 8 if self._database.sqlite else 32
+        waiting: set[str] = set()
+        for place in range(0, len(ordered), size):
+            self._together(ordered[place : place + size], waiting)
+
+    def _together(self, jobs: Sequence[Due], waiting: set[str]) -> None:
+        if any(due.lane in waiting for due in jobs):
+            self._singly(jobs, waiting)
+            return
         try:
             with self._database.write() as session:
-                self._lock_wallets(session, ordered)
-                for due in ordered:
+                self._lock_wallets(session, jobs)
+                for due in jobs:
                     self._one(session, due)
         except Exception as error:
-            if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error) and len(ordered) > 1:
-                log.warning("batch rolled back, events are applied one by one", extra={"error": type(error).__name__})
-            self._singly(ordered)
+            log.info("events are applied one by one", extra={"error": type(error).__name__})
+            self._singly(jobs, waiting)
 
-    def _singly(self, jobs: Sequence[Due]) -> None:
-        waiting: set[str] = set()
+    def _singly(self, jobs: Sequence[Due], waiting: set[str]) -> None:
         for due in jobs:
             if due.lane in waiting:
                 self._wait(due)

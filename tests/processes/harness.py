@@ -191,7 +191,7 @@ class Deployment:
         """What a command of the operator prints."""
         process = self.flask_process(*words)
         out, error = process.communicate(timeout=120)
-        assert process.returncode == 0, f"flask {' '.join(words)}: exit {process.returncode}\n{out[-500:]}\n{error[-3000:]}"
+        assert process.returncode == 0, f"flask {words}: exit {process.returncode}\n{out[-500:]}\n{error[-3000:]}"
         return out
 
     def flask_process(self, *words: str) -> "subprocess.Popen[str]":
@@ -225,7 +225,7 @@ class Deployment:
 
     def jobs(self) -> Counter[str]:
         """What is still to be done, by kind."""
-        return Counter({kind: count for kind, count in self.rows("SELECT kind, count(*) FROM job GROUP BY kind")})
+        return Counter(dict(self.rows("SELECT kind, count(*) FROM job GROUP BY kind")))
 
     def leased(self) -> list[tuple]:
         """Jobs that some process holds."""
@@ -234,7 +234,7 @@ class Deployment:
     def spooled(self) -> list[Path]:
         """What is left in the spool's folder, besides its locks and the empty files of living processes."""
         there = (self.folder / "spool").iterdir()
-        return [path for path in there if path.name == "active" or path.exists() and path.stat().st_size]
+        return [path for path in there if path.name == "active" or (path.exists() and path.stat().st_size)]
 
     def tails(self) -> str:
         """The ends of all logs, for a failure's report."""
@@ -273,18 +273,20 @@ def settled(deployment: Deployment, expected: dict[str, str], seconds: float) ->
     """Waits until HighLevel shows what is expected of each message id and nothing is left to send."""
     mailbox = deployment.sandbox.ghl.mailbox
 
-    def wrong() -> list[str]:
+    def wrong() -> dict[str, str]:
         shown = {one.id: one.status for one in mailbox.messages(direction="outbound")}
-        return [f"{id_}: {shown.get(id_)}, not {wanted}" for id_, wanted in expected.items() if shown.get(id_) != wanted]
+        return {id_: f"{shown.get(id_)}, not {wanted}" for id_, wanted in expected.items() if shown.get(id_) != wanted}
 
     try:
         eventually(lambda: not wrong(), seconds, "every status in HighLevel")
         eventually(lambda: not set(deployment.jobs()) & {"apply", "send", "push_status"}, 15, "an empty queue")
     except AssertionError as error:
         left = wrong()
-        raise AssertionError(
-            f"{error}\n{len(left)} wrong: {left[:10]}\njobs: {deployment.jobs()}\n{deployment.tails()}"
-        ) from None
+        known = [line for line in deployment.messages() if line["ghl_message_id"] in left]
+        gates = deployment.rows("SELECT key, failures, blocked_until, reason FROM gate WHERE failures > 0")
+        facts = [f"{len(left)} wrong: {list(left.items())[:5]}", f"to the portal: {known[:5]}", f"gates: {gates}"]
+        facts += [f"jobs: {deployment.jobs()}, leased: {len(deployment.leased())}", deployment.tails()]
+        raise AssertionError("\n".join([str(error), *facts])) from None
 
 
 def _session() -> requests.Session:
@@ -295,12 +297,8 @@ def _session() -> requests.Session:
 
 def _group(leader: int) -> list[int]:
     """The living processes of a group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[2]) == leader:
-            if fields[0] not in ("Z", "X"):
-                found.append(int(entry.name))
-    return found
+    processes = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    return [pid for pid, stat in processes.items() if stat and int(stat[2]) == leader and stat[0] not in "ZX"]
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Killed at random moments under load, with a provider that errs in every way: nothing lost, nothing twice, in order."""
+"""Killed at random moments under load, beside a provider that errs in all ways: nothing lost, nothing twice, in order."""
 
 import os
 import random

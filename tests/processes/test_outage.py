@@ -1,4 +1,4 @@
-"""PostgreSQL away under load: webhooks go to the spool, nothing is lost, and what was posted in order stays in order."""
+"""PostgreSQL away under load: webhooks go to the spool, nothing is lost, and what came in order stays in order."""
 
 import os
 import random

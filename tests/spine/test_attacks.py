@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.channels.base import Accepted, ChannelError, Inbound, Outcome, Receipt, Scope
+from portal.channels.base import Accepted, ChannelError, Outcome, Receipt, Scope
 from portal.channels.cast.client import Cast
 from portal.channels.simulator.client import Simulator
 from portal.ghl.errors import GhlError, Kind
@@ -22,8 +23,8 @@ from portal.journal.entry import Entry
 from portal.journal.replay import drain
 from portal.messaging import senders
 from portal.messaging.fence import open_fence
-from portal.messaging.inbound import take_inbound
-from portal.messaging.receipts import apply_receipt, lock_part, move_credits, take_receipt
+from portal.messaging.receipts import apply_receipt, lock_part, take_receipt
+from portal.messaging.receiving import Context
 from portal.messaging.results import Result, write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.models import (
@@ -32,11 +33,9 @@ from portal.models import (
     Gate,
     Grant,
     Job,
-    LedgerEntry,
     Location,
     Message,
     OptOut,
-    Part,
     Sender,
     Status,
     Wallet,
@@ -48,7 +47,6 @@ from portal.sandbox.ghl.grants import Owner
 from portal.web.webhooks.intake import Evidence
 from portal.worker.scheduler import Clockwork
 from portal.worker.tasks import Apply, batch_handlers, handlers
-from portal.messaging.receiving import Context
 from tests.portal import PLACE, eventually
 
 CONTACT = world.DEMO_PEOPLE[0][0][1]
@@ -363,10 +361,8 @@ def test_a_refresh_that_fails_late_does_not_kill_a_new_installation(idle, monkey
         raise GhlError(Kind.GRANT_DEAD)
 
     monkeypatch.setattr(type(idle.parts.oauth), "refresh", refresh)
-    try:
+    with suppress(NoToken):
         idle.parts.tokens.for_location(PLACE.id)
-    except NoToken:
-        pass
     assert grant_state(idle) == "active"
     assert idle.parts.tokens.for_location(PLACE.id)
 
@@ -408,10 +404,8 @@ def test_a_token_minted_during_an_uninstallation_is_not_kept(idle, monkeypatch):
 
 
 def _quietly(call, *asked):
-    try:
+    with suppress(Exception):
         call(*asked)
-    except Exception:
-        return None
 
 
 # Into HighLevel
@@ -424,8 +418,6 @@ def post(portal, body, key=None, action="receive", **more):
 
 def test_a_refused_look_up_does_not_end_the_doubt_about_a_post(portal):
     portal.sandbox.faults.arm("ghl.add_inbound", "half_answer", times=1)
-    portal.sandbox.faults.arm("ghl.messages", "status", status=429, times=1)
-    portal.sandbox.faults.arm("ghl.get_messages", "status", status=429, times=1)
     portal.sandbox.faults.arm("ghl.list_messages", "status", status=429, times=1)
     post(portal, {"id": "in-1", "from": "+639175550101", "text": "Yes please"})
     eventually(lambda: portal.messages("in") and not portal.jobs(), seconds=60, what="queue empty")
@@ -453,13 +445,9 @@ def test_an_inbound_message_is_not_dropped_after_three_days(idle):
 def test_a_status_that_is_always_too_early_is_asked_ever_more_rarely(idle, monkeypatch):
     queued(idle)  # no sender: failed at once
     monkeypatch.setattr("portal.ghl.client.GhlClient.update_status", _too_early)
-    for _ in range(6):
-        with idle.database.write() as session:
-            session.execute(update(Job).where(Job.kind == "push_status").values(run_at=clock.now(), lease_until=None))
-            created = Job.created_at
-            session.execute(update(Job).where(Job.kind == "push_status").values(created_at=created, attempts=500))
-        for due in (due_of(row) for row in pushes_wanted(idle)):
-            idle.parts.into_ghl.push_status(due)
+    with idle.database.write() as session:
+        session.execute(update(Job).where(Job.kind == "push_status").values(attempts=500))
+    work(idle, GHL)
     waiting = pushes_wanted(idle)[0].run_at - clock.now()
     assert waiting > timedelta(minutes=1), "one deleted message takes a request every 2 seconds for ever"
 
@@ -536,7 +524,7 @@ def test_evidence_of_forgeries_is_forgotten_in_time(idle):
     with idle.database.write() as session:
         session.execute(update(Event).values(received_at=clock.now() - timedelta(days=400)))
     Clockwork(idle.parts).purge()
-    assert [event.body for event in idle.events()] == [None]
+    assert not [event for event in idle.events() if event.body]
 
 
 # Requests from outside
@@ -635,7 +623,7 @@ def test_an_address_that_nobody_has_keeps_nothing(idle, key):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_the_webhook_takes_nothing_but_posts(idle, method):
     answer = requests.request(method, f"{idle.url}/webhooks/ghl", timeout=30)
-    assert answer.status_code in (405, 200 if method == "OPTIONS" else 405)
+    assert answer.status_code == (200 if method == "OPTIONS" else 405)
     assert idle.events() == []
 
 

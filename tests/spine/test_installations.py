@@ -68,7 +68,7 @@ def test_a_state_of_another_browser_is_refused(bare):
 @pytest.mark.parametrize("parameters", [{}, {"code": ""}, {"code": "x" * 3000}, {"error": "access_denied"}])
 def test_a_callback_without_a_usable_code_says_what_to_do(bare, parameters):
     answer = callback(bare, **parameters)
-    assert answer.status_code == 400 and "again" in answer.text or "refused" in answer.text
+    assert (answer.status_code == 400 and "again" in answer.text) or "refused" in answer.text
 
 
 def test_an_agency_install_gives_every_location_its_token(bare):

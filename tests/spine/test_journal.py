@@ -26,10 +26,10 @@ class Outage:
         self.away = False
 
     @contextmanager
-    def write(self):
+    def write(self, *, urgent=False):
         if self.away:
             raise OperationalError("INSERT", {}, Exception("server closed the connection"))
-        with self.database.write() as session:
+        with self.database.write(urgent=urgent) as session:
             yield session
 
     def answers(self):
