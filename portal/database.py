@@ -114,8 +114,8 @@ class Database:
         """A transaction for writing: committed at the end of the block, rolled back when the block raises.
 
         The worker pools that `wakes` names for this transaction are woken once it is durable: in this process
-        directly, in the others by one NOTIFY. `urgent` is for requests that somebody waits for: on SQLite, where there is
-        one writer, they go first.
+        directly, in the others by one NOTIFY. `urgent` is for requests that somebody waits for: at SQLite's one writer
+        they go first.
         """
         made = Session(self._writing, expire_on_commit=False)
         turn = self._writer.hold(urgent=urgent) if self._writer else nullcontext()

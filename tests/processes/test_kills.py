@@ -1,4 +1,4 @@
-"""Killed at random moments under load, beside a provider that errs in all ways: nothing lost, nothing twice, in order."""
+"""Killed at random moments under load beside a provider that errs in all ways: nothing lost or doubled, in order."""
 
 import os
 import random

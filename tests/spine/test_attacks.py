@@ -21,7 +21,7 @@ from portal.installations import grants
 from portal.installations.tokens import NoToken
 from portal.journal.entry import Entry
 from portal.journal.replay import drain
-from portal.messaging import senders
+from portal.messaging import decisions, senders
 from portal.messaging.fence import open_fence
 from portal.messaging.receipts import apply_receipt, lock_part, take_receipt
 from portal.messaging.receiving import Context
@@ -36,6 +36,7 @@ from portal.models import (
     Location,
     Message,
     OptOut,
+    Part,
     Sender,
     Status,
     Wallet,
@@ -272,6 +273,50 @@ def test_an_unknown_message_does_not_hold_up_its_conversation(portal, monkeypatc
     eventually(lambda: portal.sandbox.cast.accepted(), seconds=20, what="the next message out")
 
 
+# What a person decides
+
+
+def doubt(portal, message, number=0):
+    """The outcome of one part's call becomes unknown."""
+    due = send_jobs(portal)[number]
+    passed = begin_call(portal, due)
+    with portal.database.write() as session:
+        write_results(session, [Result(due, passed, ChannelError("silence", unknown=True), False, True, False)])
+
+
+def test_sending_again_after_the_hold_was_released_is_paid_for(idle):
+    idle.add_sender("simulator")
+    limit_credits(idle, 1)
+    message = queued(idle)
+    doubt(idle, message)
+    with idle.database.write() as session:
+        session.execute(update(Part).values(sending_at=clock.now() - timedelta(hours=73)))
+    Clockwork(idle.parts).look_for_lost()
+    assert wallet(idle) == (1, 0, 0)
+    with idle.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    due = send_jobs(idle)[0]
+    accept(idle, due, begin_call(idle, due), "sim-one")
+    assert wallet(idle) == (0, 0, 1)
+
+
+def test_a_rest_sent_again_through_a_paused_sender_goes_out_later(idle):
+    sender = idle.add_sender("simulator")
+    message = queued(idle, "Two parts", attachments=FILES[:1])
+    first = send_jobs(idle)[0]
+    accept(idle, first, begin_call(idle, first), "sim-one")
+    doubt(idle, message)
+    with idle.database.write() as session:
+        senders.pause(session, sender, "a test")
+    with idle.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    with idle.database.write() as session:
+        senders.resume(session, sender)
+    Clockwork(idle.parts).recover()
+    Clockwork(idle.parts).look_for_lost()
+    assert send_jobs(idle), f"{idle.messages()[0].status}, and nothing will ever move it"
+
+
 # Holding and releasing
 
 
@@ -494,11 +539,12 @@ def test_two_workers_apply_an_event_once(idle):
     post(idle, {"from": "+639175550101", "text": "No id of its own"}, key)
     due = next(due_of(row) for row in idle.jobs())
     apply = Apply(idle.database, Context(idle.settings, idle.parts.vault))
-    with idle.database.write() as session, ThreadPoolExecutor(1) as other:
-        apply._one(session, due)
-        second = other.submit(apply, [due])  # its lease had run out while this process stood still
-        time.sleep(0.5)
-        session.commit()
+    with ThreadPoolExecutor(1) as other:
+        with idle.database.write() as session:
+            apply._one(session, due)
+            session.flush()
+            second = other.submit(apply, [due])  # its lease had run out while this process stood still
+            time.sleep(0.5)
         second.result(20)
     assert len(idle.messages("in")) == 1
 
@@ -553,10 +599,10 @@ BODIES = {
     "ids of wrong types": b'{"type":"SMS","locationId":[],"contactId":{},"messageId":true,"message":"x"}',
     "type of a wrong type": b'{"type":{"a":1},"locationId":"l","messageId":"m"}',
     "message is a list": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"m3","message":["x"]}',
-    "attachments of wrong types": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"m4","attachments":[1,{}]}',
+    "attachments of wrong types": b'{"type":"SMS","locationId":"l","contactId":"c","messageId":"4","attachments":[{}]}',
     "odd times": b'{"type":"UNINSTALL","locationId":"l","timestamp":"0001-01-01T00:00:00+14:00"}',
     "time out of range": b'{"type":"INSTALL","locationId":"l","companyId":"c","timestamp":1e300}',
-    "time beyond the last year": b'{"type":"INSTALL","locationId":"l2","companyId":"c","timestamp":"9999-12-31T23:59:59-14:00"}',
+    "time beyond the last year": b'{"type":"INSTALL","locationId":"l2","timestamp":"9999-12-31T23:59:59-14:00"}',
     "tags of wrong types": b'{"type":"ContactTagUpdate","locationId":"l","id":"c","tags":[null,{},"\\ud800"]}',
     "byte order mark": b"\xef\xbb\xbf{}",
     "UTF-16": '{"type":"SMS"}'.encode("utf-16"),
@@ -574,7 +620,7 @@ BODIES = {
             "whitelabelDetails": {"domain": "d" * 5000},
         }
     ).encode(),
-    "phone of odd digits": '{"type":"SMS","locationId":"l","contactId":"c","messageId":"m6","message":"x","phone":"+٦٣٩١٧"}'.encode(),
+    "phone of odd digits": '{"type":"SMS","locationId":"l","contactId":"c","messageId":"m6","phone":"+٦٣٩"}'.encode(),
 }
 
 
@@ -631,13 +677,14 @@ def test_strangers_cannot_fill_the_spool_during_an_outage(idle, monkeypatch):
     """What nobody can verify may not take the room of what HighLevel has signed."""
     idle.parts.spool.max_bytes = 200_000
 
-    def away(*_asked):
+    def away(*_asked, **_more):
         raise TimeoutError
 
     monkeypatch.setattr(type(idle.database), "read", away)
     monkeypatch.setattr(type(idle.database), "write", away)
-    for number in range(20):
-        requests.post(f"{idle.url}/webhooks/sms/cast/guess{number}/receive", data=b"x" * 20_000, timeout=30)
+    for size in (20_000, 2_000, 200, 20):
+        for number in range(20):
+            requests.post(f"{idle.url}/webhooks/sms/cast/guess{number}/receive", data=b"x" * size, timeout=30)
     assert idle.sandbox.deliveries.send("Genuine").answers[0].status == 200
 
 
