@@ -60,30 +60,49 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
     return False
 
 
-def settle(wallet_id: int, message_id: int, part: int, amount: int) -> Movement:
+def _key(kind: EntryKind, message_id: int, part: int, turn: int) -> str:
+    """`<kind>:<message>:<part>`, with a number from the second time on: a part may be freed and charged again."""
+    return f"{kind}:{message_id}:{part}" + (f":{turn}" if turn > 1 else "")
+
+
+def hold_again(session: Session, location_id: int, message_id: int, part: int, amount: int) -> bool:
+    """Sets credits aside for a part whose hold was given back; False when there are not enough."""
+    account = account_of(session, message_id, part, amount)
+    if account.held or amount == 0:
+        return True
+    wallet = known_wallet(session, location_id)
+    connection = session.connection()
+    if not connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
+        return False
+    key = _key(EntryKind.HOLD, message_id, part, account.round + 1)
+    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
+    connection.execute(_APPEND, _row(held, clock.now()))
+    return True
+
+
+def settle(wallet_id: int, message_id: int, part: int, amount: int, turn: int = 1) -> Movement:
     """The part was accepted: its share of the hold is spent."""
-    key = f"{EntryKind.SETTLE}:{message_id}:{part}"
+    key = _key(EntryKind.SETTLE, message_id, part, turn)
     return Movement(wallet_id, key, EntryKind.SETTLE, message_id, held=-amount, spent=amount)
 
 
-def give_back(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+def give_back(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
     """The part failed before it was accepted: its share of the hold is free again."""
-    key = f"{EntryKind.RELEASE}:{message_id}:{part}"
+    key = _key(EntryKind.RELEASE, message_id, part, turn)
     return Movement(wallet_id, key, EntryKind.RELEASE, message_id, available=amount, held=-amount, note=reason[:200])
 
 
-def refund(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+def refund(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
     """The part failed after it was accepted: failed is free."""
-    key = f"{EntryKind.REFUND}:{message_id}:{part}"
+    key = _key(EntryKind.REFUND, message_id, part, turn)
     return Movement(wallet_id, key, EntryKind.REFUND, message_id, available=amount, spent=-amount, note=reason[:200])
 
 
-def charge_late(wallet_id: int, message_id: int, part: int, amount: int, reason: str) -> Movement:
+def charge_late(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
     """The part proves to have gone out after its hold was given back."""
-    key = f"{EntryKind.CHARGE_LATE}:{message_id}:{part}"
-    return Movement(
-        wallet_id, key, EntryKind.CHARGE_LATE, message_id, available=-amount, spent=amount, note=reason[:200]
-    )
+    key = _key(EntryKind.CHARGE_LATE, message_id, part, turn)
+    note = reason[:200]
+    return Movement(wallet_id, key, EntryKind.CHARGE_LATE, message_id, available=-amount, spent=amount, note=note)
 
 
 def inbound(wallet_id: int, message_id: int, amount: int) -> Movement:
@@ -188,11 +207,24 @@ def known_wallet(session: Session, location_id: int) -> int:
     return found
 
 
-def state_of(session: Session, message_id: int, part: int) -> set[str]:
-    """Which movements a part has had: kinds of its entries."""
-    suffix = f":{message_id}:{part}"
-    keys = session.scalars(select(LedgerEntry.key).where(LedgerEntry.message_id == message_id))
-    return {key.split(":", 1)[0] for key in keys if key.endswith(suffix)}
+@dataclass(frozen=True, slots=True)
+class PartAccount:
+    """What of a part's price is held and spent now. `round` numbers the entries that come next."""
+
+    held: int
+    spent: int
+    round: int
+
+
+def account_of(session: Session, message_id: int, part: int, price: int) -> PartAccount:
+    """A part's share of its message's hold, and what its own entries made of it."""
+    entries = session.scalars(select(LedgerEntry).where(LedgerEntry.message_id == message_id)).all()
+    whole = any(entry.key == f"{EntryKind.HOLD}:{message_id}" for entry in entries)
+    own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
+    kinds = [entry.kind for entry in own]
+    again = max((kinds.count(kind) for kind in set(kinds)), default=0)
+    held = (price if whole else 0) + sum(entry.held for entry in own)
+    return PartAccount(held, sum(entry.spent for entry in own), again + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,23 +20,23 @@ from portal.queue.jobs import GHL, enqueue, job
 GHL_PACE, GHL_BURST = 9.5, 90.0
 
 
-class Uninstalled(PortalError):
-    """The app was uninstalled while its token was being renewed: the new token is not kept."""
+class Superseded(PortalError):
+    """The app was uninstalled, or installed anew, while its token was being renewed: the new token is not kept."""
 
 
 def save(
-    session: Session, vault: Vault, granted: TokenGrant, *, consented: bool = False, renewal: bool = False
+    session: Session, vault: Vault, granted: TokenGrant, *, consented: bool = False, renewal_of: int | None = None
 ) -> Grant:
     """Stores a grant of either kind and marks what it speaks for as installed; work that waited for it starts again.
 
     `consented` is True when a person has just installed the app, which also ends an earlier uninstallation. A
-    `renewal` must not undo one: then this raises `Uninstalled`.
+    renewal of an older generation must not undo one, nor replace newer tokens: then this raises `Superseded`.
     """
     kind = GrantKind.LOCATION if granted.location_id else GrantKind.COMPANY
     ghl_id = granted.location_id or granted.company_id
     grant = _row(session, kind, ghl_id)
-    if renewal and grant.state == GrantState.UNINSTALLED:
-        raise Uninstalled("The app was uninstalled.")
+    if renewal_of is not None and (grant.state == GrantState.UNINSTALLED or grant.generation != renewal_of):
+        raise Superseded("The app was uninstalled or installed anew meanwhile.")
     moment = clock.now()
     grant.company_id = granted.company_id or grant.company_id
     grant.state = GrantState.ACTIVE

@@ -12,20 +12,28 @@ from portal.models import Agency, Contact, Grant, GrantKind, GrantState, Install
 from portal.queue.jobs import GHL, enqueue, job
 
 IGNORED = "ignored: "
+# Years of a time stamp that is no slip.
+BELIEVED = (2010, 2100)
 
 
 def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
     """Applies one app event; returns what it did in words. Message events are kept and never cause a send."""
     match event.type:
         case "INSTALL":
-            return _install(session, event, event.timestamp or received_at)
+            return _install(session, event, _moment(event, received_at))
         case "UNINSTALL":
-            return _uninstall(session, event, event.timestamp or received_at)
+            return _uninstall(session, event, _moment(event, received_at))
         case "LocationUpdate":
             return _rename(session, event)
         case "ContactUpdate" | "ContactTagUpdate":
             return _mirror_tags(session, event)
     return f"{IGNORED}{event.type} is kept for the record"
+
+
+def _moment(event: AppEvent, received_at: datetime) -> datetime:
+    """When it happened, as far as that can be believed."""
+    said = event.timestamp
+    return said if said is not None and BELIEVED[0] <= said.year <= BELIEVED[1] else received_at
 
 
 def ensure_location(session: Session, ghl_id: str) -> Location:

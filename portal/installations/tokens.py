@@ -74,8 +74,12 @@ class Tokens:
     def mint(self, location: Location) -> None:
         """Gets a location its token out of its agency's grant. Raises `NoToken` when the agency has none."""
         company_id = self._company_of(location)
+        granted = self._minted(company_id, location.ghl_id)
         with self._database.write() as session:
-            grants.save(session, self._vault, self._minted(company_id, location.ghl_id))
+            row = session.get_one(Location, location.id, with_for_update=True)
+            if row.install_state == InstallState.UNINSTALLED and row.install_event_at != location.install_event_at:
+                raise NoToken("The app was uninstalled meanwhile.", None)
+            grants.save(session, self._vault, granted)
 
     def _company_of(self, location: Location) -> str:
         with self._database.read() as session:
@@ -139,9 +143,10 @@ class Tokens:
             raise self._note_failure(grant, error) from error
         try:
             with self._database.write() as session:
-                grants.save(session, self._vault, granted, renewal=True)
-        except grants.Uninstalled as error:
-            raise NoToken(error.message, None) from None
+                grants.save(session, self._vault, granted, renewal_of=grant.generation)
+        except grants.Superseded as error:
+            # Uninstalled, or installed anew, during the call: what is stored decides.
+            raise NoToken(error.message, clock.now()) from None
         log.info("token refreshed", extra={"kind": grant.kind, "of": grant.ghl_id})
         return granted.access_token
 
@@ -162,6 +167,8 @@ class Tokens:
         kind = error.kind if isinstance(error, GhlError) else None
         with self._database.write() as session:
             row = session.get_one(Grant, grant.id, with_for_update=True)
+            if row.generation != grant.generation:
+                return NoToken("The app was installed anew meanwhile.", clock.now())
             row.failure, row.refreshing_until = error.message, None
             row.failures += 1
             row.retry_at = clock.now() + timedelta(seconds=min(5 * 2.0 ** min(row.failures, 8), 600))

@@ -39,7 +39,8 @@ def drain(database: Database, spool: Spool) -> int:
             if moved == before:
                 break
         with spool.closed_for_appends():
-            moved += _pass(database, spool, offsets, time.time_ns())
+            # Nothing is appended now, so nothing is held back: a clock may have been set back meanwhile.
+            moved += _pass(database, spool, offsets, None)
             spool.clear(offsets)
     log.info("spool drained", extra={"entries": moved})
     return moved
@@ -49,7 +50,7 @@ def _unread(spool: Spool, offsets: dict[Path, int]) -> int:
     return sum(path.stat().st_size - offsets.get(path, 0) for path in spool.files())
 
 
-def _pass(database: Database, spool: Spool, offsets: dict[Path, int], cutoff: int) -> int:
+def _pass(database: Database, spool: Spool, offsets: dict[Path, int], cutoff: int | None) -> int:
     """Replays what was received up to `cutoff` (taken before the files are looked at), merged over all files.
 
     Without the cut-off an entry could be replayed before one of another file that its sender had been answered first.
@@ -80,8 +81,8 @@ def _store(database: Database, spool: Spool, entries: Sequence[Entry]) -> None:
             _store(database, spool, [entry])
 
 
-def _stream(path: Path, offset: int, end: int, cutoff: int) -> Iterator[tuple[Entry, Path, int]]:
+def _stream(path: Path, offset: int, end: int, cutoff: int | None) -> Iterator[tuple[Entry, Path, int]]:
     for entry, after in read_entries(path, offset, end):
-        if entry.received_ns > cutoff:
+        if cutoff is not None and entry.received_ns > cutoff:
             return
         yield entry, path, after

@@ -6,11 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.credits import ledger
 from portal.errors import InvalidInput, NotFound
-from portal.messaging.outbound import place, push_status
-from portal.messaging.receipts import move_credits
+from portal.messaging.charges import move_credits
+from portal.messaging.outbound import enqueue_parts, place, push_status
 from portal.messaging.statuses import SENTENCES, follow_parts, move_message, move_part
-from portal.models import Conversation, Direction, EntryKind, LedgerEntry, Message, Part, Status
+from portal.models import Conversation, Direction, EntryKind, LedgerEntry, Message, Part, Sender, Status
 from portal.queue.jobs import drop
 
 CANCELLABLE = (Status.QUEUED, Status.HELD)
@@ -64,6 +65,8 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
     message = _unknown(session, message_id)
     for part in message.parts:
         if part.status == Status.UNKNOWN:
+            if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
+                raise InvalidInput("There are not enough credits to send it again: top up first.")
             part.key_round += 1
             part.in_doubt = False
             move_part(session, part, Status.QUEUED, who=who, detail=AGAIN)
@@ -72,7 +75,11 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
     session.flush()
     conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
     drop(session, "send", [part.id for part in message.parts])
-    place(session, message.location, conversation, message)
+    if message.status == Status.QUEUED:
+        place(session, message.location, conversation, message)
+    else:
+        # Some of it is out: the rest goes the same way, and waits there for a sender that is paused.
+        enqueue_parts(session, conversation, message, session.get_one(Sender, message.sender_id))
     return message
 
 

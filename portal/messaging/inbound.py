@@ -11,6 +11,7 @@ from portal.credits import ledger, pricing
 from portal.database import insert
 from portal.messaging import contacts, numbers, optouts
 from portal.messaging.statuses import SENTENCES
+from portal.messaging.storable import storable
 from portal.models import Conversation, Direction, Event, Message, Sender, Status
 from portal.models.base import new_uuid
 from portal.queue.gates import ghl_gate
@@ -24,7 +25,7 @@ REPEAT_WINDOW = timedelta(minutes=5)
 
 def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
     """Writes one inbound message; returns what became of it in words. A repeat by its provider's id changes nothing."""
-    kind, address = _address(sender, said.sender)
+    kind, address = _address(sender, storable(said.sender))
     contact, conversation_id = contacts.for_address(session, sender.location_id, kind, address)
     if conversation_id is not None:
         conversation = session.get_one(Conversation, conversation_id, with_for_update=True)
@@ -39,13 +40,13 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "position": event.id,
         "direction": Direction.IN,
         "kind": said.kind,
-        "body": said.text.replace("\x00", "\ufffd"),
-        "attachments": list(said.attachments),
+        "body": storable(said.text),
+        "attachments": [storable(each, 2000) for each in said.attachments],
         "sender_id": sender.id,
         "sender_reason": "",
         "family": sender.family,
         "address": address,
-        "external_id": said.external_id[:200] or None,
+        "external_id": storable(said.external_id, 200) or None,
         "possible_repeat": not said.external_id and _said_before(session, conversation, said.text),
         "status": Status.RECEIVED,
         "status_at": moment,

@@ -34,7 +34,9 @@ TOO_EARLY_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=72)
 # Refusals that time will hardly cure; they are tried for GIVE_UP_AFTER all the same.
-STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS)
+STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.TOO_EARLY)
+# So often a status is tried at short intervals, while HighLevel stores its message.
+EARLY_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +128,23 @@ class IntoGhl:
                 return found
         self._open_echo(message)
         kind = self._settings.ghl_providers.get(posting.provider_id, "sms")
-        posted = ghl.add_inbound(
-            token,
-            contact_id=contact_id,
-            conversation_id=conversation_id,
-            message=message.body,
-            attachments=message.attachments,
-            provider_id=posting.provider_id,
-            type="Custom" if kind == "custom" else "SMS",
-            direction="inbound" if message.direction == Direction.IN else "outbound",
-            alt_id=message.external_id or message.uuid,
-            date=message.provider_at or message.created_at,
-        )
+        try:
+            posted = ghl.add_inbound(
+                token,
+                contact_id=contact_id,
+                conversation_id=conversation_id,
+                message=message.body,
+                attachments=message.attachments,
+                provider_id=posting.provider_id,
+                type="Custom" if kind == "custom" else "SMS",
+                direction="inbound" if message.direction == Direction.IN else "outbound",
+                alt_id=message.external_id or message.uuid,
+                date=message.provider_at or message.created_at,
+            )
+        except GhlError as error:
+            if error.kind not in (Kind.UNKNOWN, Kind.SERVER):
+                self._close_echo(message)  # refused for certain: nothing has to wait for its id
+            raise
         return posted.message_id
 
     def _find_contact(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
@@ -158,6 +165,10 @@ class IntoGhl:
         """On disk before the call: until the id is known, a delivery for this contact may be our own message."""
         with self._database.write() as session:
             session.get_one(Message, message.id).echo_state = "open"
+
+    def _close_echo(self, message: Message) -> None:
+        with self._database.write() as session:
+            session.get_one(Message, message.id).echo_state = ""
 
     def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message) -> str:
         """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
@@ -233,7 +244,7 @@ class IntoGhl:
         with self._database.write() as session:
             self._note_failure(session, due, error)
             waited = clock.now() - due.created_at
-            if error.kind in STUBBORN and waited > GIVE_UP_AFTER:
+            if due.kind == "push_status" and error.kind in STUBBORN and waited > GIVE_UP_AFTER:
                 text = f"HighLevel has refused what it was told for three days. {error.message}"
                 raise_alert(session, STATUS_REFUSED, location.ghl_id, text, location.id)
                 complete(session, [due.id])
@@ -244,7 +255,9 @@ class IntoGhl:
                 gates.block(session, due.gate, error.message, seconds=None)
             elif error.kind is Kind.UNKNOWN:
                 gates.count_fault(session, due.gate, error.message)
-            wait = TOO_EARLY_WAIT if error.kind is Kind.TOO_EARLY else timedelta(seconds=2.0 ** min(due.attempts, 12))
+            wait = timedelta(seconds=2.0 ** min(due.attempts, 12))
+            if error.kind is Kind.TOO_EARLY and due.attempts < EARLY_TRIES:
+                wait = TOO_EARLY_WAIT
             postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message)
         return False
 
@@ -253,9 +266,6 @@ class IntoGhl:
         if message is None:
             return
         message.push_failure = error.message
-        lost = isinstance(error, GhlError) and error.kind in (Kind.UNKNOWN, Kind.SERVER)
-        if message.echo_state == "open" and not lost and isinstance(error, GhlError):
-            message.echo_state = ""  # refused for certain: it is not there, and nothing has to wait for its id
 
     def _note_limit(self, due: Due) -> Callable[[RateLimit], None]:
         def note(limit: RateLimit) -> None:

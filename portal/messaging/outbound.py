@@ -12,7 +12,8 @@ from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, close_alert, ra
 from portal.channels import registry
 from portal.credits import ledger, pricing
 from portal.messaging import contacts, optouts, parts, routing
-from portal.messaging.statuses import move_message
+from portal.messaging.charges import move_credits
+from portal.messaging.statuses import move_message, move_part
 from portal.models import (
     Contact,
     Conversation,
@@ -131,7 +132,7 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
         message.funded = True
         contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
         session.flush()
-        _enqueue_parts(session, conversation, message, placed.sender)
+        enqueue_parts(session, conversation, message, placed.sender)
 
 
 def _ensure_parts(message: Message, sender: Sender) -> None:
@@ -154,7 +155,8 @@ def _ensure_parts(message: Message, sender: Sender) -> None:
         part.sender_id = sender.id
 
 
-def _enqueue_parts(session: Session, conversation: Conversation, message: Message, sender: Sender) -> None:
+def enqueue_parts(session: Session, conversation: Conversation, message: Message, sender: Sender) -> None:
+    """Gives every part that waits its job, in the conversation's lane."""
     lane = f"out:{conversation.id}"
     run_at = clock.now()
     if message.scheduled_at is not None and message.scheduled_at > run_at:
@@ -173,6 +175,10 @@ def _enqueue_parts(session: Session, conversation: Conversation, message: Messag
 
 def fail(session: Session, message: Message, reason: str, code: str = "") -> None:
     """Ends a message that did not go out, and tells HighLevel."""
+    for part in message.parts:
+        if part.status in (Status.QUEUED, Status.HELD):
+            move_part(session, part, Status.FAILED, who=WHO, code=code, detail=reason)
+            move_credits(session, part, reason)
     move_message(session, message, Status.FAILED, who=WHO, code=code, detail=reason)
     push_status(session, message)
 

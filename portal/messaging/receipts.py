@@ -1,16 +1,18 @@
 """Receipts: a provider's word on a part moves it forward once, whenever and however often it comes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Outcome, Receipt
-from portal.credits import ledger
 from portal.database import insert
+from portal.messaging.charges import move_credits
 from portal.messaging.outbound import push_status
-from portal.messaging.statuses import TAKEN, follow_parts, from_outcome, move_part
+from portal.messaging.statuses import FINAL, follow_parts, from_outcome, move_part
+from portal.messaging.storable import storable
 from portal.models import Message, Part, ReceiptRow, Sender, Status
 from portal.queue.jobs import drop
 
@@ -20,20 +22,24 @@ RECEIPT_WAIT = timedelta(hours=72)
 
 def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: int | None, who: str = "") -> str:
     """Keeps a receipt and applies it when its part is known; one that comes too early waits for its part."""
+    external_id = storable(receipt.external_id, 200)
+    receipt = replace(receipt, code=storable(receipt.code, 64), detail=storable(receipt.detail, 1000))
     new = insert(session, ReceiptRow).values(
         sender_id=sender.id,
-        external_id=receipt.external_id[:200],
-        recipient=receipt.recipient[:160],
+        external_id=external_id,
+        recipient=storable(receipt.recipient, 160),
         outcome=receipt.outcome.value,
-        code=receipt.code[:64],
+        code=receipt.code,
         detail=receipt.detail,
         at=receipt.at or clock.now(),
         event_id=event_id,
     )
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
+    part = locked_part(session, sender.id, external_id)
     if receipt_id is None:
+        if part is not None:
+            match_early_receipts(session, part, who or f"{sender.channel} receipt")
         return "repeat of a known receipt"
-    part = locked_part(session, sender.id, receipt.external_id)
     if part is None:
         return "receipt kept: its message is not known yet"
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
@@ -70,31 +76,33 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
     if receipt.outcome in (Outcome.DELIVERED, Outcome.READ, Outcome.FAILED, Outcome.EXPIRED):
         part.next_poll_at = None
     move_credits(session, part, detail)
+    if part.status in FINAL:
+        take_back_rest(session, part, detail)
     if follow_parts(session, part.message, who=who, code=receipt.code, detail=detail):
         push_status(session, part.message)
     return True
 
 
-def move_credits(session: Session, part: Part, reason: str) -> None:
-    """Brings the ledger in line with where the part is now: taken is spent, failed is free."""
-    message = part.message
-    if not message.funded:
-        return  # held for lack of credits: there is nothing to give back
-    wallet = ledger.wallet_of(session, message.location_id)
-    had = ledger.state_of(session, message.id, part.number)
-    arguments = (wallet, message.id, part.number, part.price)
-    if part.status in TAKEN:
-        if {"release", "refund"} & had:
-            movements = [ledger.charge_late(*arguments, "it proved to have gone out after its credits were given back")]
-        else:
-            movements = [ledger.settle(*arguments)]
-    elif "settle" in had:
-        movements = [ledger.refund(*arguments, reason)]
-    elif {"release", "charge_late"} & had:
-        movements = []
-    else:
-        movements = [ledger.give_back(*arguments, reason)]
-    ledger.write(session, movements)
+def take_back_rest(session: Session, failed: Part, detail: str) -> None:
+    """Parts that have not gone out do not follow one that failed: half a message more helps nobody."""
+    for each in failed.message.parts:
+        if each.status in (Status.QUEUED, Status.HELD):
+            move_part(session, each, Status.CANCELLED, who="portal", detail=detail)
+            move_credits(session, each, detail)
+            drop(session, "send", [each.id])
+
+
+def match_orphans(session: Session) -> int:
+    """Receipts whose part has become known without either noticing the other: both were written at the same time."""
+    rows = session.execute(
+        select(ReceiptRow.id, Part.id.label("part_id"), Part.message_id)
+        .join(Part, and_(Part.sender_id == ReceiptRow.sender_id, Part.external_id == ReceiptRow.external_id))
+        .where(ReceiptRow.part_id.is_(None))
+        .limit(200)
+    ).all()
+    for row in rows:
+        match_early_receipts(session, lock_part(session, row.message_id, row.part_id), "late match")
+    return len(rows)
 
 
 def match_early_receipts(session: Session, part: Part, who: str) -> None:

@@ -17,9 +17,10 @@ from portal.credits import ledger
 from portal.database import insert as insert_row
 from portal.database import padded
 from portal.messaging import at_once
+from portal.messaging.charges import move_credits
 from portal.messaging.fence import Pass
 from portal.messaging.outbound import hold_conversation, push_status
-from portal.messaging.receipts import lock_part, match_early_receipts, move_credits
+from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.messaging.statuses import follow_parts, move_part
 from portal.models import Attempt, Job, Message, Part, ReceiptRow, Sender, Status, StatusChange
 from portal.models.base import UtcDateTime
@@ -256,9 +257,9 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     who = result.passed.channel
     if move_part(session, part, Status.ACCEPTED, who=who, code=outcome.code, detail=detail):
         move_credits(session, part, "")
-        follow_parts(session, part.message, who=who, code=outcome.code, detail=detail)
-    if result.acceptance_counts:
-        push_status(session, part.message)
+        moved = follow_parts(session, part.message, who=who, code=outcome.code, detail=detail)
+        if moved or result.acceptance_counts:
+            push_status(session, part.message)
     complete(session, [result.due.id])
     drop(session, "send", [part.id])
     session.flush()
@@ -318,9 +319,12 @@ def _tell_of_fault(session: Session, part: Part, outcome: ChannelError) -> None:
 
 def _repeat(session: Session, result: Result, run_at: datetime, note: str) -> None:
     lane = None
-    own_fault = not isinstance(result.outcome, Accepted) and result.outcome.scope is Scope.MESSAGE
+    outcome = result.outcome
+    own_fault = not isinstance(outcome, Accepted) and outcome.scope is Scope.MESSAGE
+    # Asked once again in its place, an unknown outcome then lets the rest of its conversation pass.
+    doubtful = not isinstance(outcome, Accepted) and outcome.unknown and result.due.attempts > 0
     waited = clock.now() - result.due.created_at
-    if own_fault and waited > STEP_ASIDE:
+    if doubtful or (own_fault and waited > STEP_ASIDE):
         lane = f"aside:{result.passed.part_id}"
         note = f"stepped aside: {note}"
     if not postpone(session, result.due, run_at, note, lane=lane):

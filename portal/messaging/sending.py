@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,17 +23,21 @@ from portal.http import HttpClient
 from portal.logs import log_context
 from portal.messaging import optouts
 from portal.messaging.accounts import Accounts
-from portal.messaging.fence import Pass, open_fence
+from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.outbound import not_installed
 from portal.messaging.receipts import lock_part
 from portal.messaging.results import Result, end_message, hold_back, write_results
 from portal.messaging.statuses import follow_parts, move_part
+from portal.messaging.storable import storable
 from portal.models import InstallState, Location, Part, Sender, SenderState, Status
-from portal.queue.jobs import Due, complete, drop
+from portal.queue.jobs import Due, complete, drop, postpone
 
 log = logging.getLogger(__name__)
 
 WHO = "portal"
+MOST_SEGMENTS = 1000
+# A repetition that may not be made now (its sender is paused) is looked at again after this.
+DOUBT_WAIT = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,12 @@ def _raised(answer: _Answer) -> Pass | bool | None:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def _clean(accepted: Accepted) -> Accepted:
+    """A provider's odd answer must not keep the results of others from being written."""
+    segments = min(max(accepted.segments, 0), MOST_SEGMENTS)
+    return Accepted(storable(accepted.external_id, 200), segments, storable(accepted.code, 64))
 
 
 class Outbox:
@@ -98,8 +109,9 @@ class Outbox:
 
     def _outcome(self, passed: Pass, outgoing: Outgoing, account: Account) -> Accepted | ChannelError:
         try:
-            return registry.get(passed.channel).send(self._http, account, outgoing)
+            return _clean(registry.get(passed.channel).send(self._http, account, outgoing))
         except ChannelError as error:
+            error.code, error.message = storable(error.code, 64), storable(error.message, 1000)
             log.warning(
                 "send not accepted",
                 extra={"code": error.code, "unknown": error.unknown, "retry": error.retry, "reason": error.message},
@@ -146,12 +158,23 @@ class Outbox:
                 return True
             part = lock_part(session, message_id, due.subject)
             if part.status in (Status.SENDING, Status.UNKNOWN):
+                if self._may_repeat_later(session, part):
+                    postpone(session, due, clock.now() + DOUBT_WAIT, "its sender is held back")
+                    return False
                 self._interrupted(session, part)
             elif part.status == Status.QUEUED:
                 return self._refused(session, due, part)
             complete(session, [due.id])
             drop(session, "send", [part.id])
         return True
+
+    def _may_repeat_later(self, session: Session, part: Part) -> bool:
+        """Its key is good still, and only a pause or the installation keeps it from being asked again."""
+        sender = session.get_one(Sender, part.message.sender_id)
+        location = session.get_one(Location, part.message.location_id)
+        free = sender.state == SenderState.ACTIVE and location.install_state == InstallState.INSTALLED
+        fresh = part.key_round_at is not None and part.key_round_at > clock.now() - KEY_LIFE
+        return registry.get(sender.channel).idempotent and fresh and not free and sender.state != SenderState.REMOVED
 
     def _interrupted(self, session: Session, part: Part) -> None:
         """Its process ended during the call, or its key is too old to be repeated: a receipt or a person decides."""

@@ -2,16 +2,27 @@
 
 from datetime import timedelta
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
-from portal.messaging.outbound import place, push_status
+from portal.messaging.outbound import place, push_status, release_held
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
-from portal.models import Conversation, Direction, EntryKind, Job, LedgerEntry, Location, Message, Part, Status
+from portal.models import (
+    Conversation,
+    Direction,
+    EntryKind,
+    InstallState,
+    Job,
+    LedgerEntry,
+    Location,
+    Message,
+    Part,
+    Status,
+)
 
 WHO = "portal"
 AT_ONCE = 200
@@ -109,6 +120,22 @@ def settle_lost_calls(session: Session) -> int:
     return len(lost)
 
 
+def release_forgotten(session: Session) -> int:
+    """What was held for want of an installation that came at the same moment."""
+    found = session.scalars(
+        select(Message.location_id)
+        .join(Location, Location.id == Message.location_id)
+        .where(
+            text("message.held"),
+            Location.install_state == InstallState.INSTALLED,
+            Message.reason.like("The app is not installed%"),
+        )
+        .distinct()
+        .limit(AT_ONCE)
+    ).all()
+    return sum(release_held(session, location_id) for location_id in found)
+
+
 def release_old_holds(session: Session) -> int:
     """After 72 hours an unknown outcome frees its credits; a later receipt charges them."""
     before = clock.now() - RECEIPT_WAIT
@@ -125,7 +152,9 @@ def release_old_holds(session: Session) -> int:
     ).all()
     for row in old:
         part = lock_part(session, row.message_id, row.id)
-        wallet = ledger.wallet_of(session, part.message.location_id)
+        wallet = ledger.known_wallet(session, part.message.location_id)
+        account = ledger.account_of(session, part.message_id, part.number, part.price)
         reason = "the provider gave no word within 72 hours"
-        ledger.write(session, [ledger.give_back(wallet, part.message_id, part.number, part.price, reason)])
+        back = ledger.give_back(wallet, part.message_id, part.number, account.held, reason, account.round)
+        ledger.write(session, [back])
     return len(old)

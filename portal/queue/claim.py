@@ -83,7 +83,15 @@ class _Claim:
     def _candidates(self) -> Sequence[Row[str, str]]:
         full = [gate for gate, lanes in self.running.items() if gate and lanes >= self.limits.lanes_per_gate] or [_NONE]
         leased = aliased(Job)
-        closed = select(Gate.key).where(or_(Gate.blocked_until > self.moment, Gate.next_at > self.moment))
+        full += [gate for gate, budget in self.budgets.items() if budget.left < 1]
+        probed = select(leased.gate).where(leased.lease_until >= self.moment)
+        closed = select(Gate.key).where(
+            or_(
+                Gate.blocked_until > self.moment,
+                Gate.next_at > self.moment,
+                and_(Gate.failures >= PROBE_AFTER, Gate.key.in_(probed)),
+            )
+        )
         return self.session.execute(
             select(Job.lane, Job.gate)
             .where(

@@ -45,6 +45,8 @@ class Budget:
         """What the gate lets through now. No row, or no pace, means no limit but the pool's own."""
         if gate is None:
             return cls(None, moment, float("inf"))
+        if gate.blocked_until is not None and gate.blocked_until > moment:
+            return cls(gate, moment, 0)
         if gate.failures >= PROBE_AFTER:
             return cls(gate, moment, 1)
         if gate.pace <= 0:

@@ -14,7 +14,14 @@ from portal import clock
 from portal.database import is_away
 from portal.journal.replay import drain
 from portal.messaging.polling import enqueue_due
-from portal.messaging.sweeping import end_overdue, enqueue_forgotten, release_old_holds, settle_lost_calls
+from portal.messaging.receipts import match_orphans
+from portal.messaging.sweeping import (
+    end_overdue,
+    enqueue_forgotten,
+    release_forgotten,
+    release_old_holds,
+    settle_lost_calls,
+)
 from portal.models import Event, EventState, Grant, GrantState, Job, Part
 from portal.queue.jobs import GHL, enqueue, job
 from portal.services import Services
@@ -46,7 +53,7 @@ class Clockwork:
             return
         self._every(1, self.poll_statuses)
         self._every(15, self.recover)
-        self._every(300, self.look_for_lost)
+        self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
         self._every(900, self.purge)
         self._scheduler.start()
@@ -87,7 +94,7 @@ class Clockwork:
 
     def look_for_lost(self) -> None:
         """Looks for what should not be there: work without a job, calls without a process, holds nobody frees."""
-        for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds):
+        for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
             self._sweep(sweep)
 
     def _sweep(self, sweep: Callable[[Session], int]) -> None:

@@ -81,7 +81,8 @@ class Apply:
 
     def _one(self, session: Session, due: Due) -> None:
         with log_context(event_id=due.subject):
-            event = session.get(Event, due.subject)
+            # Locked: a worker that took this one for dead may be at the same event.
+            event = session.get(Event, due.subject, with_for_update=True, populate_existing=True)
             if event is not None:
                 apply_event(session, self._context, event)
             complete(session, [due.id])

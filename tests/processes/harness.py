@@ -287,7 +287,12 @@ def settled(deployment: Deployment, expected: dict[str, str], seconds: float) ->
         like = " OR ".join(f"dedupe_key LIKE {key}" for key in keys.split(", "))
         events = deployment.rows(f"SELECT id, dedupe_key, state, note, received_at, applied_at FROM event WHERE {like}")
         gates = deployment.rows("SELECT key, failures, blocked_until, reason FROM gate WHERE failures > 0")
-        facts = [f"{len(left)} wrong: {list(left.items())[:5]}", f"to the portal: {known[:5]}", f"gates: {gates}", f"events: {events}"]
+        facts = [
+            f"{len(left)} wrong: {list(left.items())[:5]}",
+            f"to the portal: {known[:5]}",
+            f"gates: {gates}",
+            f"events: {events}",
+        ]
         facts += [f"jobs: {deployment.jobs()}, leased: {len(deployment.leased())}", deployment.tails()]
         raise AssertionError("\n".join([str(error), *facts])) from None
 

@@ -31,9 +31,8 @@ def test_fifty_needs_of_an_expired_token_over_two_workers_are_one_refresh(on_pos
     on_postgres.prepare(PLACE)
     on_postgres.install(Owner(AGENCY.id))
     eventually(lambda: not on_postgres.jobs(), what="the installations finished")
-    on_postgres.rows(
-        f"UPDATE installation SET expires_at = now() + interval '5 seconds' WHERE ghl_id IN ('{PLACE.id}', '{AGENCY.id}')"
-    )
+    ending = f"UPDATE installation SET expires_at = now() + interval '5 seconds' WHERE ghl_id IN {PLACE.id, AGENCY.id}"
+    on_postgres.rows(ending)
     # Long enough for every thread of both workers to stand before the refresh.
     sandbox.faults.arm("ghl.token", "slow", seconds=3, times=None)
     places = [sandbox.world.add_location(f"Branch {n}") for n in range(NEEDS)]

@@ -163,6 +163,6 @@ def test_an_uninstall_during_a_refresh_is_not_undone(idle):
     fresh = idle.parts.oauth.exchange_code(granted, idle.settings.redirect_uri)
     with idle.database.write() as session:
         session.execute(update(Grant).values(state=GrantState.UNINSTALLED, access_token="", refresh_token=""))
-    with pytest.raises(grants.Uninstalled), idle.database.write() as session:
-        grants.save(session, idle.parts.vault, fresh, renewal=True)
+    with pytest.raises(grants.Superseded), idle.database.write() as session:
+        grants.save(session, idle.parts.vault, fresh, renewal_of=1)
     assert grant(idle).state == GrantState.UNINSTALLED

@@ -1,5 +1,6 @@
 """`/webhooks/sms/<channel>/<sender key>/<action>`: the providers' inbound messages and receipts."""
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.channels import registry
 from portal.channels.base import Account, Channel, WebhookRequest
 from portal.crypto import SealBroken
-from portal.errors import InvalidInput, NotFound
+from portal.errors import InvalidInput, NotFound, Overloaded
 from portal.journal.entry import Entry
+from portal.journal.spool import Spool
 from portal.messaging.accounts import account_of
 from portal.models import Sender, SenderState
 from portal.services import Services
@@ -21,6 +23,7 @@ from portal.web.webhooks import bp
 from portal.web.webhooks.intake import accepted, evidence, kept_headers, read_body
 
 ACTIONS = ("receive", "status")
+_KEY = re.compile(r"[\w-]{8,64}", re.ASCII)
 KEEP_SECONDS = 30.0
 MOST_KEPT = 10_000
 
@@ -69,11 +72,34 @@ class SenderKeys:
 sender_keys = SenderKeys()
 
 
+class Strangers:
+    """What nobody can verify while the database is away gets a tenth of the spool: the rest is for what is proved."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def admit(self, spool: Spool, size: int) -> None:
+        """Counts a request in. Raises `Overloaded` when the share is used up."""
+        with self._lock:
+            if not spool.in_use():
+                self._bytes = 0
+            # An entry is larger than its body: encoded, with its headers.
+            self._bytes += 2 * size + 1000
+            if self._bytes > spool.max_bytes // 10:
+                raise Overloaded("The portal cannot tell now whose webhook this is. Try again later.", retry_after=30)
+
+
+strangers = Strangers()
+
+
 @bp.route("/sms/<string:kind>/<string:key>/<string:action>", methods=["GET", "POST"])
 def receive_sms(kind: str, key: str, action: str) -> Response:
     """Verify, keep, and answer in the provider's own words."""
     parts = services()
     channel = _channel(kind, action)
+    if _KEY.fullmatch(key) is None:
+        raise NotFound("There is no such webhook.")
     body = read_body()
     heard = WebhookRequest(
         action=action,
@@ -83,6 +109,8 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
         query=request.query_string.decode("latin-1"),
     )
     verified = _verify(parts, channel, key, heard)
+    if not verified:
+        strangers.admit(parts.spool, len(body))
     parts.journal.append(
         Entry(
             kind,
