@@ -37,6 +37,7 @@ def wallet_of(session: Session, location_id: int) -> int:
         return found
     values = {"location_id": location_id, "unlimited": True, "available": 0, "held": 0, "spent": 0}
     session.execute(insert(session, Wallet).values(**values).on_conflict_do_nothing(index_elements=["location_id"]))
+    session.info.setdefault("new_wallets", set()).add(location_id)
     return session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
 
 
@@ -51,8 +52,9 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
     connection = session.connection()
     key = f"{EntryKind.HOLD}:{message_id}"
     held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
-    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"])
-    if connection.execute(statement, _row(held, clock.now())).rowcount == 0:
+    # By what it returns: the row count of such an INSERT is not to be had on every driver.
+    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
+    if connection.scalar(statement, _row(held, clock.now())) is None:
         return True
     if connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
         return True
@@ -203,7 +205,9 @@ def known_wallet(session: Session, location_id: int) -> int:
     found = session.scalar(select(Wallet.id).where(Wallet.location_id == location_id))
     if found is None:
         return wallet_of(session, location_id)  # not remembered: this transaction may yet be rolled back
-    known[location_id] = found
+    # One that this transaction made may yet be rolled back, and its number then go to another location's.
+    if location_id not in session.info.get("new_wallets", ()):
+        known[location_id] = found
     return found
 
 

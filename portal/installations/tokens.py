@@ -108,7 +108,10 @@ class Tokens:
             if grant.retry_at is not None and grant.retry_at > clock.now():
                 raise NoToken(grant.failure, grant.retry_at)
             if self._win(grant):
-                return self._refresh(grant)
+                renewed = self._refresh(grant)
+                if renewed:
+                    return renewed
+                continue
             if time.monotonic() > patience:
                 raise NoToken("Another process is renewing the token.", clock.now() + timedelta(seconds=2))
             time.sleep(_PAUSE)
@@ -137,6 +140,7 @@ class Tokens:
         return won.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
     def _refresh(self, grant: Grant) -> str:
+        """The new token, stored; "" when the app was uninstalled or installed anew meanwhile: what is stored decides."""
         try:
             granted = self._renewed(grant)
         except (GhlError, NoToken) as error:
@@ -144,9 +148,8 @@ class Tokens:
         try:
             with self._database.write() as session:
                 grants.save(session, self._vault, granted, renewal_of=grant.generation)
-        except grants.Superseded as error:
-            # Uninstalled, or installed anew, during the call: what is stored decides.
-            raise NoToken(error.message, clock.now()) from None
+        except grants.Superseded:
+            return ""
         log.info("token refreshed", extra={"kind": grant.kind, "of": grant.ghl_id})
         return granted.access_token
 

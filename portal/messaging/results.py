@@ -62,10 +62,10 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
         if each.passed.part_id in accepted:
             continue
         go_on[each.due.id] = _write_one(session, each)
-    reopened = {each.due.gate for each in results if each.due.gate_failures and isinstance(each.outcome, Accepted)}
-    gates.reopen(session, sorted(reopened))
-    for gate in reopened:
-        close_alert(session, SENDER_FAULT, gate)
+    well = {each.due.gate for each in results if each.due.gate and isinstance(each.outcome, Accepted)}
+    if gates.reopen(session, sorted(well)):
+        for gate in well:
+            close_alert(session, SENDER_FAULT, gate)
     return go_on
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import insert
+from portal.database import insert, padded
 from portal.models import Gate
 
 # From this many faults in a row on, one call at a time probes whether the other side is back.
@@ -81,7 +81,7 @@ def block(session: Session, key: str, reason: str, *, seconds: float | None, cou
     """
     ensure_exists(session, key)
     gate = session.scalars(select(Gate).where(Gate.key == key).with_for_update()).one()
-    if count:
+    if count and not _is_shut(gate):
         gate.failures += 1
     delay = min(2.0 ** min(gate.failures, 12), LONGEST_BLOCK.total_seconds()) if seconds is None else seconds
     until = clock.now() + timedelta(seconds=delay * random.uniform(1.0, 1.25))
@@ -94,6 +94,8 @@ def count_fault(session: Session, key: str, reason: str) -> int:
     """Counts a time-out without closing the gate yet; the third closes it. Returns the count."""
     ensure_exists(session, key)
     gate = session.scalars(select(Gate).where(Gate.key == key).with_for_update()).one()
+    if _is_shut(gate):
+        return gate.failures  # calls that were under way when it closed tell of the same fault
     gate.failures += 1
     gate.reason = reason[:500]
     if gate.failures >= PROBE_AFTER:
@@ -102,12 +104,17 @@ def count_fault(session: Session, key: str, reason: str) -> int:
     return gate.failures
 
 
-def reopen(session: Session, keys: list[str]) -> None:
-    """Forgets the faults of gates after a success."""
-    if keys:
-        session.execute(
-            update(Gate).where(Gate.key.in_(keys)).values(failures=0, blocked_until=None, reason=""),
-        )
+def reopen(session: Session, keys: list[str]) -> bool:
+    """Forgets the faults of gates after a success; True when there were any."""
+    if not keys:
+        return False
+    ill = update(Gate.__table__).where(Gate.key.in_(padded(keys)), Gate.failures > 0)  # type: ignore[arg-type]
+    forgotten = session.connection().execute(ill.values(failures=0, blocked_until=None, reason=""))
+    return bool(forgotten.rowcount)
+
+
+def _is_shut(gate: Gate) -> bool:
+    return gate.blocked_until is not None and gate.blocked_until > clock.now()
 
 
 def ensure_exists(session: Session, key: str) -> None:
