@@ -140,7 +140,7 @@ class Tokens:
         return won.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
     def _refresh(self, grant: Grant) -> str:
-        """The new token, stored; "" when the app was uninstalled or installed anew meanwhile: what is stored decides."""
+        """The new token, stored; "" when the app was uninstalled or installed anew meanwhile."""
         try:
             granted = self._renewed(grant)
         except (GhlError, NoToken) as error:
