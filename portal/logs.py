@@ -20,6 +20,8 @@ _SECRET_NAME = re.compile(r"token|secret|password|api_key|apikey|authorization|c
 _SECRET_TEXT = (
     re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"),
     re.compile(r"(?i)\b((?:access_|refresh_)?token|api_?key|secret|password|code|key)=[^&\s\"']+"),
+    re.compile(r"(?i)\"[\w-]*(?:token|api_?key|secret|password)\"\s*:\s*\"[^\"]+\""),
+    re.compile(r"(?<=/webhooks/sms/)[\w-]+/[\w-]{8,}"),
     re.compile(r"\bcast_(?:test_)?[0-9a-f]{16,}\b"),
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?"),
     re.compile(r"\bgAAAAA[\w=-]{20,}"),

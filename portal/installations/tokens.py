@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.alerts.notices import DEAD_TOKEN, raise_alert
 from portal.crypto import Vault
-from portal.database import Database
+from portal.database import Database, is_away
 from portal.errors import PortalError
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.oauth import OAuthClient, TokenGrant
@@ -29,6 +30,7 @@ LEASE = timedelta(seconds=28)
 # A token this close to its end is not used for a call that may take 25 seconds.
 MARGIN = timedelta(seconds=60)
 _PAUSE = 0.05
+STORE_SECONDS = 60.0
 
 
 class NoToken(PortalError):
@@ -146,12 +148,24 @@ class Tokens:
         except (GhlError, NoToken) as error:
             raise self._note_failure(grant, error) from error
         try:
-            with self._database.write() as session:
-                grants.save(session, self._vault, granted, renewal_of=grant.generation)
+            self._store(granted, grant.generation)
         except grants.Superseded:
             return ""
         log.info("token refreshed", extra={"kind": grant.kind, "of": grant.ghl_id})
         return granted.access_token
+
+    def _store(self, granted: TokenGrant, generation: int) -> None:
+        """The old refresh token is used up: while the database is away for a moment, this waits for it."""
+        patience = time.monotonic() + STORE_SECONDS
+        while True:
+            try:
+                with self._database.write() as session:
+                    grants.save(session, self._vault, granted, renewal_of=generation)
+                    return
+            except (SQLAlchemyError, TimeoutError) as error:
+                if not is_away(error) or time.monotonic() > patience:
+                    raise
+            time.sleep(1)
 
     def _renewed(self, grant: Grant) -> TokenGrant:
         user_type = "Location" if grant.kind == GrantKind.LOCATION else "Company"

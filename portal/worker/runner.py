@@ -63,6 +63,7 @@ class Runner:
         self._handlers = handlers
         self._batch_handlers = batch_handlers
         self._stopping = threading.Event()
+        self._drained = threading.Event()
         self._held: set[int] = set()
         self._held_lock = threading.Lock()
         self._claimed_at: dict[str, float] = {}
@@ -88,6 +89,7 @@ class Runner:
         deadline = time.monotonic() + seconds
         while (left := sum(self.busy().values())) and time.monotonic() < deadline:
             time.sleep(0.02)
+        self._drained.set()
         log.info("worker drained", extra={"left": left})
         return left == 0
 
@@ -196,7 +198,8 @@ class Runner:
             release(session, self.owner, ids)
 
     def _renew(self) -> None:
-        while not self._stopping.wait(RENEW_EVERY):
+        # To the end of the drain: what is still in hand must not be taken over meanwhile.
+        while not self._drained.wait(RENEW_EVERY):
             with self._held_lock:
                 held = list(self._held)
             try:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.alerts.notices import NOT_INSTALLED, raise_alert
 from portal.database import Database, is_away
 from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError
@@ -180,6 +181,9 @@ class Upkeep:
     def _later(self, due: Due, note: str, most: int) -> bool:
         with self._database.write() as session:
             if due.attempts >= most:
+                if due.kind in ("mint_token", "install_locations"):
+                    text = f"The app could not be connected after an agency's installation. {note}"
+                    raise_alert(session, NOT_INSTALLED, f"{due.kind}:{due.subject}", text)
                 complete(session, [due.id])
                 return True
             postpone(session, due, clock.now() + timedelta(seconds=2.0 ** min(due.attempts + 1, 9)), note)

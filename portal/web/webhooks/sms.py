@@ -25,6 +25,7 @@ from portal.web.webhooks.intake import accepted, evidence, kept_headers, read_bo
 ACTIONS = ("receive", "status")
 _KEY = re.compile(r"[\w-]{8,64}", re.ASCII)
 KEEP_SECONDS = 30.0
+STALE_SECONDS = 5.0
 MOST_KEPT = 10_000
 
 
@@ -52,9 +53,12 @@ class SenderKeys:
         try:
             known = self._load(parts, key)
         except (SQLAlchemyError, TimeoutError):
-            if kept is not None:
-                return kept[1]
-            raise
+            if kept is None:
+                raise
+            # Stale is better than a wait for each request: the database is asked again in a while.
+            with self._lock:
+                self._kept[key] = (time.monotonic() + STALE_SECONDS, kept[1])
+            return kept[1]
         with self._lock:
             if known is None or len(self._kept) >= MOST_KEPT:
                 self._kept.pop(key, None)
