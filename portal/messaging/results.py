@@ -29,6 +29,8 @@ from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
 
 # A message whose own fault keeps it from going out lets the rest of its conversation pass after this.
 STEP_ASIDE = timedelta(seconds=60)
+# Longer than a lease and a call: a process that was killed in the middle has its call repeated in its place.
+DOUBT_ASIDE = timedelta(seconds=120)
 FIRST_POLL = timedelta(seconds=2)
 
 
@@ -281,11 +283,11 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     part.in_doubt = True
     if outcome.retry_after is not None and result.due.gate:
         until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=False)
-        _repeat(session, result, until, outcome.message)
+        _repeat(session, result, part, until, outcome.message)
         return False
     # The same key again: the provider answers with what it did the first time, or does it now.
     delay = min(2.0 ** min(result.due.attempts, 6), 60.0) if failures < gates.PROBE_AFTER else 5.0
-    _repeat(session, result, clock.now() + timedelta(seconds=delay), outcome.message)
+    _repeat(session, result, part, clock.now() + timedelta(seconds=delay), outcome.message)
     return False
 
 
@@ -303,10 +305,10 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
             _tell_of_fault(session, part, outcome)
         # Another message probes first: one that makes the provider stumble must not keep the sender shut.
         nudge = 0 if limited else min(result.due.attempts, 12) * 5
-        _repeat(session, result, until + timedelta(seconds=nudge), outcome.message)
+        _repeat(session, result, part, until + timedelta(seconds=nudge), outcome.message)
     else:
         wait = outcome.retry_after if outcome.retry_after is not None else backoff
-        _repeat(session, result, clock.now() + timedelta(seconds=wait), outcome.message)
+        _repeat(session, result, part, clock.now() + timedelta(seconds=wait), outcome.message)
     return False
 
 
@@ -317,12 +319,12 @@ def _tell_of_fault(session: Session, part: Part, outcome: ChannelError) -> None:
     raise_alert(session, SENDER_FAULT, gates.sender_gate(sender.id), text, sender.location_id)
 
 
-def _repeat(session: Session, result: Result, run_at: datetime, note: str) -> None:
+def _repeat(session: Session, result: Result, part: Part, run_at: datetime, note: str) -> None:
     lane = None
     outcome = result.outcome
     own_fault = not isinstance(outcome, Accepted) and outcome.scope is Scope.MESSAGE
-    # Asked once again in its place, an unknown outcome then lets the rest of its conversation pass.
-    doubtful = not isinstance(outcome, Accepted) and outcome.unknown and result.due.attempts > 0
+    # A repetition keeps its place for a while, so that an answer that got lost does not turn the order round.
+    doubtful = part.in_doubt and clock.now() - (part.key_round_at or clock.now()) > DOUBT_ASIDE
     waited = clock.now() - result.due.created_at
     if doubtful or (own_fault and waited > STEP_ASIDE):
         lane = f"aside:{result.passed.part_id}"

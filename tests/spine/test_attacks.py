@@ -267,6 +267,7 @@ def test_an_unknown_message_does_not_hold_up_its_conversation(portal, monkeypatc
         return real(self, http, account, part)
 
     monkeypatch.setattr(Cast, "send", send)
+    monkeypatch.setattr("portal.messaging.results.DOUBT_ASIDE", timedelta(seconds=1))
     portal.sandbox.deliveries.send("doubtful")
     eventually(lambda: portal.statuses().get("unknown"), what="unknown")
     portal.sandbox.deliveries.send("clear")
