@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import insert
-from portal.models import Address, Contact, Conversation, Message, Sender
+from portal.models import Address, Contact, Conversation, Job, Message, Sender
 from portal.models.base import Base
 
 PHONE = "phone"
@@ -114,13 +114,18 @@ def _merge(session: Session, from_: Contact, into: Contact) -> None:
     kept = conversation(session, into.location_id, into.id)
     session.execute(update(Message).where(Message.conversation_id == old.id).values(conversation_id=kept.id))
     session.execute(update(Address).where(Address.conversation_id == old.id).values(conversation_id=kept.id))
+    for way in ("out", "in"):
+        # What waits goes on waiting behind what waits in the conversation that is kept.
+        moved = update(Job).where(Job.lane == f"{way}:{old.id}").values(lane=f"{way}:{kept.id}")
+        session.execute(moved.execution_options(synchronize_session=False))
+    kept.held_reason = kept.held_reason or old.held_reason
     kept.unread += old.unread
     kept.sticky_sender_id = kept.sticky_sender_id or old.sticky_sender_id
     kept.last_inbound_at = max(filter(None, (kept.last_inbound_at, old.last_inbound_at)), default=None)
     if old.last_position > kept.last_position:
         kept.last_position, kept.last_text = old.last_position, old.last_text
         kept.last_direction, kept.last_message_at = old.last_direction, old.last_message_at
-    old.unread, old.last_position = 0, 0
+    old.unread, old.last_position, old.held_reason = 0, 0, ""
 
 
 def _last_used(session: Session, contact_id: int) -> str | None:

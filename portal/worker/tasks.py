@@ -25,6 +25,7 @@ from portal.worker.runner import BatchHandler, Handler
 log = logging.getLogger(__name__)
 
 ECHO_WAIT = timedelta(seconds=1)
+OWN_FAULT_TRIES = 3
 AHEAD = timedelta(minutes=30)
 
 
@@ -76,6 +77,9 @@ class Apply:
             if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error):
                 raise
             log.exception("event could not be applied", extra={"event": due.subject})
+            if due.attempts < OWN_FAULT_TRIES:
+                self._wait(due)  # it may be a race, which is over in a moment
+                return False
             reason = f"The portal failed on it ({type(error).__name__}): see its log, then replay it."
             self._park(due, Parked(reason))
         return True

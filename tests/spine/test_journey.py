@@ -63,3 +63,23 @@ def test_a_stranger_becomes_a_contact_without_upsert(portal):
     eventually(lambda: portal.statuses().get("delivered"), what="answer delivered")
     assert portal.messages()[0].sender_reason == "the conversation's own sender"
     assert portal.messages()[0].sender_id == simulator
+
+
+def test_two_rows_of_one_contact_become_one_and_what_waits_goes_on(portal):
+    """A stranger writes; HighLevel knows the number under an id that we have met already, with another number."""
+    key = portal.sender_key(portal.add_sender("simulator", name="line", is_default=True))
+    known = portal.sandbox.ghl.directory.of_location(PLACE.id)[0]
+    portal.sandbox.deliveries.send("First", contact=known, fields={"phone": "+639175550999"})
+    eventually(lambda: portal.statuses().get("delivered"), what="first delivered")
+    url = f"{portal.url}/webhooks/sms/simulator/{key}/receive"
+    for number in range(3):
+        body = {"id": f"w{number}", "from": known.phone, "text": f"Word {number}"}
+        assert requests.post(url, json=body, timeout=10).status_code == 200
+    eventually(lambda: len(portal.sandbox.ghl.mailbox.messages(direction="inbound")) == 3, what="all in HighLevel")
+    assert [one.text for one in portal.sandbox.ghl.mailbox.messages(direction="inbound")] == [
+        "Word 0",
+        "Word 1",
+        "Word 2",
+    ]
+    eventually(lambda: not portal.jobs(), what="queue empty")
+    assert len({message.conversation_id for message in [*portal.messages(), *portal.messages("in")]}) == 1
