@@ -51,7 +51,7 @@ from portal.worker.tasks import Apply, batch_handlers, handlers
 from tests.portal import PLACE, eventually
 
 CONTACT = world.DEMO_PEOPLE[0][0][1]
-FILES = ["https://files.example/a.png", "https://files.example/b.pdf"]
+FILES = ["https://attachments.example/a.png", "https://attachments.example/b.pdf"]
 
 
 def work(portal, pool):

@@ -83,7 +83,7 @@ def test_an_unknown_outcome_waits_on_a_channel_without_idempotency(portal):
 def test_a_message_in_many_parts_says_how_much_went_out(portal):
     portal.add_sender("simulator", name="line", is_default=True)
     contact = portal.sandbox.ghl.directory.of_location(PLACE.id)[0]
-    files = ["https://files.example/a.png", "https://files.example/b.pdf"]
+    files = ["https://attachments.example/a.png", "https://attachments.example/b.pdf"]
     portal.sandbox.deliveries.send("Three parts", contact=contact, attachments=files)
     eventually(lambda: portal.statuses().get("delivered"), what="delivered")
     message = portal.messages()[0]
