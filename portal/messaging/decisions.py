@@ -9,9 +9,9 @@ from portal import clock
 from portal.credits import ledger
 from portal.errors import InvalidInput, NotFound
 from portal.messaging.charges import move_credits
-from portal.messaging.outbound import enqueue_parts, place, push_status
+from portal.messaging.outbound import enqueue_parts, let_go, place, push_status
 from portal.messaging.statuses import SENTENCES, follow_parts, move_message, move_part
-from portal.models import Conversation, Direction, EntryKind, LedgerEntry, Message, Part, Sender, Status
+from portal.models import Conversation, Direction, Message, Part, Sender, Status
 from portal.queue.jobs import drop
 
 CANCELLABLE = (Status.QUEUED, Status.HELD)
@@ -31,24 +31,18 @@ def cancel(session: Session, message_id: int, who: str) -> Message:
     The fence locks the same row before a provider is called, so either this or the call comes first, never both.
     Raises `NotFound`, or `InvalidInput` when it is too late.
     """
-    locked = select(Message).where(Message.id == message_id).with_for_update(of=Message)
-    message = session.scalar(locked.execution_options(populate_existing=True))
-    if message is None:
-        raise NotFound("There is no such message.")
-    own = select(Part).where(Part.message_id == message_id).execution_options(populate_existing=True)
-    parts = session.scalars(own.order_by(Part.number)).all()
+    message = _locked(session, message_id)
+    parts = message.parts
     if not may_cancel(message) or any(part.status not in CANCELLABLE for part in parts):
         raise InvalidInput(f"It is too late to cancel this message. {SENTENCES[Status(message.status)]}")
-    paid = session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == f"{EntryKind.HOLD}:{message.id}")) is not None
     for part in parts:
         move_part(session, part, Status.CANCELLED, who=who, detail=DETAIL)
-        if paid:  # a message that was held for want of credits has none to give back
-            move_credits(session, part, DETAIL)
+        move_credits(session, part, DETAIL)
     drop(session, "send", [part.id for part in parts])
     move_message(session, message, Status.CANCELLED, who=who, code="cancelled", detail=DETAIL)
     push_status(session, message)
     session.flush()
-    _let_go(session, message.conversation_id)
+    let_go(session, message.conversation_id)
     return message
 
 
@@ -99,19 +93,20 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
     return message
 
 
-def _unknown(session: Session, message_id: int) -> Message:
+def _locked(session: Session, message_id: int) -> Message:
+    """The message and its parts, read afresh under the message's row lock."""
+    fresh = {"populate_existing": True}
     locked = select(Message).where(Message.id == message_id).with_for_update(of=Message)
-    message = session.scalar(locked.execution_options(populate_existing=True))
+    message = session.scalar(locked.execution_options(**fresh))
     if message is None:
         raise NotFound("There is no such message.")
+    session.scalars(select(Part).where(Part.message_id == message_id).execution_options(**fresh)).all()
     session.refresh(message, ["parts"])
-    if not may_decide(message):
-        raise InvalidInput(f"There is nothing to decide about this message. {SENTENCES[Status(message.status)]}")
     return message
 
 
-def _let_go(session: Session, conversation_id: int) -> None:
-    """A conversation with nothing held any more must not hold what comes next."""
-    held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
-    if session.scalar(held.limit(1)) is None:
-        session.get_one(Conversation, conversation_id, with_for_update=True).held_reason = ""
+def _unknown(session: Session, message_id: int) -> Message:
+    message = _locked(session, message_id)
+    if not may_decide(message):
+        raise InvalidInput(f"There is nothing to decide about this message. {SENTENCES[Status(message.status)]}")
+    return message

@@ -199,6 +199,13 @@ def _hold(session: Session, conversation: Conversation, message: Message, reason
         move_message(session, message, Status.HELD, who=WHO, detail=reason)
 
 
+def let_go(session: Session, conversation_id: int) -> None:
+    """A conversation with nothing held any more must not hold what comes next."""
+    held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
+    if session.scalar(held.limit(1)) is None:
+        session.get_one(Conversation, conversation_id, with_for_update=True).held_reason = ""
+
+
 def hold_conversation(session: Session, message: Message, reason: str) -> None:
     """Holds a message that was about to go out, and all that is queued behind it, under the same reason."""
     conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)

@@ -15,6 +15,7 @@ from portal.crypto import Vault
 from portal.errors import PortalError
 from portal.ghl import payloads
 from portal.installations import lifecycle
+from portal.installations.lifecycle import IGNORED
 from portal.messaging import contacts, numbers
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
@@ -60,9 +61,6 @@ def apply_event(session: Session, context: Context, event: Event) -> None:
     event.note = handler(session, context, event)
     event.state = EventState.IGNORED if event.note.startswith(IGNORED) else EventState.APPLIED
     event.applied_at = clock.now()
-
-
-IGNORED = "ignored: "
 
 
 def park(session: Session, event: Event, error: Exception) -> None:

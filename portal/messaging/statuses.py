@@ -1,6 +1,6 @@
 """Status moves: one table of what may follow what, one function that moves, and the evidence kept with every move."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -171,8 +171,3 @@ def follow_parts(session: Session, message: Message, *, who: str, code: str = ""
 def from_outcome(outcome: Outcome) -> Status:
     """The status that a provider's word stands for."""
     return Status(outcome.value)
-
-
-def open_statuses(statuses: Iterable[Status] = MOVES) -> list[str]:
-    """The statuses in which an outbound message may still change by itself."""
-    return [status.value for status in statuses if MOVES[status] and status not in (S.EXPIRED,)]

@@ -7,7 +7,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
-from portal.messaging.outbound import place, push_status, release_held
+from portal.messaging.outbound import let_go, place, push_status, release_held
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
@@ -61,15 +61,8 @@ def end_overdue(session: Session) -> int:
             move_message(session, message, Status.EXPIRED, who=WHO, code="expired", detail=detail)
             push_status(session, message)
         session.flush()
-        _let_go(session, message.conversation_id)
+        let_go(session, message.conversation_id)
     return len(overdue)
-
-
-def _let_go(session: Session, conversation_id: int) -> None:
-    """A conversation with nothing held any more must not hold what comes next."""
-    held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
-    if session.scalar(held.limit(1)) is None:
-        session.get_one(Conversation, conversation_id, with_for_update=True).held_reason = ""
 
 
 def enqueue_forgotten(session: Session) -> int:

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, registry
@@ -58,8 +57,3 @@ def one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
 def new_uuid() -> str:
     """A random id that may be shown to the world."""
     return str(uuid.uuid4())
-
-
-def row(**values: Any) -> dict[str, Any]:
-    """A row for a bulk insert, spelled like a call."""
-    return values
