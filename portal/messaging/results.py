@@ -19,9 +19,9 @@ from portal.database import padded
 from portal.messaging import at_once
 from portal.messaging.charges import move_credits
 from portal.messaging.fence import Pass
-from portal.messaging.outbound import hold_conversation, push_status
+from portal.messaging.outbound import hold_conversation, let_go, push_status
 from portal.messaging.receipts import lock_part, match_early_receipts
-from portal.messaging.statuses import follow_parts, move_part
+from portal.messaging.statuses import FINAL, follow_parts, move_part
 from portal.models import Attempt, Job, Message, Part, ReceiptRow, Sender, Status, StatusChange
 from portal.models.base import UtcDateTime
 from portal.queue import gates
@@ -237,6 +237,9 @@ def _write_one(session: Session, result: Result) -> bool:
         return False  # another process has taken over: its result counts
     if isinstance(outcome, Accepted):
         return _accept(session, result, part, outcome)
+    if part.status in (Status.QUEUED, Status.HELD):
+        complete(session, [result.due.id])  # a person had it sent again meanwhile: that has a job of its own
+        return True
     if part.status not in (Status.SENDING, Status.UNKNOWN):
         drop(session, "send", [part.id])  # a receipt was quicker, and knows better
         return True
@@ -257,6 +260,7 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     part.next_poll_at = clock.now() + FIRST_POLL if result.polls and part.external_id else None
     detail = "" if part.external_id else "The provider gave no id of its own: receipts cannot be matched."
     who = result.passed.channel
+    was_held = part.message.status == Status.HELD
     if move_part(session, part, Status.ACCEPTED, who=who, code=outcome.code, detail=detail):
         move_credits(session, part, "")
         moved = follow_parts(session, part.message, who=who, code=outcome.code, detail=detail)
@@ -265,6 +269,8 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     complete(session, [result.due.id])
     drop(session, "send", [part.id])
     session.flush()
+    if was_held:
+        let_go(session, part.message.conversation_id)
     if part.external_id:
         match_early_receipts(session, part, f"{who} receipt")
     return True
@@ -293,8 +299,11 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
 
 def _try_later(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
     """A definite refusal that time may cure: a new key, in the same lane, until the time-to-live ends."""
-    part.key_round += 1
     who = result.passed.channel
+    if any(each.status in FINAL for each in part.message.parts):
+        # Another part has failed meanwhile: half a message more helps nobody.
+        return _give_up(session, part, who, outcome.code, outcome.message)
+    part.key_round += 1
     move_part(session, part, Status.QUEUED, who=who, code=outcome.code, detail=outcome.message)
     follow_parts(session, part.message, who=who, code=outcome.code, detail=outcome.message)
     backoff = min(2.0 ** min(result.due.attempts, 8), 300.0)
