@@ -24,12 +24,13 @@ from portal.logs import log_context
 from portal.messaging import optouts
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
+from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
-from portal.messaging.receipts import lock_part
+from portal.messaging.releasing import release_conversations
 from portal.messaging.results import Result, end_message, hold_back, write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.messaging.storable import storable
-from portal.models import InstallState, Location, Part, Sender, SenderState, Status
+from portal.models import FailoverPolicy, InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ class Outbox:
             if message_id is None:
                 complete(session, [due.id])
                 return True
-            part = lock_part(session, message_id, due.subject)
+            _, message = lock_whole(session, message_id)
+            part = next(each for each in message.parts if each.id == due.subject)
             if part.status in (Status.SENDING, Status.UNKNOWN):
                 if self._may_repeat_later(session, part):
                     postpone(session, due, clock.now() + DOUBT_WAIT, "its sender is held back")
@@ -186,7 +188,9 @@ class Outbox:
         message = part.message
         location = session.get_one(Location, message.location_id)
         sender = session.get_one(Sender, message.sender_id)
-        if optouts.opted_out(session, message.location_id, message.family, message.address):
+        if message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
+            complete(session, [due.id])  # held or ended meanwhile
+        elif optouts.opted_out(session, message.location_id, message.family, message.address):
             detail = "The contact has opted out: nothing is sent until they write START."
             end_message(session, part, Status.FAILED, WHO, "opted_out", detail)
         elif message.expires_at is not None and message.expires_at <= clock.now():
@@ -194,13 +198,17 @@ class Outbox:
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
         elif location.install_state != InstallState.INSTALLED:
             hold_back(session, due, part, not_installed(location))
-        elif sender.state == SenderState.REMOVED:
+        elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:
             detail = f"The sender {sender.name} was removed before this went out."
             end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)
+        elif sender.state == SenderState.REMOVED:
+            hold_back(session, due, part, f"{sender.name} was removed: another sender is looked for.")
+            release_conversations(session, location.id, [message.conversation_id])
         elif sender.state == SenderState.PAUSED:
             hold_back(session, due, part, f"{sender.name} is paused: resume it, and this goes out.")
-        elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
-            complete(session, [due.id])
+            if location.failover != FailoverPolicy.HOLD:
+                release_conversations(session, location.id, [message.conversation_id])
         else:
-            return False  # it opened meanwhile: the next claim tries again
+            postpone(session, due, clock.now() + DOUBT_WAIT, "what kept it back is gone")
+            return False
         return True

@@ -8,16 +8,15 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import is_away
+from portal.database import Database, is_away
 from portal.journal.replay import drain
 from portal.messaging.polling import enqueue_due
-from portal.messaging.receipts import match_orphans
 from portal.messaging.sweeping import (
     end_overdue,
     enqueue_forgotten,
+    match_orphans,
     release_forgotten,
     release_old_holds,
     settle_lost_calls,
@@ -97,9 +96,8 @@ class Clockwork:
         for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
             self._sweep(sweep)
 
-    def _sweep(self, sweep: Callable[[Session], int]) -> None:
-        with self._database.write() as session:
-            done = sweep(session)
+    def _sweep(self, sweep: Callable[[Database], int]) -> None:
+        done = sweep(self._database)
         if done:
             log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
 

@@ -133,6 +133,8 @@ def test_a_held_message_that_fails_on_release_gives_its_credits_back(idle):
         session.add(OptOut(location_id=1, family="sms", address=CONTACT, source="a person", created_at=clock.now()))
         session.flush()
         senders.resume(session, sender)
+    work(idle, GHL)
+    work(idle, SEND)
     assert idle.messages()[0].status == "failed"
     assert wallet(idle) == (5, 0, 0), "its hold is never released"
 
@@ -341,6 +343,7 @@ def test_a_message_held_while_the_app_is_being_installed_is_released(database_ur
         Clockwork(portal.parts).recover()
         Clockwork(portal.parts).look_for_lost()
         work(portal, GHL)
+        work(portal, SEND)
         assert portal.messages()[0].status == "queued", "held for want of an installation that is there"
     finally:
         portal.close()
