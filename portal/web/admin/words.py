@@ -38,6 +38,7 @@ ALERT: Mapping[str, str] = {
     notices.PARKED: "Webhooks set aside",
     notices.SENDER_FAULT: "A sender is in trouble",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
+    notices.GHL_WAITS: "HighLevel does not take messages",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
