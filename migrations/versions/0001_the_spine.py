@@ -111,10 +111,10 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("ix_job_due", ["pool", "priority", "run_at", "id"], unique=False)
-        batch_op.create_index("ix_job_gate", ["gate"], unique=False)
+        batch_op.create_index("ix_job_due", ["pool", "gate", "priority", "run_at", "id"], unique=False)
         batch_op.create_index("ix_job_lane", ["lane", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_lease_until"), ["lease_until"], unique=False)
+        batch_op.create_index("ix_job_run_at", ["pool", "run_at"], unique=False)
 
     op.create_table(
         "login_count",
@@ -591,9 +591,9 @@ def downgrade() -> None:
 
     op.drop_table("login_count")
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index("ix_job_run_at")
         batch_op.drop_index(batch_op.f("ix_job_lease_until"))
         batch_op.drop_index("ix_job_lane")
-        batch_op.drop_index("ix_job_gate")
         batch_op.drop_index("ix_job_due")
 
     op.drop_table("job")

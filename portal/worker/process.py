@@ -8,7 +8,7 @@ from portal.queue.jobs import APPLY, GHL, SEND
 from portal.services import Services
 from portal.worker.runner import Pool, Runner
 from portal.worker.scheduler import Clockwork
-from portal.worker.tasks import batch_handlers, handlers
+from portal.worker.tasks import batch_handlers, handlers, lane_handlers
 from portal.worker.wakeups import Listener, Wakeups
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class WorkerProcess:
         self._services = services
         self.wakeups = Wakeups()
         services.database.wake = self.wakeups.wake
-        self.runner = Runner(services.database, self.wakeups, POOLS, handlers(services), batch_handlers(services))
+        kinds = handlers(services), lane_handlers(services), batch_handlers(services)
+        self.runner = Runner(services.database, self.wakeups, POOLS, *kinds)
         self._clockwork = Clockwork(services)
         self._listener: Listener | None = None
         self._stopped = threading.Event()

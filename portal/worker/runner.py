@@ -14,6 +14,7 @@ from portal import clock
 from portal.database import Database, is_away
 from portal.queue.claim import Limits, claim, renew
 from portal.queue.jobs import Due, postpone, release
+from portal.queue.turn import Turn
 from portal.worker.lanes import Lane, LanePool
 from portal.worker.wakeups import Wakeups
 
@@ -26,6 +27,8 @@ CLAIM_GAP = 0.03
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
+# A lane handler does the same for the jobs of one lane, as far as they let each other pass.
+LaneHandler = Callable[[Turn], None]
 # A batch handler does the same for the jobs of several lanes in one transaction.
 BatchHandler = Callable[[Sequence[Due]], None]
 
@@ -55,12 +58,14 @@ class Runner:
         wakeups: Wakeups,
         pools: Sequence[Pool],
         handlers: Mapping[str, Handler],
+        lane_handlers: Mapping[str, LaneHandler],
         batch_handlers: Mapping[str, BatchHandler],
     ) -> None:
         self.owner = str(uuid.uuid4())
         self._database = database
         self._wakeups = wakeups
         self._handlers = handlers
+        self._lane_handlers = lane_handlers
         self._batch_handlers = batch_handlers
         self._stopping = threading.Event()
         self._drained = threading.Event()
@@ -138,28 +143,31 @@ class Runner:
             if batch is not None:
                 self._run_batch(batch, jobs)
             else:
+                handler = self._lane_handlers.get(pool.name, self._one_by_one)
                 for lane in lanes:
-                    self._run_lane(lane)
+                    self._run_lane(handler, lane)
         finally:
             with self._held_lock:
                 self._held.difference_update(due.id for due in jobs)
             self._wakeups.wake([pool.name])
 
-    def _run_lane(self, lane: Lane) -> None:
-        for place, due in enumerate(lane):
-            if self._stopping.is_set():
-                self._give_back(lane[place:])
-                return
-            if not self._run(due):
-                self._give_back(lane[place + 1 :])
-                return
-
-    def _run(self, due: Due) -> bool:
+    def _run_lane(self, handler: LaneHandler, lane: Lane) -> None:
+        turn = Turn(lane, self._stopping.is_set)
         try:
-            return self._handlers[due.kind](due)
+            handler(turn)
         except Exception as error:
-            self._failed(due, error)
-            return False
+            failed, *left = turn.left()
+            self._failed(failed, error)
+            self._give_back(left)
+        else:
+            self._give_back(turn.left())
+
+    def _one_by_one(self, turn: Turn) -> None:
+        while (due := turn.due) is not None:
+            go_on = self._handlers[due.kind](due)
+            turn.advance()
+            if not go_on:
+                return
 
     def _run_batch(self, handler: BatchHandler, jobs: Sequence[Due]) -> None:
         try:

@@ -18,9 +18,9 @@ from portal.logs import log_context
 from portal.messaging.outbound import release_held
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.models import Event, Location, Wallet
-from portal.queue.jobs import Due, complete, postpone
+from portal.queue.jobs import APPLY, SEND, Due, complete, postpone
 from portal.services import Services
-from portal.worker.runner import BatchHandler, Handler
+from portal.worker.runner import BatchHandler, Handler, LaneHandler
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +210,11 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     }
 
 
+def lane_handlers(services: Services) -> Mapping[str, LaneHandler]:
+    """Pools that work through a lane in one go: a result and the next fence share their commit."""
+    return {SEND: services.outbox.work}
+
+
 def batch_handlers(services: Services) -> Mapping[str, BatchHandler]:
     """Pools whose jobs share transactions."""
-    return {"apply": Apply(services.database, Context(services.settings, services.vault))}
+    return {APPLY: Apply(services.database, Context(services.settings, services.vault))}
