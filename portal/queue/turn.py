@@ -6,16 +6,16 @@ from portal.queue.jobs import Due
 
 
 class Turn:
-    """The jobs of one claimed lane. `due` is the one at hand; `stopping` says that no other may be begun."""
+    """The jobs of one claimed lane. `may_begin` says of a job whether it may be begun now, in this turn."""
 
-    def __init__(self, lane: Sequence[Due], stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, lane: Sequence[Due], may_begin: Callable[[Due], bool] = lambda due: True) -> None:
         self._lane = lane
         self._place = 0
-        self._stopping = stopping
+        self._may_begin = may_begin
 
     @property
     def due(self) -> Due | None:
-        """The job at hand; None at the end of the lane, and when the worker drains."""
+        """The job at hand; None at the end of the turn, and when the worker drains."""
         return self._at(self._place)
 
     @property
@@ -32,4 +32,5 @@ class Turn:
         return self._lane[self._place :]
 
     def _at(self, place: int) -> Due | None:
-        return self._lane[place] if place < len(self._lane) and not self._stopping() else None
+        due = self._lane[place] if place < len(self._lane) else None
+        return due if due is not None and self._may_begin(due) else None

@@ -27,7 +27,7 @@ CLAIM_GAP = 0.03
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
-# A lane handler does the same for the jobs of one lane, as far as they let each other pass.
+# A lane handler does the same for jobs of one kind in one lane, as far as they let each other pass.
 LaneHandler = Callable[[Turn], None]
 # A batch handler does the same for the jobs of several lanes in one transaction.
 BatchHandler = Callable[[Sequence[Due]], None]
@@ -143,18 +143,18 @@ class Runner:
             if batch is not None:
                 self._run_batch(batch, jobs)
             else:
-                handler = self._lane_handlers.get(pool.name, self._one_by_one)
                 for lane in lanes:
-                    self._run_lane(handler, lane)
+                    self._run_lane(lane)
         finally:
             with self._held_lock:
                 self._held.difference_update(due.id for due in jobs)
             self._wakeups.wake([pool.name])
 
-    def _run_lane(self, handler: LaneHandler, lane: Lane) -> None:
-        turn = Turn(lane, self._stopping.is_set)
+    def _run_lane(self, lane: Lane) -> None:
+        kind = lane[0].kind
+        turn = Turn(lane, lambda due: due.kind == kind and not self._stopping.is_set())
         try:
-            handler(turn)
+            self._lane_handlers.get(kind, self._one_by_one)(turn)
         except Exception as error:
             failed, *left = turn.left()
             self._failed(failed, error)

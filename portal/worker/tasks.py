@@ -18,7 +18,7 @@ from portal.logs import log_context
 from portal.messaging.outbound import release_held
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.models import Event, Location, Wallet
-from portal.queue.jobs import APPLY, SEND, Due, complete, postpone
+from portal.queue.jobs import APPLY, Due, complete, postpone
 from portal.services import Services
 from portal.worker.runner import BatchHandler, Handler, LaneHandler
 
@@ -195,7 +195,7 @@ class Upkeep:
 
 
 def handlers(services: Services) -> Mapping[str, Handler]:
-    """Every kind of job that is carried out one at a time."""
+    """Every kind of job, carried out one at a time."""
     upkeep = Upkeep(services)
     return {
         "send": services.outbox.send,
@@ -211,8 +211,8 @@ def handlers(services: Services) -> Mapping[str, Handler]:
 
 
 def lane_handlers(services: Services) -> Mapping[str, LaneHandler]:
-    """Pools that work through a lane in one go: a result and the next fence share their commit."""
-    return {SEND: services.outbox.work}
+    """Kinds that do better with their lane in hand: a result and the next fence share their commit."""
+    return {"send": services.outbox.work}
 
 
 def batch_handlers(services: Services) -> Mapping[str, BatchHandler]:
