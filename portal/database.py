@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
@@ -29,6 +30,16 @@ def wakes(session: Session, pool: str) -> None:
 def insert(session: Session, model: type[Base]) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT on either engine: the two dialects offer the same methods."""
     return _INSERT[session.get_bind().dialect.name](model.__table__)
+
+
+def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> None:
+    """Inserts a row unless one with the same key is there."""
+    session.connection().execute(_unless_there(session.get_bind().dialect.name, model), values)
+
+
+@cache
+def _unless_there(dialect: str, model: type[Base]) -> postgresql.Insert:
+    return _INSERT[dialect](model.__table__).on_conflict_do_nothing()
 
 
 _INSERT: dict[str, Callable[[Any], postgresql.Insert]] = {

@@ -352,6 +352,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=64), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("author", sa.String(length=128), nullable=False),
+        sa.Column("bulk", sa.String(length=36), nullable=False),
         sa.Column("ghl_message_id", sa.String(length=128), nullable=True),
         sa.Column("provider_id", sa.String(length=128), nullable=False),
         sa.Column("pushed_status", sa.String(length=12), nullable=False),
@@ -394,6 +396,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("held"),
             sqlite_where=sa.text("held = 1"),
+        )
+        batch_op.create_index(
+            "ix_message_bulk",
+            ["bulk"],
+            unique=False,
+            postgresql_where=sa.text("bulk <> ''"),
+            sqlite_where=sa.text("bulk <> ''"),
         )
         batch_op.create_index("ix_message_recent", ["location_id", "position"], unique=False)
         batch_op.create_index("ix_message_thread", ["conversation_id", "position"], unique=False)
@@ -542,6 +551,9 @@ def downgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_thread")
         batch_op.drop_index("ix_message_recent")
+        batch_op.drop_index(
+            "ix_message_bulk", postgresql_where=sa.text("bulk <> ''"), sqlite_where=sa.text("bulk <> ''")
+        )
         batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held = 1"))
         batch_op.drop_index(
             "ix_message_echo",

@@ -22,6 +22,7 @@ from portal.ghl.transport import RateLimit
 from portal.http import HttpClient
 from portal.installations.tokens import NoToken, Tokens
 from portal.messaging import contacts
+from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Address, Contact, Conversation, Direction, Location, Message, Status
 from portal.queue import gates
@@ -167,8 +168,9 @@ class IntoGhl:
             session.get_one(Message, message.id).echo_state = "open"
 
     def _close_echo(self, message: Message) -> None:
+        state = TO_BE_LOGGED if message.direction == Direction.OUT else ""
         with self._database.write() as session:
-            session.get_one(Message, message.id).echo_state = ""
+            session.get_one(Message, message.id).echo_state = state
 
     def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message) -> str:
         """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
@@ -211,6 +213,7 @@ class IntoGhl:
             message.echo_state = "done"
             message.pushed_at = clock.now()
             message.push_failure = ""
+            push_status(session, message)
             complete(session, [due.id])
         return True
 

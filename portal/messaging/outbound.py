@@ -28,6 +28,7 @@ from portal.models import (
     Status,
     StatusChange,
 )
+from portal.models.base import new_uuid
 from portal.queue.gates import ghl_gate, sender_gate
 from portal.queue.jobs import GHL, SEND, drop, enqueue, job
 
@@ -35,11 +36,16 @@ from portal.queue.jobs import GHL, SEND, drop, enqueue, job
 REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
+TO_BE_LOGGED = "wanted"
+REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known."""
+    """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
+
+    `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
+    """
 
     contact: Contact
     phone: str
@@ -54,6 +60,9 @@ class Request:
     named_sender_id: int | None = None
     scheduled_at: datetime | None = None
     refusal: str = field(default="")
+    uuid: str = field(default_factory=new_uuid)
+    author: str = ""
+    bulk: str = ""
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -62,15 +71,18 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
     message = _new_message(location, conversation, request)
     contacts.note_message(conversation, message, request.received_at)
     with session.no_autoflush:
-        placed = None if request.refusal else _prepare(session, location, conversation, message)
+        placed = _Place(None, failure=request.refusal)
+        if not request.refusal:
+            placed = _prepare(session, location, conversation, message)
         session.add(message)
+        if placed.sender is not None:
+            # Written with the rest; taken back when there turn out to be too few credits.
+            message.funded = True
+            contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
-        if placed is None:
-            fail(session, message, request.refusal)
-        else:
-            _settle_place(session, conversation, message, placed)
+        _settle_place(session, conversation, message, placed)
     return message
 
 
@@ -127,6 +139,7 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
     elif placed.sender is None:
         _hold(session, conversation, message, placed.hold)
     elif not ledger.hold(session, message.location_id, message.id, message.credits):
+        message.funded = False
         _hold(session, conversation, message, "There are not enough credits: top up, and this goes out by itself.")
     else:
         message.funded = True
@@ -184,10 +197,16 @@ def fail(session: Session, message: Message, reason: str, code: str = "") -> Non
 
 
 def push_status(session: Session, message: Message) -> None:
-    """Has HighLevel told of the message's status. Several moves become one call: the newest wins."""
+    """Has HighLevel told of the message's status. Several moves become one call: the newest wins.
+
+    A message that was written in the portal is logged there first, once the provider has it.
+    """
+    gate = ghl_gate(message.location_id)
     if message.ghl_message_id and message.direction == Direction.OUT:
-        gate = ghl_gate(message.location_id)
         enqueue(session, [job(GHL, "push_status", message.id, f"status:{message.id}", gate=gate, priority=20)])
+    elif message.echo_state == TO_BE_LOGGED and message.status in REACHED_PROVIDER:
+        lane = f"in:{message.conversation_id}"
+        enqueue(session, [job(GHL, "post_message", message.id, lane, gate=gate, priority=20)])
 
 
 def _hold(session: Session, conversation: Conversation, message: Message, reason: str) -> None:
@@ -263,7 +282,9 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
     moment = clock.now()
     recent = conversation.last_inbound_at and conversation.last_inbound_at > moment - REPLY_WINDOW
     start = max(filter(None, (moment, request.scheduled_at)))
+    urgent = bool(request.user_id or recent or (request.author and not request.bulk))
     return Message(
+        uuid=request.uuid,
         location_id=location.id,
         conversation_id=conversation.id,
         event_id=request.event_id,
@@ -274,8 +295,11 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         address=request.phone,
         status=Status.QUEUED,
         status_at=moment,
-        priority=REPLY if request.user_id or recent else BULK,
+        priority=REPLY if urgent else BULK,
         user_id=request.user_id,
+        author=request.author,
+        bulk=request.bulk,
+        echo_state=TO_BE_LOGGED if request.author else "",
         ghl_message_id=request.ghl_message_id,
         provider_id=request.provider_id,
         wanted_sender_id=request.named_sender_id,

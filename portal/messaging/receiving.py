@@ -16,7 +16,7 @@ from portal.errors import PortalError
 from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
-from portal.messaging import contacts, numbers
+from portal.messaging import composing, contacts, numbers
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import Request, queue_message
@@ -193,4 +193,11 @@ def webhook_request(event: Event) -> WebhookRequest:
     )
 
 
-_SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {"ghl": _apply_ghl}
+def _apply_composed(session: Session, context: Context, event: Event) -> str:
+    return composing.apply(session, event)
+
+
+_SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {
+    "ghl": _apply_ghl,
+    composing.SOURCE: _apply_composed,
+}

@@ -48,7 +48,8 @@ class Result:
     @property
     def simple(self) -> bool:
         """A one-part message that was accepted: the path that nearly every message takes."""
-        return isinstance(self.outcome, Accepted) and self.passed.parts == 1 and not self.acceptance_counts
+        plain = self.passed.parts == 1 and not self.passed.to_be_logged and not self.acceptance_counts
+        return plain and isinstance(self.outcome, Accepted)
 
 
 def write_results(session: Session, results: Sequence[Result], *, singly: bool = False) -> dict[int, bool]:
