@@ -52,14 +52,13 @@ def _alone(engine: Engine) -> Iterator[None]:
         yield
         return
     with engine.connect() as guard:
+        guard.detach()  # closed at the end, not pooled: the lock ends with it, however this ends
         # However long another one's migration takes, this waits for it.
         for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
             guard.execute(text(f"SET {name} = 0"))
         guard.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         guard.commit()
         yield
-        guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-        guard.commit()
 
 
 def _run(directory: str) -> None:
