@@ -5,8 +5,8 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    from portal.cli import admin, credits, events, keys, messages, sender
+    from portal.cli import admin, credits, events, keys, messages, restore, sender
 
-    for group in (admin.admin, sender.sender, events.events, keys.keys, credits.credits):
+    for group in (admin.admin, sender.sender, events.events, keys.keys, credits.credits, restore.restore):
         app.cli.add_command(group)
     app.cli.add_command(messages.messages)

@@ -123,6 +123,7 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
         )
         sandbox.deliveries.send("before")
         if running.database.sqlite:  # on which nothing else runs while it is migrated
+            eventually(lambda: running.statuses()["delivered"] == 1)
             running.stop_worker()
         upgrade(settings, newer)
         if running.worker is None:
