@@ -17,6 +17,8 @@ from portal.queue.jobs import drop
 CANCELLABLE = (Status.QUEUED, Status.HELD)
 AGAIN = "A person had it sent again, although the provider may have it."
 GIVEN_UP = "A person decided that it did not go out."
+# The code on parts that are unknown because a backup was restored.
+RESTORED = "restored"
 DETAIL = "It was cancelled in the portal before it went out."
 
 
@@ -61,11 +63,15 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
         if part.status == Status.UNKNOWN:
             if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
                 raise InvalidInput("There are not enough credits to send it again: top up first.")
-            part.key_round += 1
+            if part.code != RESTORED:
+                # Else the key of the restored backup may be the one it went out under: the provider may still know it.
+                part.key_round += 1
             part.in_doubt = False
             move_part(session, part, Status.QUEUED, who=who, detail=AGAIN)
+            part.code = ""
     follow_parts(session, message, who=who, detail=AGAIN)
-    message.expires_at = clock.now() + timedelta(seconds=message.location.ttl_seconds)
+    start = max(filter(None, (clock.now(), message.scheduled_at)))
+    message.expires_at = start + timedelta(seconds=message.location.ttl_seconds)
     session.flush()
     conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
     drop(session, "send", [part.id for part in message.parts])
@@ -88,7 +94,11 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
             move_part(session, part, Status.FAILED if part.status == Status.UNKNOWN else Status.CANCELLED, who=who)
             move_credits(session, part, GIVEN_UP)
     drop(session, "send", [part.id for part in message.parts])
-    if follow_parts(session, message, who=who, code="given_up", detail=GIVEN_UP):
+    if not message.parts:  # it was restored from a backup as one that had no sender yet
+        moved = move_message(session, message, Status.FAILED, who=who, code="given_up", detail=GIVEN_UP)
+    else:
+        moved = follow_parts(session, message, who=who, code="given_up", detail=GIVEN_UP)
+    if moved:
         push_status(session, message)
     return message
 

@@ -24,6 +24,8 @@ SAFETY_POLL = 2.0
 RENEW_EVERY = 10.0
 AWAY_PAUSE = 1.0
 CLAIM_GAP = 0.03
+# A claim waits 30 seconds for the database at most; a dispatcher that is away for longer is stuck.
+STUCK_SECONDS = 120.0
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
@@ -72,6 +74,7 @@ class Runner:
         self._held: set[int] = set()
         self._held_lock = threading.Lock()
         self._claimed_at: dict[str, float] = {}
+        self._turned_at: dict[str, float] = {}
         self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
 
     def _lane_pool(self, pool: Pool) -> LanePool:
@@ -98,12 +101,18 @@ class Runner:
         log.info("worker drained", extra={"left": left})
         return left == 0
 
+    def turning(self) -> bool:
+        """Have all dispatchers been round of late? One that got stuck must not look alive."""
+        oldest = time.monotonic() - STUCK_SECONDS
+        return all(self._turned_at.get(pool.name, 0.0) > oldest for pool, _ in self._pools)
+
     def busy(self) -> dict[str, int]:
         """Threads at work, by pool."""
         return {pool.name: lanes.busy() for pool, lanes in self._pools}
 
     def _dispatch(self, pool: Pool, lanes: LanePool) -> None:
         while not self._stopping.is_set():
+            self._turned_at[pool.name] = time.monotonic()
             try:
                 pause = self._claim_once(pool, lanes)
             except Exception as error:

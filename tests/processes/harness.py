@@ -64,16 +64,16 @@ def settings_for(sandbox: Sandbox, folder: Path, database_url: str, port: int) -
 
 
 class Process:
-    """One `python app.py`, its children, and its log. `before` is a command that it is run under."""
+    """One `python app.py` in `root`, its children, and its log. `before` is a command that it is run under."""
 
-    def __init__(self, environment: dict[str, str], log: Path, *before: str) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, *before: str, root: Path = ROOT) -> None:
         self.role = environment.get("PORTAL_ROLE", "all")
         self.url = f"http://127.0.0.1:{environment.get('PORT', '')}"
         self.log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*before, sys.executable, "app.py"],
-                cwd=ROOT,
+                cwd=root,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

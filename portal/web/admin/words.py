@@ -37,6 +37,7 @@ ALERT: Mapping[str, str] = {
     notices.DEAD_TOKEN: "Reconnect HighLevel",
     notices.PARKED: "Webhooks set aside",
     notices.SENDER_FAULT: "A sender is in trouble",
+    notices.RESTORED: "A backup was restored",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
 }
 ENTRY: Mapping[str, str] = {
