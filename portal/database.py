@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
@@ -18,6 +27,8 @@ from portal.writer_lock import WriterLock
 Key = TypeVar("Key", int, str)
 
 CHANNEL = "portal_jobs"
+# PostgreSQL, appendix A: read_only_sql_transaction.
+READ_ONLY = "25006"
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
 
 
@@ -76,6 +87,7 @@ def engine_options(url: str) -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Gives SQLite connections their durability and locking. PostgreSQL has its own from `engine_options`."""
     if engine.dialect.name != "sqlite":
+        event.listen(engine, "handle_error", _leave_standby)
         return
 
     @event.listens_for(engine, "connect")
@@ -91,6 +103,12 @@ def prepare_engine(engine: Engine) -> None:
         # A deferred transaction that turns to writing fails at once when another has written meanwhile.
         writing = connection.get_execution_options().get("writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """After a failover the old primary still answers, and only reads: its connections are as good as broken."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 class Database:
@@ -132,7 +150,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except DBAPIError:
+        except SQLAlchemyError:
             return False
         return True
 
@@ -144,6 +162,14 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError | TimeoutError) or (
         type(error).__name__ == "TimeoutError" and type(error).__module__ == "sqlalchemy.exc"
     )
+
+
+def is_of_a_row(error: BaseException) -> bool:
+    """True when the error speaks of one row's content: the same row fails again, and another need not."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    # What a driver cannot encode is refused before the database hears of it.
+    return isinstance(error, StatementError | ValueError | TypeError | ArithmeticError)
 
 
 def open_database(url: str) -> Database:

@@ -15,6 +15,7 @@ DEAD_TOKEN = "dead_token"
 PARKED = "parked"
 SENDER_FAULT = "sender_fault"
 STATUS_REFUSED = "status_refused"
+SPOOL_DAMAGED = "spool_damaged"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

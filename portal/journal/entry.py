@@ -60,11 +60,13 @@ class Entry:
         return json.dumps(fields, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
     @classmethod
-    def load(cls, dumped: bytes) -> "Entry":
-        """The entry of `dump`."""
-        fields = json.loads(dumped.decode("utf-8", "surrogatepass"))
-        fields["body"] = base64.b64decode(fields["body"])
-        return cls(**fields)
+    def read(cls, dumped: bytes) -> "Entry | None":
+        """The entry of `dump`; None for what is none, or has fields that this version does not know."""
+        try:
+            fields = json.loads(dumped.decode("utf-8", "surrogatepass"))
+            return cls(**{**fields, "body": base64.b64decode(fields["body"])})
+        except (ValueError, TypeError, LookupError):
+            return None
 
 
 def _clean(text: str, longest: int) -> str:
