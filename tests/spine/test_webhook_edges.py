@@ -1,4 +1,4 @@
-"""Webhooks at their edges: half a body, a long query, a secret that has just changed, proof that waits for an outage."""
+"""Webhooks at their edges: half a body, a long query, a secret that has just changed, proof kept for later."""
 
 import socket
 from urllib.parse import urlencode, urlsplit
