@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from portal.accounts.sessions import LIFETIME
 from portal.config import Settings
 from portal.database import is_away
 from portal.errors import Overloaded, PortalError
@@ -36,7 +37,7 @@ def cookie_settings(settings: Settings) -> dict[str, Any]:
         "REMEMBER_COOKIE_SECURE": secure,
         "REMEMBER_COOKIE_HTTPONLY": True,
         "WTF_CSRF_TIME_LIMIT": 8 * 3600,
-        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "PERMANENT_SESSION_LIFETIME": LIFETIME,
     }
 
 

@@ -1,4 +1,4 @@
-"""Addresses and forms as nobody's browser makes them: every one is answered with a sentence, none is a fault of ours."""
+"""Addresses and forms as nobody's browser makes them: each is answered with a sentence, none is our fault."""
 
 import pytest
 from flask import Flask
