@@ -65,11 +65,12 @@ class DatabaseAway(PortalError):
 
 def engine_options(url: str) -> dict[str, Any]:
     """Keyword arguments for `create_engine`, for the engine that `url` names."""
+    # An error's text goes into the log, and a statement's parameters are people's messages and numbers.
+    options: dict[str, Any] = {"hide_parameters": True, "max_overflow": 16}
     if url.startswith("sqlite"):
-        return {"pool_size": 32, "max_overflow": 16, "connect_args": {"timeout": 10, "check_same_thread": False}}
-    return {
+        return options | {"pool_size": 32, "connect_args": {"timeout": 10, "check_same_thread": False}}
+    return options | {
         "pool_size": 16,
-        "max_overflow": 16,
         "pool_timeout": 10,
         "connect_args": {
             "connect_timeout": 5,
