@@ -117,6 +117,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_job_run_at", ["pool", "run_at"], unique=False)
 
     op.create_table(
+        "ended_session",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ended_session")),
+    )
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ended_session_until"), ["until"], unique=False)
+
+    op.create_table(
         "login_count",
         sa.Column("key", sa.String(length=80), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -602,6 +611,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_login_count_until"))
 
     op.drop_table("login_count")
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ended_session_until"))
+
+    op.drop_table("ended_session")
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("ix_job_run_at")
         batch_op.drop_index(batch_op.f("ix_job_lease_until"))

@@ -16,6 +16,7 @@ PARKED = "parked"
 SENDER_FAULT = "sender_fault"
 STATUS_REFUSED = "status_refused"
 RESTORED = "restored"
+SPOOL_DAMAGED = "spool_damaged"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

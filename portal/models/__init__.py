@@ -6,7 +6,7 @@ from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
 from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
-from portal.models.people import Alert, LoginCount, User
+from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.senders import Gate, RoutingRule, Sender, SenderState
 from portal.models.tenants import (
     Agency,
@@ -27,6 +27,7 @@ __all__ = [
     "Contact",
     "Conversation",
     "Direction",
+    "EndedSession",
     "EntryKind",
     "Event",
     "EventState",

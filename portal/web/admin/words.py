@@ -39,6 +39,7 @@ ALERT: Mapping[str, str] = {
     notices.SENDER_FAULT: "A sender is in trouble",
     notices.RESTORED: "A backup was restored",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
+    notices.SPOOL_DAMAGED: "Webhooks of an outage that could not be read back",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
