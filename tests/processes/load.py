@@ -17,7 +17,7 @@ from tests.processes.harness import Deployment
 CONNECTIONS = 32
 PAUSE = 0.3
 # Much longer than any restart or outage here.
-STUBBORNNESS = 400.0
+STUBBORNNESS = 100.0
 
 
 class Load:

@@ -3,6 +3,8 @@
 Most providers know none. A call to one whose answer is lost is never made again without a person's say-so.
 """
 
+import faulthandler
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,6 +35,8 @@ def register(more: Sequence[Cast]) -> None:
 
 
 register([Plain()])
+# `kill -USR1` writes what every thread is at into the log: for a process that hangs in a drill.
+faulthandler.register(signal.SIGUSR1)
 
 if __name__ == "__main__":
     from portal.serve import main
