@@ -27,13 +27,17 @@ class WebServer(MPServer):
         if delay:  # asked for by a signal: all are alive
             super()._respawn_workers(workers, spawn_target, target_loader, delay)
             return
-        dead = [number for number in sorted(set(workers)) if not self.wrks[number].is_alive()]
+        dead = [number for number in sorted(set(workers)) if not self._lives(number)]
         super()._respawn_workers(dead, spawn_target, target_loader)
         moment = time.monotonic()
         self._deaths.extend([moment] * len(dead))
         if len(self._deaths) < MOST_DEATHS or self._deaths[0] < moment - SECONDS:
             self.respawned_wrks.clear()
-        missed = [worker.idx for worker in self.wrks if not worker.is_alive()]
+        missed = [number for number in range(len(self.wrks)) if not self._lives(number)]
         if missed:
             self.interrupt_children.extend(missed)
             self.main_loop_interrupt.set()
+
+    def _lives(self, number: int) -> bool:
+        process: Any = self.wrks[number]
+        return bool(process.is_alive())

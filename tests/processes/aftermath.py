@@ -274,4 +274,3 @@ def _unix(moment: object) -> float:
     if not isinstance(moment, datetime):
         return 0.0
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-

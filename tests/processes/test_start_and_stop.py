@@ -162,9 +162,10 @@ def test_killed_web_children_are_replaced_however_often(on_postgres):
     web = on_postgres.start("web", WEB_PROCESSES="2")
     for victims in (1, 1, 2):
         before = eventually(lambda: len(web.children()) == 2 and web.children(), 20, "two children")
+        kept = set(before[victims:])
         for pid in before[:victims]:
             os.kill(pid, signal.SIGKILL)
-        eventually(lambda before=before: len(set(web.children()) - set(before)) >= victims, 20, "new children")
+        eventually(lambda kept=kept: len(web.children()) == 2 and kept < set(web.children()), 20, "new children")
         assert web.alive and eventually(lambda: status(f"{web.url}/livez") == 200)
 
 
