@@ -35,8 +35,9 @@ ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One portal with its world, and who lives in it."""
+    """One portal with its world."""
 
+    name: str
     deployment: Deployment
     sandbox: Spread
     server: Server
@@ -55,7 +56,7 @@ def begin(name: str, folder: Path, database_url: str) -> Story:
     for process in started:
         process.wait_ready()
     sandbox.spread_over([process.url for process in started if process.role != "worker"])
-    return Story(deployment, sandbox, server, random.Random(f"{SEED} {name}"))
+    return Story(name, deployment, sandbox, server, random.Random(f"{SEED} {name}"))
 
 
 def settle_in(story: Story) -> dict[str, str]:
@@ -82,8 +83,8 @@ def contacts_of(story: Story, channels: dict[str, str]) -> Sequence[demo.Contact
     return mixed
 
 
-def live_through(story: Story) -> list[str]:
-    """Load and kills, then the checks; the figures."""
+def live_through(story: Story) -> None:
+    """Load and kills, then the checks. The figures are printed."""
     deployment = story.deployment
     channels = settle_in(story)
     webhook_url = channels.pop("webhook_url")
@@ -104,16 +105,17 @@ def live_through(story: Story) -> list[str]:
     after.await_rest(SCALE.patience)
     readers.finish()
     after.await_rest(30)
-    after.check()
-    return after.facts
+    try:
+        after.check()
+    finally:
+        print("\n  ".join([f"\n{story.name}, seed {SEED}:", *after.facts]))
 
 
 def run(name: str, folder: Path, database_url: str) -> None:
     """One portal's whole story, in a world of its own."""
     story = begin(name, folder, database_url)
     try:
-        facts = live_through(story)
-        print("\n  ".join([f"\n{name}, seed {SEED}:", *facts]))
+        live_through(story)
     except Exception as error:
         error.add_note(f"{name}, DRILL_SEED={SEED}, logs in {folder}")
         raise
