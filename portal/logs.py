@@ -96,5 +96,7 @@ def configure(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("alembic", "apscheduler", "urllib3", "werkzeug"):
+    for noisy in ("alembic", "urllib3", "werkzeug"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of every task that is left out because the one before still runs, which is meant to be so.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from portal import clock
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.fields import identifier, mapping, number, text, texts
-from portal.ghl.transport import RESOURCES, OnRateLimit, Transport
+from portal.ghl.transport import DEADLINE, RESOURCES, OnRateLimit, Transport
 from portal.http import HttpClient
 
 INSTALL_URL = "https://marketplace.gohighlevel.com/v2/oauth/chooselocation"
@@ -21,6 +21,8 @@ WHITE_LABEL_INSTALL_URL = "https://marketplace.leadconnectorhq.com/v2/oauth/choo
 LOCATION, COMPANY = "Location", "Company"
 DAY_SECONDS = 86_400
 PAGE = 100
+# HighLevel repeats a refresh's answer for 30 s: two calls of this length fit in.
+REFRESH_SECONDS = 12.0
 
 SCOPES = (
     "conversations/message.write",  # delivery webhook, inbound messages, statuses
@@ -90,7 +92,7 @@ class OAuthClient:
         GRANT_DEAD ends it.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "user_type": user_type}
-        return self._token(form, user_type)
+        return self._token(form, user_type, REFRESH_SECONDS)
 
     def location_token(self, company_token: str, company_id: str, location_id: str) -> TokenGrant:
         """A sub-account's grant out of its agency's access token."""
@@ -122,10 +124,11 @@ class OAuthClient:
         listed = answer.get("locations")
         return [_installed(mapping(entry)) for entry in listed] if isinstance(listed, list) else []
 
-    def _token(self, form: Mapping[str, str], user_type: str) -> TokenGrant:
+    def _token(self, form: Mapping[str, str], user_type: str, deadline: float = DEADLINE) -> TokenGrant:
         asked = clock.now()
+        whole = {**self._app, **form}
         try:
-            answer = self._transport.call("POST", "/oauth/token", version=RESOURCES, form={**self._app, **form})
+            answer = self._transport.call("POST", "/oauth/token", version=RESOURCES, form=whole, deadline=deadline)
         except GhlError as error:
             raise _without_bearer(error) from None
         return _grant({"userType": user_type, **_given(answer)}, asked)

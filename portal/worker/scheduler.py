@@ -30,6 +30,8 @@ from portal.worker.tasks import AHEAD
 log = logging.getLogger(__name__)
 
 PURGE_AT_ONCE = 1000
+# With a lease and a call it stays within the 30 s in which HighLevel repeats a refresh.
+FINISH_SECONDS = 4
 
 
 class Clockwork:
@@ -52,6 +54,7 @@ class Clockwork:
             self._scheduler.start()
             return
         self._every(1, self.poll_statuses)
+        self._every(FINISH_SECONDS, self.finish_refreshes)
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
@@ -115,6 +118,10 @@ class Clockwork:
                 )
             ).all()
             enqueue(session, [job(GHL, "refresh_token", id_, f"token:{id_}", priority=0) for id_ in due])
+
+    def finish_refreshes(self) -> None:
+        """Renews tokens whose refresh was interrupted, while HighLevel still repeats its answer."""
+        self._services.tokens.finish()
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""
