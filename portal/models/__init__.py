@@ -14,6 +14,7 @@ from portal.models.tenants import (
     Grant,
     GrantKind,
     GrantState,
+    InstallEvent,
     InstallState,
     Location,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Grant",
     "GrantKind",
     "GrantState",
+    "InstallEvent",
     "InstallState",
     "Job",
     "LedgerEntry",
