@@ -9,6 +9,7 @@ from portal.ghl.oauth import OAuthClient
 from portal.ghl.signature import Verifier, verifier
 from portal.http import HttpClient
 from portal.installations.bulk import BulkInstaller
+from portal.installations.consent import Consents
 from portal.installations.tokens import Tokens
 from portal.journal.spool import Spool
 from portal.journal.writer import Journal
@@ -32,6 +33,7 @@ class Services:
     journal: Journal
     tokens: Tokens
     bulk: BulkInstaller
+    consents: Consents
     accounts: Accounts
     outbox: Outbox
     poller: Poller
@@ -56,7 +58,8 @@ def make_services(settings: Settings, database: Database) -> Services:
         spool=spool,
         journal=Journal(database, spool),
         tokens=tokens,
-        bulk=BulkInstaller(database, vault, oauth, tokens, settings.ghl_app_id),
+        bulk=BulkInstaller(database, oauth, tokens, settings.ghl_app_id),
+        consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
         outbox=Outbox(database, http, accounts),
         poller=Poller(database, http, accounts),

@@ -17,10 +17,20 @@ def upgrade() -> None:
         sa.Column("company_id", sa.String(length=128), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("whitelabel_domain", sa.String(length=253), nullable=False),
+        sa.Column("profile_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("plan_id", sa.String(length=128), nullable=False),
+        sa.Column("plan_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("uninstalled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("listed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agency")),
         sa.UniqueConstraint("company_id", name=op.f("uq_agency_company_id")),
     )
+    with op.batch_alter_table("agency", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_agency_check_at"), ["check_at"], unique=False)
+
     op.create_table(
         "event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -71,6 +81,8 @@ def upgrade() -> None:
         sa.Column("refresh_token", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("consented_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("consent_code", sa.String(length=64), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("failure", sa.Text(), nullable=False),
@@ -89,6 +101,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_installation_company_id"), ["company_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_installation_consent_code"), ["consent_code"], unique=False)
         batch_op.create_index(batch_op.f("ix_installation_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
@@ -144,7 +157,17 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column("install_state", sa.String(length=16), nullable=False),
+        sa.Column("state_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("install_event", sa.String(length=16), nullable=False),
         sa.Column("install_event_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("install_note", sa.Text(), nullable=False),
+        sa.Column("uninstalled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_company", sa.String(length=128), nullable=False),
+        sa.Column("profile_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("plan_id", sa.String(length=128), nullable=False),
+        sa.Column("plan_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unlisted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failover", sa.String(length=16), nullable=False),
         sa.Column("ttl_seconds", sa.Integer(), nullable=False),
         sa.Column("provider_id", sa.String(length=128), nullable=False),
@@ -155,12 +178,18 @@ def upgrade() -> None:
             "install_state IN ('not_installed', 'installed', 'inactive', 'uninstalled')",
             name=op.f("ck_location_install_state_known"),
         ),
+        sa.CheckConstraint(
+            "install_event IN ('', 'install', 'uninstall', 'consent', 'listed', 'disconnect')",
+            name=op.f("ck_location_install_event_known"),
+        ),
         sa.ForeignKeyConstraint(["agency_id"], ["agency.id"], name=op.f("fk_location_agency_id_agency")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_location")),
         sa.UniqueConstraint("ghl_id", name=op.f("uq_location_ghl_id")),
     )
     with op.batch_alter_table("location", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_location_agency_id"), ["agency_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_location_check_at"), ["check_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_location_claimed_company"), ["claimed_company"], unique=False)
 
     op.create_table(
         "portal_user",
@@ -207,6 +236,7 @@ def upgrade() -> None:
         sa.Column("ghl_contact_id", sa.String(length=128), nullable=True),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("ghl_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_contact_location_id_location")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact")),
@@ -604,6 +634,8 @@ def downgrade() -> None:
     op.drop_table("alert")
     op.drop_table("portal_user")
     with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_location_claimed_company"))
+        batch_op.drop_index(batch_op.f("ix_location_check_at"))
         batch_op.drop_index(batch_op.f("ix_location_agency_id"))
 
     op.drop_table("location")
@@ -624,6 +656,7 @@ def downgrade() -> None:
     op.drop_table("job")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_installation_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_installation_consent_code"))
         batch_op.drop_index(batch_op.f("ix_installation_company_id"))
 
     op.drop_table("installation")
@@ -632,5 +665,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_event_state")
 
     op.drop_table("event")
+    with op.batch_alter_table("agency", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_agency_check_at"))
+
     op.drop_table("agency")
     # ### end Alembic commands ###

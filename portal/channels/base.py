@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from portal.errors import PortalError
 from portal.http import HttpClient
@@ -204,4 +204,20 @@ class Channel(Protocol):
 
     def answer(self, request: WebhookRequest) -> tuple[str, str]:
         """The body and content type the provider expects beside 200."""
+        ...
+
+
+@runtime_checkable
+class Registers(Protocol):
+    """What a channel offers besides when it writes our webhook address into the provider's own settings.
+
+    Both calls may be repeated, and raise `ChannelError`. A channel without them has nothing to clear up.
+    """
+
+    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
+        """Has the provider post to our address."""
+        ...
+
+    def disconnect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
+        """Takes our address out of the provider's settings; another system's, which is there instead, stays."""
         ...

@@ -27,7 +27,7 @@ def may_cancel(message: Message) -> bool:
     return message.direction == Direction.OUT and message.status in CANCELLABLE
 
 
-def cancel(session: Session, message_id: int, who: str) -> Message:
+def cancel(session: Session, message_id: int, who: str, detail: str = DETAIL) -> Message:
     """Takes a message back that has not gone out: its credits are free again, and HighLevel is told.
 
     The fence locks the same row before a provider is called, so either this or the call comes first, never both.
@@ -38,10 +38,10 @@ def cancel(session: Session, message_id: int, who: str) -> Message:
     if not may_cancel(message) or any(part.status not in CANCELLABLE for part in parts):
         raise InvalidInput(f"It is too late to cancel this message. {SENTENCES[Status(message.status)]}")
     for part in parts:
-        move_part(session, part, Status.CANCELLED, who=who, detail=DETAIL)
-        move_credits(session, part, DETAIL)
+        move_part(session, part, Status.CANCELLED, who=who, detail=detail)
+        move_credits(session, part, detail)
     drop(session, "send", [part.id for part in parts])
-    move_message(session, message, Status.CANCELLED, who=who, code="cancelled", detail=DETAIL)
+    move_message(session, message, Status.CANCELLED, who=who, code="cancelled", detail=detail)
     push_status(session, message)
     session.flush()
     let_go(session, message.conversation_id)

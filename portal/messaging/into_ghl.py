@@ -20,11 +20,13 @@ from portal.ghl.client import GhlClient, StatusFault
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.transport import RateLimit
 from portal.http import HttpClient
+from portal.installations import scopes
+from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
 from portal.messaging import contacts
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
-from portal.models import Address, Contact, Conversation, Direction, Location, Message, Status
+from portal.models import Address, Contact, Conversation, Direction, GrantKind, Location, Message, Status
 from portal.queue import gates
 from portal.queue.jobs import Due, complete, postpone
 
@@ -35,7 +37,7 @@ TOO_EARLY_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=72)
 # Refusals that time will hardly cure; they are tried for GIVE_UP_AFTER all the same.
-STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.TOO_EARLY)
+STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.NO_SCOPE, Kind.TOO_EARLY)
 # So often a status is tried at short intervals, while HighLevel stores its message.
 EARLY_TRIES = 20
 
@@ -244,8 +246,15 @@ class IntoGhl:
         return False
 
     def _refused(self, due: Due, location: Location, error: GhlError) -> bool:
+        if error.kind is Kind.LOCATION_INACTIVE:
+            return self._wait_for_token(due, NoToken(error.message, self._tokens.note_inactive(location.ghl_id)))
         with self._database.write() as session:
             self._note_failure(session, due, error)
+            if error.kind is Kind.NOT_FOUND and due.kind == "post_message":
+                self._forget_contact(session, due.subject)
+            if error.kind is Kind.NO_SCOPE:
+                grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
+                scopes.refused(session, grant, location, error.message)
             waited = clock.now() - due.created_at
             if due.kind == "push_status" and error.kind in STUBBORN and waited > GIVE_UP_AFTER:
                 text = f"HighLevel has refused what it was told for three days. {error.message}"
@@ -263,6 +272,14 @@ class IntoGhl:
                 wait = TOO_EARLY_WAIT
             postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message)
         return False
+
+    def _forget_contact(self, session: Session, message_id: int) -> None:
+        """HighLevel does not know the contact or its conversation any more: by the number it is found, or made anew."""
+        message = session.get_one(Message, message_id)
+        conversation = session.get_one(Conversation, message.conversation_id)
+        if message.address.startswith("+"):
+            conversation.ghl_conversation_id = None
+            session.get_one(Contact, conversation.contact_id).ghl_contact_id = None
 
     def _note_failure(self, session: Session, due: Due, error: GhlError | NoToken) -> None:
         message = session.get(Message, due.subject)

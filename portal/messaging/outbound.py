@@ -107,9 +107,7 @@ def place(session: Session, location: Location, conversation: Conversation, mess
 def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
-        reason = not_installed(location)
-        raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
-        return _Place(None, hold=reason)
+        return _Place(None, hold=not_installed(session, location))
     choice = _route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
@@ -267,11 +265,19 @@ def release_held(session: Session, location_id: int, *, sender_id: int | None = 
     return released
 
 
-def not_installed(location: Location) -> str:
-    """Why nothing is sent for a location that is not installed."""
-    if location.install_state == InstallState.INACTIVE:
-        return "The sub-account is paused in HighLevel: activate it there, and this goes out."
-    return "The app is not installed in this sub-account: install it, and this goes out."
+# Why nothing is sent for a location that is not installed. `sweeping.release_forgotten` knows holds by these.
+NOT_INSTALLED_REASONS = {
+    InstallState.NOT_INSTALLED: "The app is not installed in this sub-account: install it, and this goes out.",
+    InstallState.UNINSTALLED: "The app was uninstalled from this sub-account: install it again, and this goes out.",
+    InstallState.INACTIVE: "The sub-account is paused in HighLevel: activate it there, and this goes out.",
+}
+
+
+def not_installed(session: Session, location: Location) -> str:
+    """The reason to hold for a location that is not installed; a person is told that messages wait."""
+    reason = NOT_INSTALLED_REASONS[InstallState(location.install_state)]
+    raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
+    return reason
 
 
 def _name(location: Location) -> str:

@@ -17,7 +17,7 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contacts, numbers
+from portal.messaging import composing, contact_events, contacts, numbers
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import Request, queue_message
@@ -80,6 +80,8 @@ def _apply_ghl(session: Session, context: Context, event: Event) -> str:
         return f"{IGNORED}it belongs to another app"
     provider = payload.conversation_provider_id
     if isinstance(payload, payloads.AppEvent):
+        if payload.type in contact_events.KINDS:
+            return contact_events.apply(session, payload, event.received_at)
         return lifecycle.apply(session, payload, event.received_at)
     if provider and provider not in context.settings.ghl_providers:
         return f"{IGNORED}it belongs to another conversation provider"

@@ -17,6 +17,7 @@ from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import HttpClient
+from portal.installations.moves import sync_webhook
 from portal.messaging.outbound import release_held
 from portal.models import Conversation, Location, Sender, SenderState
 from portal.queue import gates
@@ -136,6 +137,7 @@ def remove(session: Session, sender_id: int) -> None:
         .values(sticky_sender_id=None, sticky_address="")
     )
     session.flush()
+    sync_webhook(session, sender.id, sender.channel)
     release_held(session, sender.location_id)
 
 

@@ -227,7 +227,7 @@ class Outbox:
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
         elif location.install_state != InstallState.INSTALLED:
-            hold_back(session, due, part, not_installed(location))
+            hold_back(session, due, part, not_installed(session, location))
         elif sender.state == SenderState.REMOVED:
             detail = f"The sender {sender.name} was removed before this went out."
             end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
-from portal.messaging.outbound import let_go, place, push_status, release_held
+from portal.messaging.outbound import NOT_INSTALLED_REASONS, let_go, place, push_status, release_held
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
@@ -121,7 +121,7 @@ def release_forgotten(session: Session) -> int:
         .where(
             text("message.held"),
             Location.install_state == InstallState.INSTALLED,
-            Message.reason.like("The app is not installed%"),
+            Message.reason.in_(NOT_INSTALLED_REASONS.values()),
         )
         .distinct()
         .limit(AT_ONCE)

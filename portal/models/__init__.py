@@ -14,6 +14,7 @@ from portal.models.tenants import (
     Grant,
     GrantKind,
     GrantState,
+    InstallEvent,
     InstallState,
     Location,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Grant",
     "GrantKind",
     "GrantState",
+    "InstallEvent",
     "InstallState",
     "Job",
     "LedgerEntry",

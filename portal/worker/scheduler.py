@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import is_away
+from portal.installations import checks
+from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
 from portal.messaging.polling import enqueue_due
 from portal.messaging.receipts import match_orphans
@@ -25,13 +27,13 @@ from portal.messaging.sweeping import (
 from portal.models import Event, EventState, Grant, GrantState, Job, Part
 from portal.queue.jobs import GHL, enqueue, job
 from portal.services import Services
-from portal.worker.tasks import AHEAD
 
 log = logging.getLogger(__name__)
 
 PURGE_AT_ONCE = 1000
 # With a lease and a call it stays within the 30 s in which HighLevel repeats a refresh.
 FINISH_SECONDS = 4
+REFRESH_AT_ONCE = 500
 
 
 class Clockwork:
@@ -58,6 +60,7 @@ class Clockwork:
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
+        self._every(60, self.check_installations)
         self._every(900, self.purge)
         self._scheduler.start()
 
@@ -111,17 +114,25 @@ class Clockwork:
         moment = clock.now()
         with self._database.write() as session:
             due = session.scalars(
-                select(Grant.id).where(
+                select(Grant.id)
+                .where(
                     Grant.state == GrantState.ACTIVE,
                     Grant.expires_at < moment + AHEAD,
                     or_(Grant.retry_at.is_(None), Grant.retry_at < moment),
                 )
+                # Tokens of a bulk installation all end at one time: some now, the others a minute later.
+                .order_by(Grant.expires_at)
+                .limit(REFRESH_AT_ONCE)
             ).all()
             enqueue(session, [job(GHL, "refresh_token", id_, f"token:{id_}", priority=0) for id_ in due])
 
     def finish_refreshes(self) -> None:
         """Renews tokens whose refresh was interrupted, while HighLevel still repeats its answer."""
         self._services.tokens.finish()
+
+    def check_installations(self) -> None:
+        """Looks at each installation once a day: is it still there, and does its permission hold?"""
+        self._sweep(checks.enqueue_due)
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

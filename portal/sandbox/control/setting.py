@@ -48,6 +48,7 @@ def settings() -> Response:
         "portal_url": here,
         "expires_in": here.ghl.grants,
         "grace_seconds": here.ghl.grants,
+        "scope": here.ghl.grants,
         "early_403_seconds": here.ghl,
         "most": here.ghl.limit,
         "daily": here.ghl.limit,
@@ -71,13 +72,20 @@ def add_location() -> Response:
 
 @blueprint.patch("/locations/<location_id>")
 def change_location(location_id: str) -> Response:
-    """`{active?, installed?, name?}`: a paused sub-account refuses refreshes and keeps its token."""
+    """`{active?, installed?, name?, company_id?}`: a paused sub-account refuses refreshes and keeps its token."""
     location = sandbox().world.locations[location_id]
     for name, value in body().items():
-        if name not in ("active", "installed", "name"):
+        if name not in ("active", "installed", "name", "company_id"):
             raise KeyError(name)
         setattr(location, name, value)
     return jsonify(plain(location))
+
+
+@blueprint.delete("/locations/<location_id>")
+def delete_location(location_id: str) -> Response:
+    """The sub-account is deleted; its tokens live on, as far as anybody knows."""
+    sandbox().world.remove(location_id)
+    return jsonify(ok=True)
 
 
 @blueprint.post("/contacts")
