@@ -70,7 +70,8 @@ def test_bulk_has_a_result_for_each_and_refunds_what_failed(call: Caller, sandbo
     answer = said.json()
     assert (said.status_code, answer["success"]) == (200, False)
     assert (answer["total"], answer["sent"], answer["failed"]) == (3, 1, 2)
-    assert [(one["to"], one["success"]) for one in answer["results"]] == [*zip(PHONES, (True, False, False), strict=True)]
+    assert [one["to"] for one in answer["results"]] == PHONES
+    assert [one["success"] for one in answer["results"]] == [True, False, False]
     assert answer["results"][0]["parts"] == 2
     assert answer["results"][1]["error"] == "failed to send message"
     assert account.credits == 8
