@@ -15,6 +15,9 @@ DEAD_TOKEN = "dead_token"
 PARKED = "parked"
 SENDER_FAULT = "sender_fault"
 STATUS_REFUSED = "status_refused"
+LOW_BALANCE = "low_balance"
+REJECTIONS = "rejections"
+REJECTIONS_OVER = "rejections_over"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

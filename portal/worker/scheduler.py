@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import is_away
 from portal.journal.replay import drain
+from portal.messaging import account_watch
 from portal.messaging.polling import enqueue_due
 from portal.messaging.receipts import match_orphans
 from portal.messaging.sweeping import (
@@ -55,6 +56,7 @@ class Clockwork:
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
+        self._every(60, self.watch_senders)
         self._every(900, self.purge)
         self._scheduler.start()
 
@@ -81,6 +83,11 @@ class Clockwork:
                 return
         with self._database.write() as session:
             enqueue_due(session)
+
+    def watch_senders(self) -> None:
+        """Has the providers asked what is left on their accounts and who has opted out there."""
+        with self._database.write() as session:
+            account_watch.enqueue_due(session)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

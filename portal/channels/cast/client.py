@@ -43,7 +43,7 @@ class Cast:
     separate_attachments = False
     confirms_delivery = True
     account_pace = 10.0
-    account_poll_pace = 10.0
+    account_poll_pace = 15.0
     low_balance = LOW_BALANCE
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:

@@ -38,6 +38,9 @@ ALERT: Mapping[str, str] = {
     notices.PARKED: "Webhooks set aside",
     notices.SENDER_FAULT: "A sender is in trouble",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
+    notices.LOW_BALANCE: "A provider account runs low",
+    notices.REJECTIONS: "Carriers reject a sender's messages",
+    notices.REJECTIONS_OVER: "A sender's messages get through again",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
