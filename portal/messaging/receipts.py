@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
-from portal.messaging import optouts
+from portal.messaging import optouts, rejections
 from portal.messaging.charges import move_credits
 from portal.messaging.outbound import push_status
 from portal.messaging.statuses import FINAL, follow_parts, from_outcome, move_part
@@ -39,6 +39,8 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     )
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
     part = locked_part(session, sender.id, external_id)
+    if receipt_id is not None and receipt.outcome is Outcome.FAILED:
+        rejections.note(session, sender.id)
     if receipt_id is None:
         if part is not None:
             match_early_receipts(session, part, who or f"{sender.channel} receipt")

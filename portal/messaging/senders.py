@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.alerts.notices import LOW_BALANCE, REJECTIONS, REJECTIONS_OVER, SENDER_FAULT, close_alert
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
 from portal.config import Settings
@@ -35,6 +36,11 @@ class NewSender:
     pace: float | None = None
     is_default: bool = False
     operator: bool = False
+
+
+def validate(wanted: NewSender) -> None:
+    """Raises `InvalidInput` when a field is missing or makes no sense."""
+    _validated(wanted)
 
 
 def check(http: HttpClient, wanted: NewSender) -> Probe:
@@ -152,6 +158,8 @@ def remove(session: Session, sender_id: int) -> None:
     """Takes a sender out of use for good. Conversations let go of it."""
     sender = _get(session, sender_id)
     sender.state, sender.is_default = SenderState.REMOVED, False
+    for kind in (SENDER_FAULT, LOW_BALANCE, REJECTIONS, REJECTIONS_OVER):
+        close_alert(session, kind, gates.sender_gate(sender_id))
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import is_away
 from portal.journal.replay import drain
-from portal.messaging import account_watch
+from portal.messaging import account_watch, rejections
 from portal.messaging.polling import enqueue_due
 from portal.messaging.receipts import match_orphans
 from portal.messaging.sweeping import (
@@ -85,9 +85,10 @@ class Clockwork:
             enqueue_due(session)
 
     def watch_senders(self) -> None:
-        """Has the providers asked what is left on their accounts and who has opted out there."""
+        """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
         with self._database.write() as session:
             account_watch.enqueue_due(session)
+        self._sweep(rejections.look_for_ends)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""
