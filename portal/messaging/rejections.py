@@ -22,6 +22,7 @@ BEGINS_AT = 0.30
 # … and is over when it has fallen below this one. Only the newest of the window are looked at.
 OVER_BELOW = 0.15
 NEWEST = 200
+NEWEST_OF_ALL = 5000
 # Without any receipt for so long nobody can say whether it is over: the next incident is a new one.
 FORGOTTEN_AFTER = timedelta(days=1)
 NOTICE_STAYS = timedelta(days=1)
@@ -55,7 +56,10 @@ class Rate:
 
 
 def note(session: Session, sender_id: int) -> None:
-    """A message of this sender has failed at the carrier: is that one too many?"""
+    """A message of this sender has failed at the carrier: is that one too many?
+
+    Receipts that are taken at the same moment do not see each other; `look_for_missed` sees them all.
+    """
     sender = session.get_one(Sender, sender_id)
     if sender.rejecting_since is not None:
         return
@@ -68,6 +72,18 @@ def note(session: Session, sender_id: int) -> None:
     close_alert(session, REJECTIONS_OVER, sender_gate(sender_id))
     text = f"{_named(sender)}: {found.words}. {CAUSES[found.mostly]}"
     raise_alert(session, REJECTIONS, sender_gate(sender_id), text, sender.location_id)
+
+
+def look_for_missed(session: Session) -> int:
+    """Looks again at the senders of the newest failures; returns how many incidents began."""
+    newest = (session.scalar(select(func.max(ReceiptRow.id))) or 0) - NEWEST_OF_ALL
+    failed = ReceiptRow.id > newest, ReceiptRow.outcome == Outcome.FAILED, Sender.rejecting_since.is_(None)
+    found = select(Sender.id).join(ReceiptRow, ReceiptRow.sender_id == Sender.id).where(*failed).distinct()
+    before = session.scalars(found.where(Sender.state != SenderState.REMOVED)).all()
+    for sender_id in before:
+        note(session, sender_id)
+    began = select(func.count()).where(Sender.id.in_(before), Sender.rejecting_since.is_not(None))
+    return session.scalar(began) or 0
 
 
 def look_for_ends(session: Session) -> int:

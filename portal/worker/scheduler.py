@@ -88,6 +88,7 @@ class Clockwork:
         """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
         with self._database.write() as session:
             account_watch.enqueue_due(session)
+        self._sweep(rejections.look_for_missed)
         self._sweep(rejections.look_for_ends)
 
     def adopt_spool(self) -> None:

@@ -5,6 +5,7 @@
 
 import logging
 import secrets
+from json import loads
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -74,9 +75,13 @@ def _authenticate(parts: Services) -> None:
 
 
 def _wanted() -> str:
-    if (request.content_length or 0) > MOST_BODY:
+    raw = request.get_data()
+    if len(raw) > MOST_BODY:
         raise InvalidInput("The body is too long: send a JSON object with sender_id.")
-    said: Any = request.get_json(force=True, silent=True)
+    try:
+        said: Any = loads(raw)
+    except (ValueError, RecursionError):
+        said = None
     named = [said[name] for name in ("sender_id", "senderId") if name in said] if isinstance(said, dict) else []
     if not named or not all(isinstance(each, str) for each in named):
         raise InvalidInput("Send a JSON object with sender_id, a text.")
