@@ -13,6 +13,7 @@ from portal.installations.consent import Consents
 from portal.installations.tokens import Tokens
 from portal.journal.spool import Spool
 from portal.journal.writer import Journal
+from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.into_ghl import IntoGhl
 from portal.messaging.polling import Poller
@@ -37,6 +38,7 @@ class Services:
     accounts: Accounts
     outbox: Outbox
     poller: Poller
+    account_watch: AccountWatch
     into_ghl: IntoGhl
 
 
@@ -63,5 +65,6 @@ def make_services(settings: Settings, database: Database) -> Services:
         accounts=accounts,
         outbox=Outbox(database, http, accounts),
         poller=Poller(database, http, accounts),
+        account_watch=AccountWatch(database, http, accounts),
         into_ghl=IntoGhl(database, settings, http, tokens),
     )

@@ -24,6 +24,9 @@ SENDER_FAULT = "sender_fault"
 STATUS_REFUSED = "status_refused"
 RESTORED = "restored"
 SPOOL_DAMAGED = "spool_damaged"
+LOW_BALANCE = "low_balance"
+REJECTIONS = "rejections"
+REJECTIONS_OVER = "rejections_over"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

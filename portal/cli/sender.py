@@ -4,8 +4,10 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
+from portal.channels import registry
+from portal.channels.capabilities import ListsSenderIds
 from portal.cli.answers import _plainly, _say, _services
-from portal.errors import PortalError
+from portal.errors import InvalidInput, PortalError
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import senders
 from portal.models import Location, Sender
@@ -62,6 +64,7 @@ def list_senders(location_id: str | None) -> None:
                     "channel": row.channel,
                     "name": row.name,
                     "state": row.state,
+                    "sandbox": row.sandbox,
                     "default": row.is_default,
                     "webhook_url": senders.webhook_url(parts.settings, row),
                 }
@@ -109,6 +112,20 @@ def set_credentials(sender_id: int, no_check: bool, pairs: tuple[str, ...]) -> N
         with parts.database.write() as session:
             senders.repair(session, parts.vault, sender_id, wanted)
             _say({"id": sender_id, "changed": sorted(changes)})
+
+
+@sender.command("ids")
+@click.argument("sender_id", type=int)
+def list_sender_ids(sender_id: int) -> None:
+    """Asks the provider which sender ids the account has, and prints one JSON object a line."""
+    parts = _services()
+    with _plainly():
+        wanted = senders.with_changes(parts.database, parts.vault, sender_id, {})
+        channel = registry.get(wanted.channel)
+        if not isinstance(channel, ListsSenderIds):
+            raise InvalidInput(f"{channel.name} has no list of sender ids.")
+        for each in channel.sender_ids(parts.http, parts.accounts.get(sender_id).account):
+            _say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
 
 
 @sender.command("remove")

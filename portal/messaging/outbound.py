@@ -124,9 +124,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
     if not message.address:
         return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
-    if optouts.opted_out(session, message.location_id, sender.family, message.address):
-        text = "The contact has opted out: nothing is sent until they write START."
-        return _Place(None, failure=text, code="opted_out")
+    if opted_out := optouts.why(session, message.location_id, sender.family, message.address):
+        return _Place(None, failure=opted_out, code="opted_out")
     _ensure_parts(message, sender)
     return _Place(sender)
 
@@ -149,7 +148,7 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
 def _ensure_parts(message: Message, sender: Sender) -> None:
     if not message.parts:
         channel = registry.get(sender.channel)
-        for number, piece in enumerate(parts.cut(channel, message.body, message.attachments), start=1):
+        for number, piece in enumerate(parts.cut(channel, sender.family, message.body, message.attachments), start=1):
             price = pricing.price(sender.family, piece.kind, piece.segments)
             message.parts.append(
                 Part(
@@ -173,7 +172,7 @@ def enqueue_parts(session: Session, conversation: Conversation, message: Message
     if message.scheduled_at is not None and message.scheduled_at > run_at:
         # A scheduled message must not keep the conversation waiting.
         lane, run_at = f"out:{conversation.id}:{message.id}", message.scheduled_at
-    gate = sender_gate(sender.id)
+    gate = sender_gate(sender.id, sender.account_key)
     enqueue(
         session,
         [

@@ -7,7 +7,7 @@ a kill leaves at most the calls in flight unknown. No transaction is open during
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -60,7 +60,12 @@ class _Answer:
 def _clean(accepted: Accepted) -> Accepted:
     """A provider's odd answer must not keep the results of others from being written."""
     segments = min(max(accepted.segments, 0), MOST_SEGMENTS)
-    return Accepted(storable(accepted.external_id, 200), segments, storable(accepted.code, 64))
+    return replace(
+        accepted,
+        external_id=storable(accepted.external_id, 200),
+        segments=segments,
+        code=storable(accepted.code, 64),
+    )
 
 
 class Outbox:
@@ -220,9 +225,8 @@ class Outbox:
         message = part.message
         location = session.get_one(Location, message.location_id)
         sender = session.get_one(Sender, message.sender_id)
-        if optouts.opted_out(session, message.location_id, message.family, message.address):
-            detail = "The contact has opted out: nothing is sent until they write START."
-            end_message(session, part, Status.FAILED, WHO, "opted_out", detail)
+        if opted_out := optouts.why(session, message.location_id, message.family, message.address):
+            end_message(session, part, Status.FAILED, WHO, "opted_out", opted_out)
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)

@@ -7,7 +7,7 @@ from portal.models.events import Event, EventState
 from portal.models.jobs import Job
 from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
-from portal.models.senders import Gate, RoutingRule, Sender, SenderState
+from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
 from portal.models.tenants import (
     Agency,
     FailoverPolicy,
@@ -46,6 +46,7 @@ __all__ = [
     "Message",
     "OptOut",
     "Part",
+    "ProviderAccount",
     "ReceiptRow",
     "RoutingRule",
     "Sender",

@@ -192,10 +192,16 @@ class Attempt(Base):
 
 
 class ReceiptRow(Base):
-    """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later."""
+    """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later.
+
+    `at` is by the provider's clock where it gives one, `received_at` by ours. `loss` classes the code of a failure.
+    """
 
     __tablename__ = "receipt"
-    __table_args__ = (UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),)
+    __table_args__ = (
+        UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),
+        Index("ix_receipt_recent", "sender_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
@@ -204,6 +210,8 @@ class ReceiptRow(Base):
     outcome: Mapped[str] = mapped_column(String(12))
     code: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
+    loss: Mapped[str] = mapped_column(String(12), default="")
     at: Mapped[datetime]
+    received_at: Mapped[datetime]
     event_id: Mapped[int | None] = mapped_column(BigId)
     part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))

@@ -22,8 +22,9 @@ def init_app(app: Flask) -> None:
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
     from portal.web.oauth import bp as oauth
+    from portal.web.operator_api import bp as operator_api
     from portal.web.webhooks import bp as webhooks
 
     app.url_map.converters["int"] = RowId
-    for blueprint in (webhooks, health, oauth, auth, admin):
+    for blueprint in (webhooks, health, oauth, auth, admin, operator_api):
         app.register_blueprint(blueprint)

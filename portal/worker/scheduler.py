@@ -15,6 +15,7 @@ from portal.database import is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
+from portal.messaging import account_watch, rejections
 from portal.messaging.polling import enqueue_due
 from portal.messaging.receipts import match_orphans
 from portal.messaging.sweeping import (
@@ -61,6 +62,7 @@ class Clockwork:
         self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
         self._every(60, self.check_installations)
+        self._every(60, self.watch_senders)
         self._every(900, self.purge)
         self._scheduler.start()
 
@@ -87,6 +89,13 @@ class Clockwork:
                 return
         with self._database.write() as session:
             enqueue_due(session)
+
+    def watch_senders(self) -> None:
+        """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
+        with self._database.write() as session:
+            account_watch.enqueue_due(session)
+        self._sweep(rejections.look_for_missed)
+        self._sweep(rejections.look_for_ends)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

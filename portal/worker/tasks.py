@@ -137,6 +137,8 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     return {
         "send": services.outbox.send,
         "check_status": services.poller.check,
+        "check_balance": services.account_watch.check_balance,
+        "import_opt_outs": services.account_watch.import_opt_outs,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         "release_held": upkeep.release_held,

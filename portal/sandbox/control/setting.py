@@ -59,8 +59,30 @@ def settings() -> Response:
     for name, value in body().items():
         if name in ("sent_after", "final_after", "outcome"):
             here.cast.progress = dataclasses.replace(here.cast.progress, **{name: value})
+        elif name in ("address_rate", "address_burst"):
+            setattr(here.cast.address, name.removeprefix("address_"), value)
         else:
             setattr(owners[name], name, value)
+    return jsonify(ok=True)
+
+
+@blueprint.post("/cast/accounts")
+def cast_account() -> Response:
+    """Another account at Cast or another key of it, `{api_key, …}` with any of the account's fields."""
+    asked = body()
+    known = sandbox().cast.accounts
+    account = known.get(asked["api_key"]) or sandbox().cast.add_key(asked["api_key"])
+    for name, value in asked.items():
+        if name != "api_key":
+            setattr(account, name, tuple(value) if isinstance(value, list) else value)
+    return jsonify(credits=account.credits, channels=account.channels, sender_ids=account.sender_ids)
+
+
+@blueprint.post("/cast/unsubscribe")
+def cast_unsubscribe() -> Response:
+    """The customer unsubscribes from a sender id at Cast, `{phone, sender_id, api_key?}`."""
+    asked = body()
+    sandbox().cast.unsubscribe(asked["phone"], asked["sender_id"], asked.get("api_key", CAST_API_KEY))
     return jsonify(ok=True)
 
 

@@ -56,6 +56,9 @@ ALERT: Mapping[str, str] = {
     notices.RESTORED: "A backup was restored",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
     notices.SPOOL_DAMAGED: "Webhooks of an outage that could not be read back",
+    notices.LOW_BALANCE: "A provider account runs low",
+    notices.REJECTIONS: "Carriers reject a sender's messages",
+    notices.REJECTIONS_OVER: "A sender's messages get through again",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
