@@ -39,7 +39,10 @@ SANDBOX = "The provider's sandbox key sends nothing and costs nothing: this went
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One ended call: what came back, or the error, and the job that made it."""
+    """One ended call: what came back, or the error, and the job that made it.
+
+    `bulk`: a share of a bulk call, which sees to its repetition itself.
+    """
 
     due: Due
     passed: Pass
@@ -47,6 +50,7 @@ class Result:
     idempotent: bool
     polls: bool
     acceptance_counts: bool
+    bulk: bool = False
 
     @property
     def simple(self) -> bool:
@@ -339,6 +343,8 @@ def _stop_sender(session: Session, result: Result, part: Part, outcome: ChannelE
 
 
 def _repeat(session: Session, result: Result, part: Part, run_at: datetime, note: str) -> None:
+    if result.bulk:
+        return
     lane = None
     outcome = result.outcome
     own_fault = not isinstance(outcome, Accepted) and outcome.scope is Scope.MESSAGE

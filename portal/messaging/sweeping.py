@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from sqlalchemy import and_, exists, func, select, text
+from sqlalchemy import and_, exists, func, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
+from portal.messaging.bulk import KIND as BULK
 from portal.messaging.outbound import NOT_INSTALLED_REASONS, let_go, place, push_status, release_held
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part
 from portal.messaging.results import end_message
@@ -42,7 +43,13 @@ def end_overdue(session: Session) -> int:
     queued = (
         select(Message.id)
         .join(Part, Part.message_id == Message.id)
-        .join(Job, and_(Job.kind == "send", Job.subject == Part.id))
+        .join(
+            Job,
+            or_(
+                and_(Job.kind == "send", Job.subject == Part.id),
+                and_(Job.kind == BULK, Job.subject == Part.bulk_call_id),
+            ),
+        )
         .where(Job.created_at < moment - YOUNGEST, Message.status == Status.QUEUED, Message.expires_at < moment)
         .limit(AT_ONCE)
     )
@@ -77,6 +84,7 @@ def enqueue_forgotten(session: Session) -> int:
             Message.direction == Direction.OUT,
             Message.status_at < before,
             Part.status == Status.QUEUED,
+            Part.bulk_call_id.is_(None),
             ~exists().where(Job.kind == "send", Job.subject == Part.id),
         )
         .limit(AT_ONCE)

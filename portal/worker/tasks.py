@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away
 from portal.logs import log_context
+from portal.messaging import bulk
 from portal.messaging.outbound import release_held
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
@@ -136,6 +137,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     registrations = Registrations(services.database, services.http, services.accounts, services.settings)
     return {
         "send": services.outbox.send,
+        bulk.KIND: services.bulk_outbox.send,
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
