@@ -31,6 +31,7 @@ from portal.messaging.statuses import follow_parts, move_part
 from portal.messaging.storable import storable
 from portal.models import InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class Outbox:
     def _commit_together(self, items: Sequence[_Fence | Result], *, singly: bool = False) -> Sequence[_Answer]:
         fences = [item.due.subject for item in items if isinstance(item, _Fence)]
         results = [item for item in items if isinstance(item, Result)]
-        with self._database.write() as session:
+        with self._database.write(door=Door.CALL) as session:
             go_on = write_results(session, results, singly=singly) if results else {}
             passes = open_fence(session, fences) if fences else {}
         return [
