@@ -34,6 +34,7 @@ from portal.models import BulkCall, Conversation, Gate, Message, Part, Sender, S
 from portal.models.base import new_uuid
 from portal.queue.gates import sender_gate
 from portal.queue.jobs import SEND, Due, complete, enqueue, job, postpone
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class BulkOutbox:
 
     def send(self, due: Due) -> bool:
         """Makes one bulk call, or makes it again; True when nothing of it is in doubt any more."""
-        with self._database.write() as session:
+        with self._database.write(door=Door.CALL) as session:
             begun = _begin(session, due)
         if isinstance(begun, bool):
             return begun
@@ -146,7 +147,7 @@ class BulkOutbox:
         """The call was made: what it came to must reach the disk, however long the database is away."""
         while True:
             try:
-                with self._database.write() as session:
+                with self._database.write(door=Door.CALL) as session:
                     return write(session)
             except (SQLAlchemyError, TimeoutError) as error:
                 if not is_away(error):

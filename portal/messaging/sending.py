@@ -32,6 +32,7 @@ from portal.messaging.statuses import follow_parts, move_part
 from portal.models import InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
 from portal.queue.turn import Turn
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class Outbox:
 
     def _commit_together(self, steps: Sequence[_Step], *, singly: bool = False) -> Sequence[_Answer]:
         results = [step.result for step in steps if step.result is not None]
-        with self._database.write() as session:
+        with self._database.write(door=Door.CALL) as session:
             go_on = write_results(session, results, singly=singly) if results else {}
             after = [step.result is None or go_on.get(step.result.due.id, False) for step in steps]
             wanted = [step.next.subject for step, free in zip(steps, after, strict=True) if step.next and free]

@@ -8,8 +8,7 @@ import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.ghl.oauth import REFRESH_SECONDS
-from portal.installations.tokens import LEASE, NoToken, Tokens
+from portal.installations.tokens import KEEP_EVERY, LEASE, NoToken, Tokens
 from portal.models import Grant, GrantState, InstallState, Location
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
@@ -153,11 +152,29 @@ def test_what_a_process_died_over_is_renewed_while_highlevel_repeats_its_answer(
     assert len(outcomes(idle)) == 2, "there is nothing left to finish"
 
 
-def test_a_second_refresh_falls_into_the_time_in_which_highlevel_repeats_the_first(idle):
+def test_two_more_tries_fall_into_the_time_in_which_highlevel_repeats_its_answer(idle):
     lease, grace = LEASE.total_seconds(), idle.sandbox.ghl.grants.grace_seconds
-    assert lease > REFRESH_SECONDS, "nobody takes over what is still under way"
-    # The clock's tasks come up to a tenth late, and everything takes its time.
-    assert lease + 1.1 * FINISH_SECONDS + REFRESH_SECONDS <= grace
+    # The clock's tasks come up to a tenth late.
+    assert 2 * (lease + 1.1 * FINISH_SECONDS) < grace
+    assert lease > 2 * KEEP_EVERY
+
+
+def test_a_refresh_that_takes_long_keeps_its_lease(idle, monkeypatch):
+    monkeypatch.setattr("portal.installations.tokens.LEASE", timedelta(seconds=1))
+    monkeypatch.setattr("portal.installations.tokens.KEEP_EVERY", 0.2)
+    expire(idle)
+    idle.sandbox.faults.arm("ghl.token", "slow", seconds=3)
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: idle.parts.tokens.for_location(PLACE.id), range(4)))
+    assert len(found) == 1 and outcomes(idle) == ["rotated"]
+
+
+def test_a_new_life_on_sqlite_forgets_the_leases_of_the_one_before(idle):
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=6)))
+    idle.parts.tokens.forget_leases()
+    Clockwork(idle.parts).finish_refreshes()
+    assert outcomes(idle) == ["rotated"]
 
 
 def test_a_refresh_whose_answer_was_lost_is_asked_for_again_at_once(portal):
