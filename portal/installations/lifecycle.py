@@ -191,9 +191,7 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
     left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]
     grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
     if grant is not None and grant.consented_at is not None and grant.consented_at > at:
-        # The agency has come back before this event did: the locations that it still has are connected again.
-        moves.list_locations(session, agency)
-        return f"older than the agency's consent: {len(left)} locations are looked up again"
+        return f"the agency has consented anew since; {len(left)} locations were uninstalled"
     moves.forget_tokens(session, GrantKind.COMPANY, agency.company_id)
     return f"agency uninstalled with {len(left)} locations"
 
