@@ -55,8 +55,15 @@ class DatabaseAway(PortalError):
 def engine_options(url: str) -> dict[str, Any]:
     """Keyword arguments for `create_engine`, for the engine that `url` names."""
     if url.startswith("sqlite"):
-        return {"pool_size": 32, "max_overflow": 16, "connect_args": {"timeout": 10, "check_same_thread": False}}
+        return {
+            "hide_parameters": True,
+            "pool_size": 32,
+            "max_overflow": 16,
+            "connect_args": {"timeout": 10, "check_same_thread": False},
+        }
     return {
+        # What a statement was given holds texts and numbers of customers; errors go into the log.
+        "hide_parameters": True,
         "pool_size": 16,
         "max_overflow": 16,
         "pool_timeout": 10,

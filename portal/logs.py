@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ _SECRET_TEXT = (
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?"),
     re.compile(r"\bgAAAAA[\w=-]{20,}"),
     re.compile(r"://[^/\s:@]+:[^/\s@]+@"),
+    # PostgreSQL shows the row it refuses, message and all.
+    re.compile(r"(?s)^DETAIL:.*?(?=\n\[SQL: |\n\n(?:The above|During)|\nCONTEXT:|\Z)", re.M),
 )
 
 
@@ -37,6 +39,11 @@ def log_context(**fields: Any) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+def context() -> Mapping[str, Any]:
+    """The fields of the blocks that this thread is in."""
+    return _context.get() or {}
 
 
 def redact(text: str) -> str:
@@ -55,7 +62,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redact(record.getMessage()),
-            **(_context.get() or {}),
+            **context(),
         }
         for name, value in record.__dict__.items():
             if name not in _STANDARD:
