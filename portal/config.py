@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ class Settings:
     media_dir: Path = ROOT / "instance" / "media"
     instance_dir: Path = ROOT / "instance"
     retention_days: int = 90
+    sentry_dsn: str = field(default="", repr=False)
 
     @property
     def sqlite(self) -> bool:
@@ -144,6 +146,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
+        sentry_dsn=_sentry_dsn(reader),
     )
     if not client_id:
         reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")
@@ -227,6 +230,19 @@ def _public_keys(reader: _Reader) -> tuple[str, ...]:
     except ValueError as error:
         reader.faults.append(f"GHL_WEBHOOK_PUBLIC_KEYS: {error}")
         return ()
+
+
+def _sentry_dsn(reader: _Reader) -> str:
+    dsn = reader.text("SENTRY_DSN")
+    parts = urlsplit(dsn)
+    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.path.strip("/")):
+        reader.faults.append("SENTRY_DSN is no DSN: copy it from the project's Client Keys in Sentry, or leave it out.")
+    elif dsn and find_spec("sentry_sdk") is None:
+        reader.faults.append(
+            "SENTRY_DSN needs the package sentry-sdk, which is not installed:"
+            " pip install --require-hashes -r requirements-sentry.txt, or leave SENTRY_DSN out."
+        )
+    return dsn
 
 
 def sandbox_file(instance: Path) -> Path:
