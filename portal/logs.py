@@ -56,7 +56,7 @@ def context() -> Mapping[str, Any]:
 
 def redact(text: str) -> str:
     """The text without anything that looks like a secret."""
-    for pattern in _SECRET_TEXT:
+    for pattern in (*_SECRET_TEXT, _ROW):
         text = pattern.sub("[redacted]", text)
     return text
 
@@ -89,7 +89,7 @@ class JsonFormatter(logging.Formatter):
             **told({**context(), **extra}),
         }
         if record.exc_info:
-            line["exception"] = told(_ROW.sub("", self.formatException(record.exc_info)))
+            line["exception"] = told(self.formatException(record.exc_info))
         line["thread"] = threading.current_thread().name
         return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
