@@ -199,6 +199,9 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
 def _uninstall_location(session: Session, location: Location, at: datetime) -> str:
     if location.install_event_at and at < location.install_event_at:
         location.uninstalled_at = max(filter(None, (location.uninstalled_at, at)))
+        grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
+        if grant is not None and grant.consented_at is not None and grant.consented_at < at:
+            enqueue(session, [moves.check(location)])  # its token is from before: it may have died then
         return OLDER
     note = location.install_note if location.install_event == InstallEvent.DISCONNECT else ""
     moves.leave(session, location, InstallEvent.UNINSTALL, at, InstallState.UNINSTALLED, note)
