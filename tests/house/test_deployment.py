@@ -26,6 +26,7 @@ SERVICE = exactly(
     ["image", "restart", "stop_grace_period"],
     image={"type": "string"},
     build={"type": "string"},
+    command={"type": "array", "items": {"type": "string"}},
     restart={"enum": ["unless-stopped", "always"]},
     stop_grace_period=DURATION,
     stop_signal={"type": "string", "pattern": "^SIG[A-Z]+$"},
