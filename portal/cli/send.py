@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TextIO
 
 import click
+from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from portal.cli.answers import _plainly, _say, _services
@@ -23,6 +24,7 @@ AUTHOR = "the command line"
 @click.option("--sender", "sender_id", type=int, help="The sender; without it the routing decides.")
 @click.option("--at", "at", metavar="TIME", help="Not before this time, with its zone: 2026-12-01T09:00:00+08:00.")
 @click.option("--key", default="", help="The same draft under the same key is sent once, however often it is given.")
+@with_appcontext
 def send(
     location_id: str,
     numbers: tuple[str, ...],

@@ -143,6 +143,5 @@ def test_the_command_says_what_became_of_each_recipient(portal):
     ],
 )
 def test_a_wrong_command_is_one_sentence(idle, words, says):
-    with idle.app.app_context():
-        answer = run(idle, *words)
+    answer = run(idle, *words)
     assert answer.exit_code == 1 and says in answer.output and "Traceback" not in answer.output
