@@ -16,6 +16,7 @@ from portal.installations.lifecycle import ensure_location
 from portal.messaging import contacts, senders
 from portal.messaging.outbound import Request, queue_message
 from portal.models import Base, InstallState, Message, Status
+from portal.queue import gates
 from portal.services import Services, make_services
 from portal.worker.process import WorkerProcess
 
@@ -44,7 +45,9 @@ def fill(parts: Services, count: int, lanes: int, port: int) -> None:
         wanted = senders.NewSender(
             "cast", "bench", {"api_key": "k", "sender_id": "BENCH"}, f"http://127.0.0.1:{port}", operator=True
         )
-        senders.add(session, parts.vault, place, wanted)
+        sender = senders.add(session, parts.vault, place, wanted)
+        # The portal is measured, not Cast's limit.
+        gates.ensure(session, gates.sender_gate(sender.id, sender.account_key), pace=0.0, burst=1.0)
     for start in range(0, count, 500):
         with parts.database.write() as session:
             place = ensure_location(session, "bench")

@@ -1,4 +1,8 @@
-"""Runs migrations on the application's own engine. Waits for locks are bounded: no migration may stop the portal."""
+"""Runs migrations on the application's own engine.
+
+Everybody who wants a table queues up behind a migration that waits for it, so that wait is short and `portal.migrate`
+tries again; each revision is committed by itself, so that its locks end with it.
+"""
 
 from alembic import context
 from flask import current_app
@@ -18,7 +22,7 @@ def run_migrations() -> None:
     """On SQLite a table is rebuilt where ALTER cannot change it (batch mode)."""
     with database.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SET lock_timeout = '5s'"))
+            connection.execute(text("SET lock_timeout = '2s'"))
             connection.execute(text("SET statement_timeout = 0"))
             connection.commit()
         context.configure(
@@ -26,6 +30,7 @@ def run_migrations() -> None:
             target_metadata=database.metadatas[None],
             render_as_batch=connection.dialect.name == "sqlite",
             compare_type=True,
+            transaction_per_migration=True,
             render_item=render,
         )
         with context.begin_transaction():

@@ -41,6 +41,7 @@ class Settings:
     ghl_public_keys: tuple[str, ...] = (DEFAULT_PUBLIC_KEY,)
     ghl_app_id: str = ""
     metrics_token: str = field(default="", repr=False)
+    cast_admin_key: str = field(default="", repr=False)
     spool_dir: Path = ROOT / "instance" / "spool"
     spool_max_bytes: int = 512 * 1024 * 1024
     media_dir: Path = ROOT / "instance" / "media"
@@ -137,6 +138,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         allow_private_hosts=reader.flag("ALLOW_PRIVATE_HOSTS"),
         trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
+        cast_admin_key=_cast_admin_key(reader),
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
@@ -183,6 +185,10 @@ def _shared_secret(reader: _Reader) -> str:
     if not reader.text("GHL_SHARED_SECRET"):
         return ""  # only the custom page needs it, and says so
     return reader.secret("GHL_SHARED_SECRET", 8, "copy the Shared Secret from the app's Advanced Settings > Auth.")
+
+
+def _cast_admin_key(reader: _Reader) -> str:
+    return reader.secret("CAST_ADMIN_KEY", 32, _MAKE_SECRET) if reader.text("CAST_ADMIN_KEY") else ""
 
 
 def _encryption_keys(reader: _Reader) -> tuple[str, ...]:

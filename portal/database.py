@@ -3,12 +3,22 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
@@ -21,6 +31,8 @@ Answer = TypeVar("Answer")
 DEADLOCKS = 5
 
 CHANNEL = "portal_jobs"
+# PostgreSQL, appendix A: read_only_sql_transaction.
+READ_ONLY = "25006"
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
 
 
@@ -32,6 +44,16 @@ def wakes(session: Session, pool: str) -> None:
 def insert(session: Session, model: type[Base]) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT on either engine: the two dialects offer the same methods."""
     return _INSERT[session.get_bind().dialect.name](model.__table__)
+
+
+def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> None:
+    """Inserts a row unless one with the same key is there."""
+    session.connection().execute(_unless_there(session.get_bind().dialect.name, model), values)
+
+
+@cache
+def _unless_there(dialect: str, model: type[Base]) -> postgresql.Insert:
+    return _INSERT[dialect](model.__table__).on_conflict_do_nothing()
 
 
 _INSERT: dict[str, Callable[[Any], postgresql.Insert]] = {
@@ -57,11 +79,12 @@ class DatabaseAway(PortalError):
 
 def engine_options(url: str) -> dict[str, Any]:
     """Keyword arguments for `create_engine`, for the engine that `url` names."""
+    # An error's text goes into the log, and a statement's parameters are people's messages and numbers.
+    options: dict[str, Any] = {"hide_parameters": True, "max_overflow": 16}
     if url.startswith("sqlite"):
-        return {"pool_size": 32, "max_overflow": 16, "connect_args": {"timeout": 10, "check_same_thread": False}}
-    return {
+        return options | {"pool_size": 32, "connect_args": {"timeout": 10, "check_same_thread": False}}
+    return options | {
         "pool_size": 16,
-        "max_overflow": 16,
         "pool_timeout": 10,
         "connect_args": {
             "connect_timeout": 5,
@@ -79,6 +102,7 @@ def engine_options(url: str) -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Gives SQLite connections their durability and locking. PostgreSQL has its own from `engine_options`."""
     if engine.dialect.name != "sqlite":
+        event.listen(engine, "handle_error", _leave_standby)
         return
 
     @event.listens_for(engine, "connect")
@@ -94,6 +118,12 @@ def prepare_engine(engine: Engine) -> None:
         # A deferred transaction that turns to writing fails at once when another has written meanwhile.
         writing = connection.get_execution_options().get("writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """After a failover the old primary still answers, and only reads: its connections are as good as broken."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 class Database:
@@ -150,7 +180,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except DBAPIError:
+        except SQLAlchemyError:
             return False
         return True
 
@@ -167,6 +197,14 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError | TimeoutError) or (
         type(error).__name__ == "TimeoutError" and type(error).__module__ == "sqlalchemy.exc"
     )
+
+
+def is_of_a_row(error: BaseException) -> bool:
+    """True when the error speaks of one row's content: the same row fails again, and another need not."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    # What a driver cannot encode is refused before the database hears of it.
+    return isinstance(error, StatementError | ValueError | TypeError | ArithmeticError)
 
 
 def open_database(url: str) -> Database:

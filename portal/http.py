@@ -27,6 +27,8 @@ from portal.sockets import AddressNotAllowed, call, tls_context
 MAX_BODY = 5 * 1024 * 1024
 DAY = 86400.0
 
+# After IDNA: letters and digits in labels, or an address, of IPv6 too (without a zone: that is link-local).
+_HOST = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -192,7 +194,7 @@ def _origin(scheme: str, netloc: str) -> Origin:
         port = parts.port or (443 if scheme == "https" else 80)
     except ValueError:
         host = ""
-    if not host:
+    if not _HOST.fullmatch(host):
         raise AddressRefused("The address names no host, or a bad port: correct it.")
     return Origin(scheme, host, port)
 

@@ -7,10 +7,13 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from portal.accounts.sessions import LIFETIME
 from portal.config import Settings
+from portal.database import is_away
 from portal.errors import Overloaded, PortalError
 from portal.logs import log_context
 
@@ -34,7 +37,7 @@ def cookie_settings(settings: Settings) -> dict[str, Any]:
         "REMEMBER_COOKIE_SECURE": secure,
         "REMEMBER_COOKIE_HTTPONLY": True,
         "WTF_CSRF_TIME_LIMIT": 8 * 3600,
-        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "PERMANENT_SESSION_LIFETIME": LIFETIME,
     }
 
 
@@ -89,6 +92,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(Exception)
     def _fault(error: Exception) -> ResponseReturnValue:
+        if is_away(error):
+            log.warning("database away during a request", extra={"path": request.path, "method": request.method})
+            return _answer(_SENTENCES[503], 503)
+        if isinstance(error, DataError):
+            # A NUL, a number or a text beyond what its column holds: the caller's doing, not a fault of ours.
+            return _answer(_SENTENCES[400], 400)
         log.error("request failed", exc_info=error, extra={"path": request.path, "method": request.method})
         return _answer(_SENTENCES[500], 500)
 
@@ -105,6 +114,7 @@ _SENTENCES = {
     405: "This address does not take this kind of request.",
     413: "The request is larger than this address takes.",
     429: "Too many requests: wait a little and try again.",
+    503: "The database does not answer: try again in a minute.",
     500: "Something failed on our side. It is in the log under the request id; nothing that was accepted is lost.",
 }
 

@@ -147,9 +147,10 @@ def end_with_parent(parent: int) -> None:
 def _serve_web(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
     from granian.log import LogLevels
-    from granian.server import Server
 
-    server = Server(
+    from portal.web_server import WebServer
+
+    server = WebServer(
         target="app:app",
         address=settings.bind_host,
         port=settings.port,

@@ -9,9 +9,11 @@ from portal.ghl.oauth import OAuthClient
 from portal.ghl.signature import Verifier, verifier
 from portal.http import HttpClient
 from portal.installations.bulk import BulkInstaller
+from portal.installations.consent import Consents
 from portal.installations.tokens import Tokens
 from portal.journal.spool import Spool
 from portal.journal.writer import Journal
+from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.into_ghl import IntoGhl
 from portal.messaging.polling import Poller
@@ -32,9 +34,11 @@ class Services:
     journal: Journal
     tokens: Tokens
     bulk: BulkInstaller
+    consents: Consents
     accounts: Accounts
     outbox: Outbox
     poller: Poller
+    account_watch: AccountWatch
     into_ghl: IntoGhl
 
 
@@ -56,9 +60,11 @@ def make_services(settings: Settings, database: Database) -> Services:
         spool=spool,
         journal=Journal(database, spool),
         tokens=tokens,
-        bulk=BulkInstaller(database, vault, oauth, tokens, settings.ghl_app_id),
+        bulk=BulkInstaller(database, oauth, tokens, settings.ghl_app_id),
+        consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
         outbox=Outbox(database, http, accounts),
         poller=Poller(database, http, accounts),
+        account_watch=AccountWatch(database, http, accounts),
         into_ghl=IntoGhl(database, settings, http, tokens),
     )

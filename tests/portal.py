@@ -17,7 +17,9 @@ from portal.extensions import db
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import results, senders
+from portal.messaging.provider_accounts import gates_of
 from portal.models import Base, Event, Job, Message, Part, Sender, StatusChange
+from portal.queue import gates
 from portal.sandbox import Sandbox, world
 from portal.sandbox.cast.provider import Progress
 from portal.sandbox.ghl.grants import Owner
@@ -97,12 +99,17 @@ class Portal:
             return location.id
 
     def add_sender(self, channel: str = "cast", place=PLACE, **more) -> int:
-        """A sender at the sandbox's provider."""
+        """A sender at the sandbox's provider, without a limit unless `pace` sets one."""
         credentials = {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name} if channel == "cast" else {}
+        credentials |= more.pop("credentials", {})
         api_url = self.sandbox.url if channel == "cast" else ""
         wanted = senders.NewSender(channel, more.pop("name", channel), credentials, api_url, operator=True, **more)
         with self.database.write() as session:
-            return senders.add(session, self.parts.vault, ensure_location(session, place.id), wanted).id
+            sender = senders.add(session, self.parts.vault, ensure_location(session, place.id), wanted)
+            if wanted.pace is None:
+                for key in gates_of(sender):
+                    gates.ensure(session, key, pace=0.0, burst=1.0)
+            return sender.id
 
     def sender_key(self, sender_id: int) -> str:
         """The unguessable part of its webhook address."""

@@ -17,10 +17,20 @@ def upgrade() -> None:
         sa.Column("company_id", sa.String(length=128), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("whitelabel_domain", sa.String(length=253), nullable=False),
+        sa.Column("profile_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("plan_id", sa.String(length=128), nullable=False),
+        sa.Column("plan_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("uninstalled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("listed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agency")),
         sa.UniqueConstraint("company_id", name=op.f("uq_agency_company_id")),
     )
+    with op.batch_alter_table("agency", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_agency_check_at"), ["check_at"], unique=False)
+
     op.create_table(
         "event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -71,6 +81,8 @@ def upgrade() -> None:
         sa.Column("refresh_token", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("consented_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("consent_code", sa.String(length=64), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("failure", sa.Text(), nullable=False),
@@ -89,6 +101,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_installation_company_id"), ["company_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_installation_consent_code"), ["consent_code"], unique=False)
         batch_op.create_index(batch_op.f("ix_installation_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
@@ -111,10 +124,19 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("ix_job_due", ["pool", "priority", "run_at", "id"], unique=False)
-        batch_op.create_index("ix_job_gate", ["gate"], unique=False)
+        batch_op.create_index("ix_job_due", ["pool", "gate", "priority", "run_at", "id"], unique=False)
         batch_op.create_index("ix_job_lane", ["lane", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_lease_until"), ["lease_until"], unique=False)
+        batch_op.create_index("ix_job_run_at", ["pool", "run_at"], unique=False)
+
+    op.create_table(
+        "ended_session",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ended_session")),
+    )
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ended_session_until"), ["until"], unique=False)
 
     op.create_table(
         "login_count",
@@ -127,6 +149,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_login_count_until"), ["until"], unique=False)
 
     op.create_table(
+        "provider_account",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(length=8), nullable=False),
+        sa.Column("postpaid", sa.Boolean(), nullable=False),
+        sa.Column("balance_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("balance_failure", sa.Text(), nullable=False),
+        sa.Column("next_balance_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("opt_outs_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("opt_outs_failure", sa.Text(), nullable=False),
+        sa.Column("next_opt_outs_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_account")),
+        sa.UniqueConstraint("key", name=op.f("uq_provider_account_key")),
+    )
+    op.create_table(
         "location",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ghl_id", sa.String(length=128), nullable=False),
@@ -135,7 +175,17 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column("install_state", sa.String(length=16), nullable=False),
+        sa.Column("state_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("install_event", sa.String(length=16), nullable=False),
         sa.Column("install_event_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("install_note", sa.Text(), nullable=False),
+        sa.Column("uninstalled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_company", sa.String(length=128), nullable=False),
+        sa.Column("profile_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("plan_id", sa.String(length=128), nullable=False),
+        sa.Column("plan_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unlisted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failover", sa.String(length=16), nullable=False),
         sa.Column("ttl_seconds", sa.Integer(), nullable=False),
         sa.Column("provider_id", sa.String(length=128), nullable=False),
@@ -146,12 +196,18 @@ def upgrade() -> None:
             "install_state IN ('not_installed', 'installed', 'inactive', 'uninstalled')",
             name=op.f("ck_location_install_state_known"),
         ),
+        sa.CheckConstraint(
+            "install_event IN ('', 'install', 'uninstall', 'consent', 'listed', 'disconnect')",
+            name=op.f("ck_location_install_event_known"),
+        ),
         sa.ForeignKeyConstraint(["agency_id"], ["agency.id"], name=op.f("fk_location_agency_id_agency")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_location")),
         sa.UniqueConstraint("ghl_id", name=op.f("uq_location_ghl_id")),
     )
     with op.batch_alter_table("location", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_location_agency_id"), ["agency_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_location_check_at"), ["check_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_location_claimed_company"), ["claimed_company"], unique=False)
 
     op.create_table(
         "portal_user",
@@ -198,6 +254,7 @@ def upgrade() -> None:
         sa.Column("ghl_contact_id", sa.String(length=128), nullable=True),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("ghl_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_contact_location_id_location")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact")),
@@ -236,6 +293,10 @@ def upgrade() -> None:
         sa.Column("is_default", sa.Boolean(), nullable=False),
         sa.Column("acceptance_counts", sa.Boolean(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("account_key", sa.String(length=32), nullable=False),
+        sa.Column("sandbox", sa.Boolean(), nullable=False),
+        sa.Column("balance_low_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejecting_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("state IN ('active', 'paused', 'removed')", name=op.f("ck_sender_state_known")),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_sender_location_id_location")),
@@ -243,6 +304,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_sender_key")),
     )
     with op.batch_alter_table("sender", schema=None) as batch_op:
+        batch_op.create_index("ix_sender_account", ["account_key"], unique=False)
         batch_op.create_index("ix_sender_location", ["location_id", "state"], unique=False)
         batch_op.create_index(
             "uq_sender_default",
@@ -352,6 +414,8 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=64), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("author", sa.String(length=128), nullable=False),
+        sa.Column("bulk", sa.String(length=36), nullable=False),
         sa.Column("ghl_message_id", sa.String(length=128), nullable=True),
         sa.Column("provider_id", sa.String(length=128), nullable=False),
         sa.Column("pushed_status", sa.String(length=12), nullable=False),
@@ -394,6 +458,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("held"),
             sqlite_where=sa.text("held = 1"),
+        )
+        batch_op.create_index(
+            "ix_message_bulk",
+            ["bulk"],
+            unique=False,
+            postgresql_where=sa.text("bulk <> ''"),
+            sqlite_where=sa.text("bulk <> ''"),
         )
         batch_op.create_index("ix_message_recent", ["location_id", "position"], unique=False)
         batch_op.create_index("ix_message_thread", ["conversation_id", "position"], unique=False)
@@ -507,7 +578,9 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=12), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("loss", sa.String(length=12), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("part_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["part_id"], ["part.id"], name=op.f("fk_receipt_part_id_part")),
@@ -515,11 +588,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
         sa.UniqueConstraint("sender_id", "external_id", "recipient", "outcome", name=op.f("uq_receipt_sender_id")),
     )
+    with op.batch_alter_table("receipt", schema=None) as batch_op:
+        batch_op.create_index("ix_receipt_recent", ["sender_id", "id"], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("receipt", schema=None) as batch_op:
+        batch_op.drop_index("ix_receipt_recent")
+
     op.drop_table("receipt")
     op.drop_table("attempt")
     with op.batch_alter_table("status_change", schema=None) as batch_op:
@@ -542,6 +621,9 @@ def downgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_thread")
         batch_op.drop_index("ix_message_recent")
+        batch_op.drop_index(
+            "ix_message_bulk", postgresql_where=sa.text("bulk <> ''"), sqlite_where=sa.text("bulk <> ''")
+        )
         batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held = 1"))
         batch_op.drop_index(
             "ix_message_echo",
@@ -568,6 +650,7 @@ def downgrade() -> None:
             "uq_sender_default", postgresql_where=sa.text("is_default"), sqlite_where=sa.text("is_default")
         )
         batch_op.drop_index("ix_sender_location")
+        batch_op.drop_index("ix_sender_account")
 
     op.drop_table("sender")
     with op.batch_alter_table("opt_out", schema=None) as batch_op:
@@ -583,22 +666,30 @@ def downgrade() -> None:
     op.drop_table("alert")
     op.drop_table("portal_user")
     with op.batch_alter_table("location", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_location_claimed_company"))
+        batch_op.drop_index(batch_op.f("ix_location_check_at"))
         batch_op.drop_index(batch_op.f("ix_location_agency_id"))
 
     op.drop_table("location")
+    op.drop_table("provider_account")
     with op.batch_alter_table("login_count", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_login_count_until"))
 
     op.drop_table("login_count")
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ended_session_until"))
+
+    op.drop_table("ended_session")
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index("ix_job_run_at")
         batch_op.drop_index(batch_op.f("ix_job_lease_until"))
         batch_op.drop_index("ix_job_lane")
-        batch_op.drop_index("ix_job_gate")
         batch_op.drop_index("ix_job_due")
 
     op.drop_table("job")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_installation_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_installation_consent_code"))
         batch_op.drop_index(batch_op.f("ix_installation_company_id"))
 
     op.drop_table("installation")
@@ -607,5 +698,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_event_state")
 
     op.drop_table("event")
+    with op.batch_alter_table("agency", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_agency_check_at"))
+
     op.drop_table("agency")
     # ### end Alembic commands ###

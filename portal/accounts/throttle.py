@@ -25,12 +25,26 @@ class TooManyAttempts(Overloaded):
     def __init__(self, retry_after: int) -> None:
         minutes = math.ceil(retry_after / 60)
         wait = "a minute" if minutes == 1 else f"{minutes} minutes"
-        super().__init__(f"Too many attempts to sign in: wait {wait}, then try again.", retry_after)
+        super().__init__(f"Too many attempts: wait {wait}, then try again.", retry_after)
 
 
 def count_attempt(database: Database, address: str, email: str) -> None:
     """Counts one attempt. Raises `TooManyAttempts`, and counts nothing, when one of the three counts is used up."""
-    limits = _limits(address, email)
+    _count(database, _limits(address, email))
+
+
+def count_call(database: Database, address: str, what: str) -> None:
+    """Counts one try at a key that programs use, by address alone. Raises `TooManyAttempts`."""
+    _count(database, {f"{what}:{_network(address)}": PER_ADDRESS})
+
+
+def forgive_call(database: Database, address: str, what: str) -> None:
+    """Forgets an address's tries: its key proved to be good."""
+    with database.write() as session:
+        session.execute(delete(LoginCount).where(LoginCount.key == f"{what}:{_network(address)}"))
+
+
+def _count(database: Database, limits: dict[str, int]) -> None:
     with database.read() as session:  # a flood must not take the writer from the webhooks
         for row in session.scalars(
             select(LoginCount).where(LoginCount.key.in_(limits), LoginCount.until > clock.now())
@@ -64,6 +78,8 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    # A server that listens on `::` names IPv4 callers so, all of them in one /64.
+    found = getattr(found, "ipv4_mapped", None) or found
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 

@@ -86,13 +86,3 @@ def set_one_time_password(user: User, password: str) -> None:
     user.password_hash = passwords.hashed(password)
     user.must_change_password = True
     user.session_version += 1
-
-
-def find_session(database: Database, key: str) -> User | None:
-    """The user of a session's key (`User.get_id`), while that version may still be signed in."""
-    user_id, _, version = key.partition(":")
-    if not (user_id.isascii() and user_id.isdigit() and len(user_id) < 19):
-        return None
-    with database.read() as session:
-        user = session.get(User, int(user_id))
-    return user if user is not None and user.active and str(user.session_version) == version else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from portal.errors import PortalError
 from portal.http import HttpClient
@@ -19,6 +19,7 @@ class Family(StrEnum):
 
     SMS = "sms"
     WHATSAPP = "whatsapp"
+    VIBER = "viber"
 
 
 class Scope(StrEnum):
@@ -35,6 +36,8 @@ class ChannelError(PortalError):
     `unknown` is True when the provider may have accepted the call (time-out after the body was sent, half an answer).
     `retry` is False when no repetition can help. `retry_after` is seconds, when the provider named a time.
     `cached` is True when the provider replayed a stored answer for the idempotency key, so only a new key can help.
+    `opted_out` is True when the provider refuses because the recipient has asked for silence: the portal learns it.
+    `stops` is True when the sender can send nothing until a person has changed something: it is paused.
     """
 
     http_status = 502
@@ -49,6 +52,8 @@ class ChannelError(PortalError):
         retry_after: float | None = None,
         unknown: bool = False,
         cached: bool = False,
+        opted_out: bool = False,
+        stops: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -57,17 +62,25 @@ class ChannelError(PortalError):
         self.retry_after = retry_after
         self.unknown = unknown
         self.cached = cached
+        self.opted_out = opted_out
+        self.stops = stops
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One field of a sender's credentials, as the form and `--set` name it."""
+    """One field of a sender's credentials, as the form and `--set` name it.
+
+    `choices`, when there are any, are the values it may have; the first stands for a field that is left out.
+    `pattern`, when there is one, must match the whole value; `help` then says what is wanted.
+    """
 
     name: str
     label: str
     secret: bool = False
     required: bool = True
     help: str = ""
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +113,23 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took the part. `segments` is what it says it will bill, 0 when it does not say."""
+    """The provider took the part. `segments` is what it says it will bill, 0 when it does not say.
+
+    `sandbox` is True when it only pretends, for a key that sends nothing: no receipt will come, and nothing costs.
+    """
 
     external_id: str
     segments: int = 0
     code: str = ""
+    sandbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """What became of one recipient of a bulk call. `to` is the address as it was asked for."""
+
+    to: str
+    outcome: Accepted | ChannelError
 
 
 class Outcome(StrEnum):
@@ -118,9 +143,21 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class Loss(StrEnum):
+    """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal."""
+
+    NONE = ""
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    OPTED_OUT = "opted_out"
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's word on one part. `code` is raw; `detail` is the sentence for a person when it failed."""
+    """A provider's word on one part. `code` is raw; `detail` is the sentence for a person when it failed.
+
+    `loss` classes the code of a failure. OPTED_OUT is remembered: the recipient is not written to any more.
+    """
 
     external_id: str
     outcome: Outcome
@@ -128,6 +165,7 @@ class Receipt:
     detail: str = ""
     recipient: str = ""
     at: datetime | None = None
+    loss: Loss = Loss.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +242,20 @@ class Channel(Protocol):
 
     def answer(self, request: WebhookRequest) -> tuple[str, str]:
         """The body and content type the provider expects beside 200."""
+        ...
+
+
+@runtime_checkable
+class Registers(Protocol):
+    """What a channel offers besides when it writes our webhook address into the provider's own settings.
+
+    Both calls may be repeated, and raise `ChannelError`. A channel without them has nothing to clear up.
+    """
+
+    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
+        """Has the provider post to our address."""
+        ...
+
+    def disconnect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
+        """Takes our address out of the provider's settings; another system's, which is there instead, stays."""
         ...

@@ -1,6 +1,6 @@
 """Every channel there is, one line each."""
 
-from portal.channels.base import Channel
+from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.simulator.client import Simulator
 from portal.errors import InvalidInput
@@ -23,3 +23,9 @@ def get(kind: str) -> Channel:
 def all() -> tuple[Channel, ...]:
     """Every channel, in the order in which forms offer them."""
     return _CHANNELS
+
+
+def registrar(kind: str) -> Registers | None:
+    """The channel of that kind when it keeps our webhook address at its provider."""
+    channel = _BY_KIND.get(kind)
+    return channel if isinstance(channel, Registers) else None

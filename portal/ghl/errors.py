@@ -34,6 +34,7 @@ class Kind(StrEnum):
     TOKEN_REJECTED = "token_rejected"
     LOCATION_INACTIVE = "location_inactive"
     GRANT_DEAD = "grant_dead"
+    NO_SCOPE = "no_scope"
     NO_ACCESS = "no_access"
     NOT_FOUND = "not_found"
     INVALID = "invalid"
@@ -48,6 +49,7 @@ SENTENCES = {
     Kind.TOKEN_REJECTED: "HighLevel no longer takes the access token: it has to be refreshed.",
     Kind.LOCATION_INACTIVE: "The sub-account is paused in HighLevel: it works again once it is active there.",
     Kind.GRANT_DEAD: "HighLevel no longer takes the installation's grant: install the app again.",
+    Kind.NO_SCOPE: "The app lacks a permission (scope) for this: connect it again, so that it is given.",
     Kind.NO_ACCESS: "HighLevel refuses access: check the app's scopes and where it is installed.",
     Kind.NOT_FOUND: "HighLevel does not know what was asked for: it may have been deleted there.",
     Kind.INVALID: "HighLevel did not accept the request.",
@@ -63,7 +65,9 @@ WORDS = tuple(
         # The same refresh token works again when the sub-account does.
         (r"location is not active", Kind.LOCATION_INACTIVE),
         (r"invalid[ _]grant|refresh token is invalid|invalid refresh token|authorization code", Kind.GRANT_DEAD),
-        (r"not authorized for this scope|user type mismatch|auth ?class type is not allowed", Kind.NO_ACCESS),
+        # No new token cures this, only a new consent: a refresh gives the old scopes again.
+        (r"not authorized for this scope", Kind.NO_SCOPE),
+        (r"user type mismatch|auth ?class type is not allowed", Kind.NO_ACCESS),
         (r"(does not|do not|don't) have access|invalid[ _]client|client credentials", Kind.NO_ACCESS),
         (r"version header|api version", Kind.INVALID),
         (r"\b(message|contact|conversation|location)\b.{0,60}\bnot found", Kind.NOT_FOUND),

@@ -3,7 +3,7 @@
 Calls the date-versioned endpoints with forms: JSON is refused there, and the v3 names answer other shapes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from portal import clock
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.fields import identifier, mapping, number, text, texts
-from portal.ghl.transport import RESOURCES, OnRateLimit, Transport
+from portal.ghl.transport import DEADLINE, RESOURCES, OnRateLimit, Transport, segment
 from portal.http import HttpClient
 
 INSTALL_URL = "https://marketplace.gohighlevel.com/v2/oauth/chooselocation"
@@ -21,8 +21,11 @@ WHITE_LABEL_INSTALL_URL = "https://marketplace.leadconnectorhq.com/v2/oauth/choo
 LOCATION, COMPANY = "Location", "Company"
 DAY_SECONDS = 86_400
 PAGE = 100
+# HighLevel repeats a refresh's answer for 30 s: two calls of this length fit in.
+REFRESH_SECONDS = 12.0
 
-SCOPES = (
+# What a location's token must hold, and what an agency's: conversations belong to locations only.
+LOCATION_SCOPES = (
     "conversations/message.write",  # delivery webhook, inbound messages, statuses
     "conversations/message.readonly",
     "conversations.readonly",
@@ -30,9 +33,12 @@ SCOPES = (
     "contacts.readonly",
     "contacts.write",
     "locations.readonly",
-    "oauth.readonly",  # an agency's installed locations
-    "oauth.write",  # their tokens
 )
+COMPANY_SCOPES = (
+    "oauth.readonly",  # an agency's installed locations
+    "oauth.write",  # their tokens, and uninstalling the app
+)
+SCOPES = LOCATION_SCOPES + COMPANY_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class OAuthClient:
         GRANT_DEAD ends it.
         """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "user_type": user_type}
-        return self._token(form, user_type)
+        return self._token(form, user_type, REFRESH_SECONDS)
 
     def location_token(self, company_token: str, company_id: str, location_id: str) -> TokenGrant:
         """A sub-account's grant out of its agency's access token."""
@@ -98,12 +104,32 @@ class OAuthClient:
         form = {"companyId": company_id, "locationId": location_id}
         answer = self._transport.call("POST", "/oauth/locationToken", version=RESOURCES, token=company_token, form=form)
         known = {"userType": LOCATION, "locationId": location_id, "companyId": company_id}
-        return _grant({**known, **_given(answer)}, asked)
+        granted = _grant({**known, **_given(answer)}, asked)
+        if (granted.user_type, granted.location_id, granted.company_id) != (LOCATION, location_id, company_id):
+            raise GhlError(Kind.INVALID, status=200, hint="It gave a token for another sub-account than was asked for.")
+        return granted
 
-    def installed_locations(self, company_token: str, company_id: str, app_id: str) -> Iterator[InstalledLocation]:
-        """Every sub-account of the agency with the app, fetched page by page."""
+    def uninstall(self, location_token: str, app_id: str, location_id: str, reason: str) -> None:
+        """Takes the app out of one location. Never with an agency's token, which takes it out of all of them."""
+        path = f"/marketplace/app/{segment(app_id)}/installations"
+        body = {"locationId": location_id, "reason": reason}
+        self._transport.call("DELETE", path, version=RESOURCES, token=location_token, json=body)
+
+    def installed_locations(
+        self, company_token: str, company_id: str, app_id: str, wait: Callable[[GhlError], bool] | None = None
+    ) -> Iterator[InstalledLocation]:
+        """Every sub-account of the agency with the app, fetched page by page.
+
+        A long list uses up the request limit. `wait` is asked then: True goes on with the page that was refused.
+        """
         seen: set[str] = set()
-        while page := self._installed_page(company_token, company_id, app_id, len(seen)):
+        while True:
+            try:
+                page = self._installed_page(company_token, company_id, app_id, len(seen))
+            except GhlError as error:
+                if error.kind is Kind.RATE_LIMITED and wait is not None and wait(error):
+                    continue
+                raise
             fresh = [place for place in page if place.id not in seen]
             if not fresh:
                 return
@@ -122,10 +148,11 @@ class OAuthClient:
         listed = answer.get("locations")
         return [_installed(mapping(entry)) for entry in listed] if isinstance(listed, list) else []
 
-    def _token(self, form: Mapping[str, str], user_type: str) -> TokenGrant:
+    def _token(self, form: Mapping[str, str], user_type: str, deadline: float = DEADLINE) -> TokenGrant:
         asked = clock.now()
+        whole = {**self._app, **form}
         try:
-            answer = self._transport.call("POST", "/oauth/token", version=RESOURCES, form={**self._app, **form})
+            answer = self._transport.call("POST", "/oauth/token", version=RESOURCES, form=whole, deadline=deadline)
         except GhlError as error:
             raise _without_bearer(error) from None
         return _grant({"userType": user_type, **_given(answer)}, asked)

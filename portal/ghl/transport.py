@@ -17,6 +17,9 @@ CONVERSATIONS = "2021-04-15"
 RESOURCES = "2021-07-28"
 """The date version of contacts, locations and OAuth."""
 
+DEADLINE = 25.0
+"""Seconds that a call may take in all."""
+
 SECRET_FIELDS = ("client_secret", "code", "refresh_token")
 
 
@@ -50,12 +53,13 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
+        deadline: float = DEADLINE,
     ) -> Mapping[str, Any]:
-        """The JSON object of a 2xx answer, {} for an empty one. Raises `GhlError`."""
+        """The JSON object of a 2xx answer, {} for an empty one. `deadline` is in seconds. Raises `GhlError`."""
         headers = {"Version": version, "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        response = self._request(method, path, headers=headers, params=params, json=json, data=form)
+        response = self._request(method, path, headers=headers, params=params, json=json, data=form, deadline=deadline)
         self._notice(response.headers)
         if not 200 <= response.status < 300:
             raise classify(response, [token, *((form or {}).get(name, "") for name in SECRET_FIELDS)])

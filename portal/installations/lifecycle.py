@@ -1,39 +1,62 @@
-"""What HighLevel's app events mean for us: installed, uninstalled, renamed. Safe in any order and any number."""
+"""What HighLevel's app events mean for us: installed, uninstalled, renamed, another plan. Safe in any order and number.
 
-from datetime import datetime
+A signature proves HighLevel, not that a location is the named agency's: what an event says of that is a claim, which
+only a token that HighLevel gives out can prove.
+"""
 
-from sqlalchemy import select, update
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import insert
+from portal.ghl.fields import identifier, text
 from portal.ghl.payloads import AppEvent
-from portal.models import Agency, Contact, Grant, GrantKind, GrantState, InstallState, Location
-from portal.queue.jobs import GHL, enqueue, job
+from portal.installations import moves
+from portal.models import (
+    Agency,
+    FailoverPolicy,
+    Grant,
+    GrantKind,
+    GrantState,
+    InstallEvent,
+    InstallState,
+    Location,
+)
+from portal.queue.jobs import enqueue
 
 IGNORED = "ignored: "
-# Years of a time stamp that is no slip.
+OLDER = f"{IGNORED}older than the installation's last event"
+# Years of a time stamp that is no slip, and how far HighLevel's clock may be ahead of ours.
 BELIEVED = (2010, 2100)
+AHEAD = timedelta(minutes=5)
+# An INSTALL that comes with a consent is some seconds apart from it.
+ONE_INSTALLATION = timedelta(minutes=2)
 
 
 def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
     """Applies one app event; returns what it did in words. Message events are kept and never cause a send."""
+    at = moment_of(event, received_at)
     match event.type:
         case "INSTALL":
-            return _install(session, event, _moment(event, received_at))
+            return _install(session, event, at)
         case "UNINSTALL":
-            return _uninstall(session, event, _moment(event, received_at))
+            return _uninstall(session, event, at)
+        case "PLAN_CHANGE":
+            return _change_plan(session, event, at)
         case "LocationUpdate":
-            return _rename(session, event)
-        case "ContactUpdate" | "ContactTagUpdate":
-            return _mirror_tags(session, event)
+            return _update(session, event, at)
     return f"{IGNORED}{event.type} is kept for the record"
 
 
-def _moment(event: AppEvent, received_at: datetime) -> datetime:
-    """When it happened, as far as that can be believed."""
+def moment_of(event: AppEvent, received_at: datetime) -> datetime:
+    """When it happened, as far as that can be believed: one from the future would outdo every later event."""
     said = event.timestamp
-    return said if said is not None and BELIEVED[0] <= said.year <= BELIEVED[1] else received_at
+    if said is None or not BELIEVED[0] <= said.year <= BELIEVED[1] or said > received_at + AHEAD:
+        return received_at
+    return said
 
 
 def ensure_location(session: Session, ghl_id: str) -> Location:
@@ -48,7 +71,7 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
             "country": "",
             "timezone": "UTC",
             "install_state": InstallState.NOT_INSTALLED,
-            "failover": "hold",
+            "failover": FailoverPolicy.HOLD,
             "ttl_seconds": 24 * 3600,
             "provider_id": "",
             "created_at": clock.now(),
@@ -59,83 +82,162 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
     return found
 
 
-def ensure_agency(session: Session, company_id: str, name: str = "", domain: str = "") -> Agency:
-    """The agency's row, with what is newly known of it."""
-    values = {"company_id": company_id, "name": "", "whitelabel_domain": "", "created_at": clock.now()}
-    session.execute(insert(session, Agency).values(**values).on_conflict_do_nothing())
-    agency = session.scalars(select(Agency).where(Agency.company_id == company_id)).one()
-    agency.name = name[:200] or agency.name
-    agency.whitelabel_domain = domain[:253] or agency.whitelabel_domain
+def locked_location(session: Session, ghl_id: str) -> Location:
+    """The location's row, read afresh under its lock."""
+    wanted = select(Location).where(Location.id == ensure_location(session, ghl_id).id).with_for_update()
+    return session.scalars(wanted.execution_options(populate_existing=True)).one()
+
+
+def ensure_agency(session: Session, company_id: str) -> Agency:
+    """The agency's row, made when it is new, under its lock: what concerns one agency happens one after the other."""
+    wanted = select(Agency).where(Agency.company_id == company_id).with_for_update()
+    fresh = wanted.execution_options(populate_existing=True)
+    agency = session.scalar(fresh)
+    if agency is None:
+        values = {"company_id": company_id, "name": "", "whitelabel_domain": "", "created_at": clock.now()}
+        session.execute(insert(session, Agency).values(**values).on_conflict_do_nothing())
+        agency = session.scalars(fresh).one()
     return agency
 
 
+def grant_of(session: Session, kind: GrantKind, ghl_id: str) -> Grant | None:
+    """The grant of a location or a company, in whatever state."""
+    return session.scalar(select(Grant).where(Grant.kind == kind, Grant.ghl_id == ghl_id))
+
+
+def note_plan(owner: Agency | Location, plan_id: str, at: datetime) -> bool:
+    """Keeps the plan, unless a newer word on it is known; True when it is kept."""
+    if not plan_id or (owner.plan_at is not None and at < owner.plan_at):
+        return False
+    owner.plan_id, owner.plan_at = plan_id, at
+    return True
+
+
 def _install(session: Session, event: AppEvent, at: datetime) -> str:
-    agency = None
-    if event.company_id:
-        agency = ensure_agency(session, event.company_id, event.company_name, event.whitelabel_domain)
-    if not event.location_id:
-        return "agency noted"
-    location = ensure_location(session, event.location_id)
+    agency = ensure_agency(session, event.company_id) if event.company_id else None
     if agency is not None:
-        location.agency_id = agency.id
-    if location.install_event_at and at < location.install_event_at:
-        return f"{IGNORED}older than the installation's last event"
-    location.install_event_at = at
-    grant = session.scalar(select(Grant).where(Grant.kind == GrantKind.LOCATION, Grant.ghl_id == event.location_id))
+        _note_agency(agency, event, at)
+    if event.location_id:
+        return _install_location(session, agency, locked_location(session, event.location_id), event, at)
+    if agency is None:
+        return f"{IGNORED}it names neither a location nor an agency"
+    note_plan(agency, event.plan_id, at)
+    if agency.uninstalled_at is not None and at <= agency.uninstalled_at:
+        return OLDER
+    grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
     if grant is not None and grant.state == GrantState.ACTIVE:
-        return "already connected"
-    # An agency's bulk install gives no code for its locations: their tokens are minted from the agency's.
-    enqueue(session, [job(GHL, "mint_token", location.id, f"mint:{location.id}")])
-    return "installation noted"
+        moves.list_locations(session, agency)
+    return "agency noted"
+
+
+def _install_location(
+    session: Session, agency: Agency | None, location: Location, event: AppEvent, at: datetime
+) -> str:
+    if agency is not None and location.agency_id not in (None, agency.id):
+        # HighLevel gives the agency a token for the location, or it does not: that decides, not the event.
+        location.claimed_company = agency.company_id
+        moves.mint(session, location, agency.id)
+        return "another agency claims the location: HighLevel is asked whose it is"
+    note_plan(location, event.plan_id, at)
+    last = [each.uninstalled_at for each in (agency, location) if each is not None and each.uninstalled_at is not None]
+    if any(at <= gone for gone in last) or (location.install_event_at and at < location.install_event_at):
+        return OLDER
+    moves.decide(location, InstallEvent.INSTALL, at)
+    location.claimed_company = event.company_id or location.claimed_company
+    if location.install_state == InstallState.UNINSTALLED:
+        moves.set_state(location, InstallState.NOT_INSTALLED)
+    grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
+    if grant is None or grant.state != GrantState.ACTIVE or location.install_state == InstallState.NOT_INSTALLED:
+        # An agency's bulk install gives no code for its locations: their tokens are minted from the agency's.
+        location.install_note = moves.NO_PERMISSION
+        moves.mint(session, location, agency.id if agency else location.agency_id)
+        return "installation noted"
+    if grant.consented_at is None or at > grant.consented_at + ONE_INSTALLATION:
+        # It was uninstalled meanwhile, and we were not told: the token that is stored may be a dead one.
+        enqueue(session, [moves.check(location)])
+        return "installed anew: HighLevel is asked whether the stored token still holds"
+    return "already connected"
+
+
+def _note_agency(agency: Agency, event: AppEvent, at: datetime) -> None:
+    if agency.profile_at is None or at >= agency.profile_at:
+        agency.profile_at = at
+        agency.name = event.company_name[:200] or agency.name
+        agency.whitelabel_domain = event.whitelabel_domain[:253] or agency.whitelabel_domain
 
 
 def _uninstall(session: Session, event: AppEvent, at: datetime) -> str:
     if event.location_id:
-        return _uninstall_location(session, ensure_location(session, event.location_id), at)
+        location = locked_location(session, event.location_id)
+        if _foreign(location, event):
+            enqueue(session, [moves.check(location)])
+            return f"{IGNORED}the location is another agency's: HighLevel is asked whether the app is still there"
+        return _uninstall_location(session, location, at)
     if not event.company_id:
         return f"{IGNORED}it names neither a location nor an agency"
-    agency = ensure_agency(session, event.company_id)
-    locations = session.scalars(select(Location).where(Location.agency_id == agency.id).order_by(Location.id)).all()
-    for location in locations:
-        _uninstall_location(session, location, at)
-    company = Grant.kind == GrantKind.COMPANY, Grant.ghl_id == event.company_id, Grant.refreshed_at <= at
-    session.execute(update(Grant).where(*company).values(**_forgotten()))
-    return f"agency uninstalled with {len(locations)} locations"
+    return _uninstall_agency(session, ensure_agency(session, event.company_id), at)
+
+
+def _foreign(location: Location, event: AppEvent) -> bool:
+    """Does the event name another agency than the one that is proven?"""
+    return bool(event.company_id and location.agency and location.agency.company_id != event.company_id)
+
+
+def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
+    agency.uninstalled_at = max(filter(None, (agency.uninstalled_at, at)))
+    claimed = and_(Location.agency_id.is_(None), Location.claimed_company == agency.company_id)
+    mine = select(Location).where(or_(Location.agency_id == agency.id, claimed)).order_by(Location.id)
+    fresh = mine.with_for_update().execution_options(populate_existing=True)
+    left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]
+    grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
+    if grant is not None and grant.consented_at is not None and grant.consented_at > at:
+        # The agency has come back before this event did: the locations that it still has are connected again.
+        moves.list_locations(session, agency)
+        return f"older than the agency's consent: {len(left)} locations are looked up again"
+    moves.forget_tokens(session, GrantKind.COMPANY, agency.company_id)
+    return f"agency uninstalled with {len(left)} locations"
 
 
 def _uninstall_location(session: Session, location: Location, at: datetime) -> str:
     if location.install_event_at and at < location.install_event_at:
-        return f"{IGNORED}older than the installation's last event"
-    location.install_event_at = at
-    location.install_state = InstallState.UNINSTALLED
-    session.execute(
-        update(Grant).where(Grant.kind == GrantKind.LOCATION, Grant.ghl_id == location.ghl_id).values(**_forgotten())
-    )
+        location.uninstalled_at = max(filter(None, (location.uninstalled_at, at)))
+        return OLDER
+    note = location.install_note if location.install_event == InstallEvent.DISCONNECT else ""
+    moves.leave(session, location, InstallEvent.UNINSTALL, at, InstallState.UNINSTALLED, note)
+    moves.forget_tokens(session, GrantKind.LOCATION, location.ghl_id)
     return "location uninstalled"
 
 
-def _forgotten() -> dict[str, str]:
-    return {"state": GrantState.UNINSTALLED, "access_token": "", "refresh_token": ""}
+def _change_plan(session: Session, event: AppEvent, at: datetime) -> str:
+    plan = identifier(event.raw.get("newPlanId")) or event.plan_id
+    owner: Agency | Location
+    if event.location_id:
+        owner = location = locked_location(session, event.location_id)
+        if _foreign(location, event):
+            return f"{IGNORED}the location is another agency's"
+    elif event.company_id:
+        owner = ensure_agency(session, event.company_id)
+    else:
+        return f"{IGNORED}it names neither a location nor an agency"
+    if not plan:
+        return f"{IGNORED}it names no plan"
+    return "plan kept" if note_plan(owner, plan, at) else f"{IGNORED}older than the last word on the plan"
 
 
-def _rename(session: Session, event: AppEvent) -> str:
-    location = session.scalar(select(Location).where(Location.ghl_id == event.location_id))
-    if location is None:
+def _update(session: Session, event: AppEvent, at: datetime) -> str:
+    if not event.location_id or session.scalar(select(Location.id).where(Location.ghl_id == event.location_id)) is None:
         return f"{IGNORED}the location is not known"
-    name = event.raw.get("name")
-    if isinstance(name, str) and name.strip():
-        location.name = name.strip()[:200]
+    location = locked_location(session, event.location_id)
+    if location.profile_at is not None and at < location.profile_at:
+        return f"{IGNORED}older than what is known of the location"
+    note_profile(location, at, event.raw)
     return "location updated"
 
 
-def _mirror_tags(session: Session, event: AppEvent) -> str:
-    tags = event.raw.get("tags")
-    contact = session.scalar(
-        select(Contact)
-        .join(Location, Location.id == Contact.location_id)
-        .where(Location.ghl_id == event.location_id, Contact.ghl_contact_id == event.contact_id)
-    )
-    if contact is None or not isinstance(tags, list):
-        return f"{IGNORED}the contact is not known"
-    contact.tags = [tag for tag in tags if isinstance(tag, str)][:100]
-    return "tags mirrored"
+def note_profile(location: Location, at: datetime, said: Any) -> None:
+    """Keeps name, time zone and country (two letters), each as far as it is told."""
+    country = text(said.get("country")).strip().upper()
+    location.profile_at = at
+    location.name = text(said.get("name")).strip()[:200] or location.name
+    location.timezone = text(said.get("timezone")).strip()[:64] or location.timezone
+    location.country = country if len(country) == 2 and country.isalpha() and country.isascii() else location.country

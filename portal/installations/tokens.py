@@ -1,16 +1,18 @@
 """Access tokens: the stored one while it is good, else one refresh over all processes, stored before anyone uses it.
 
 HighLevel's refresh tokens work once. Whoever wins a short lease on the grant's row refreshes; everybody else waits for
-the row to change. The lease is shorter than HighLevel's grace for repeating a refresh (30 s), so that a process that
-dies in the middle leaves the grant alive.
+the row to change. HighLevel repeats its answer for 30 s from the first use on. In that time whoever lives finishes what
+a process died over and asks again for an answer that was lost: later, the grant is dead.
 """
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -20,17 +22,25 @@ from portal.crypto import Vault
 from portal.database import Database, is_away
 from portal.errors import PortalError
 from portal.ghl.errors import GhlError, Kind
-from portal.ghl.oauth import OAuthClient, TokenGrant
-from portal.installations import grants
-from portal.models import Grant, GrantKind, GrantState, InstallState, Location
+from portal.ghl.oauth import COMPANY, LOCATION, REFRESH_SECONDS, OAuthClient, TokenGrant
+from portal.installations import grants, moves
+from portal.installations.lifecycle import locked_location
+from portal.models import Grant, GrantKind, GrantState, Location
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=28)
+# A little longer than the call: a second one after its end still falls into HighLevel's 30 s.
+LEASE = timedelta(seconds=REFRESH_SECONDS + 1)
 # A token this close to its end is not used for a call that may take 25 seconds.
 MARGIN = timedelta(seconds=60)
 _PAUSE = 0.05
-STORE_SECONDS = 60.0
+FINISH_AT_ONCE = 200
+# A token is renewed so long before it ends, so that no message has to wait for it.
+AHEAD = timedelta(minutes=30)
+# So often a paused sub-account is asked whether it is back.
+INACTIVE_PAUSE = timedelta(minutes=10)
+# Refusals that asking again will not change.
+_FINAL = (Kind.INVALID, Kind.NO_ACCESS, Kind.NO_SCOPE, Kind.NOT_FOUND, Kind.GRANT_DEAD)
 
 
 class NoToken(PortalError):
@@ -73,20 +83,45 @@ class Tokens:
         if grant is not None and grant.state == GrantState.ACTIVE and grant.expires_at < clock.now() + margin:
             self._get(_Ask(GrantKind(grant.kind), grant.ghl_id, self._vault.open(grant.access_token)))
 
+    def finish(self) -> int:
+        """Renews what a process died over, and what failed and is due again, whoever needs it; returns how many."""
+        moment = clock.now()
+        with self._database.read() as session:
+            left = or_(Grant.refreshing_until < moment, and_(Grant.failures > 0, Grant.retry_at < moment))
+            wanted = select(Grant).where(Grant.state == GrantState.ACTIVE, left).limit(FINISH_AT_ONCE)
+            grants_left = session.scalars(wanted).all()
+        if grants_left:
+            # Side by side: the 30 s run for all of them.
+            with ThreadPoolExecutor(8, thread_name_prefix="finish") as pool:
+                list(pool.map(self._finish, grants_left))
+        return len(grants_left)
+
+    def _finish(self, grant: Grant) -> None:
+        with suppress(NoToken):  # noted, with the time at which it is tried again
+            self._get(_Ask(GrantKind(grant.kind), grant.ghl_id, self._vault.open(grant.access_token)))
+
     def mint(self, location: Location) -> None:
         """Gets a location its token out of its agency's grant. Raises `NoToken` when the agency has none."""
-        company_id = self._company_of(location)
+        company_id, asked = self._company_of(location), clock.now()
         granted = self._minted(company_id, location.ghl_id)
+        try:
+            with self._database.write() as session:
+                grants.save(session, self._vault, granted, at=asked)
+        except grants.Superseded as error:
+            raise NoToken(error.message, None) from None
+
+    def note_inactive(self, ghl_id: str) -> datetime:
+        """HighLevel said so of a location: its token rests until the time that is returned."""
         with self._database.write() as session:
-            row = session.get_one(Location, location.id, with_for_update=True)
-            if row.install_state == InstallState.UNINSTALLED and row.install_event_at != location.install_event_at:
-                raise NoToken("The app was uninstalled meanwhile.", None)
-            grants.save(session, self._vault, granted)
+            location = locked_location(session, ghl_id)
+            wanted = select(Grant).where(Grant.kind == GrantKind.LOCATION, Grant.ghl_id == ghl_id)
+            return _rest(session, session.scalars(wanted.with_for_update()).one(), location)
 
     def _company_of(self, location: Location) -> str:
+        """The agency to mint from: the one that claims the location, for its token would prove the claim."""
         with self._database.read() as session:
             row = session.get_one(Location, location.id)
-            company = row.agency.company_id if row.agency else ""
+            company = row.claimed_company or (row.agency.company_id if row.agency else "")
         if not company:
             raise NoToken("The sub-account's agency is not known: install the app from HighLevel's marketplace.", None)
         return company
@@ -155,59 +190,74 @@ class Tokens:
         return granted.access_token
 
     def _store(self, granted: TokenGrant, generation: int) -> None:
-        """The old refresh token is used up: while the database is away for a moment, this waits for it."""
-        patience = time.monotonic() + STORE_SECONDS
+        """The old refresh token is used up: while the database is away, this waits for it."""
         while True:
             try:
                 with self._database.write() as session:
                     grants.save(session, self._vault, granted, renewal_of=generation)
                     return
             except (SQLAlchemyError, TimeoutError) as error:
-                if not is_away(error) or time.monotonic() > patience:
+                if not is_away(error):
                     raise
             time.sleep(1)
 
     def _renewed(self, grant: Grant) -> TokenGrant:
-        user_type = "Location" if grant.kind == GrantKind.LOCATION else "Company"
+        user_type = LOCATION if grant.kind == GrantKind.LOCATION else COMPANY
         try:
             granted = self._oauth.refresh(self._vault.open(grant.refresh_token), user_type)
         except GhlError as error:
             if error.kind is not Kind.GRANT_DEAD or grant.kind != GrantKind.LOCATION or not grant.company_id:
                 raise
-            try:
-                return self._minted(grant.company_id, grant.ghl_id)
-            except (GhlError, NoToken):
-                raise error from None
+            return self._minted_instead(grant, error)
         return _filled(granted, grant)
+
+    def _minted_instead(self, grant: Grant, dead: GhlError) -> TokenGrant:
+        """A token out of the agency's grant. The refusal `dead` stands only when the agency is refused for good too."""
+        try:
+            return self._minted(grant.company_id, grant.ghl_id)
+        except NoToken as error:
+            raise error if error.retry_at else dead from None
+        except GhlError as error:
+            raise dead if error.kind in _FINAL else error from None
 
     def _note_failure(self, grant: Grant, error: GhlError | NoToken) -> NoToken:
         kind = error.kind if isinstance(error, GhlError) else None
         with self._database.write() as session:
+            location = locked_location(session, grant.ghl_id) if grant.kind == GrantKind.LOCATION else None
             row = session.get_one(Grant, grant.id, with_for_update=True)
-            if row.generation != grant.generation:
+            if row.generation != grant.generation or row.state == GrantState.UNINSTALLED:
                 return NoToken("The app was installed anew meanwhile.", clock.now())
             row.failure, row.refreshing_until = error.message, None
             row.failures += 1
-            row.retry_at = clock.now() + timedelta(seconds=min(5 * 2.0 ** min(row.failures, 8), 600))
+            row.retry_at = clock.now() + timedelta(seconds=min(2.0 ** min(row.failures, 10), 600))
             if kind is Kind.GRANT_DEAD:
                 row.state, row.retry_at = GrantState.DEAD, None
-                text = f"HighLevel's permission for {grant.ghl_id} has ended: install the app again."
-                raise_alert(session, DEAD_TOKEN, grant.ghl_id, text)
+                who = moves.name_of(location) if location else f"the agency {grant.ghl_id}"
+                text = f"HighLevel's permission for {who} has ended: connect it again on the page Installations."
+                raise_alert(session, DEAD_TOKEN, grant.ghl_id, text, location.id if location else None)
             elif kind is Kind.LOCATION_INACTIVE:
-                _pause(session, row)
+                _rest(session, row, location)
             log.warning("token refresh failed", extra={"of": grant.ghl_id, "reason": error.message})
             return NoToken(error.message, row.retry_at)
 
 
-def _pause(session: Session, grant: Grant) -> None:
-    """HighLevel has paused the sub-account. The same refresh token works again when it does."""
-    grant.retry_at = clock.now() + timedelta(minutes=10)
-    location = Location.ghl_id == grant.ghl_id, Location.install_state == InstallState.INSTALLED
-    session.execute(update(Location).where(*location).values(install_state=InstallState.INACTIVE))
+def _rest(session: Session, grant: Grant, location: Location | None) -> datetime:
+    """HighLevel has paused the sub-account. The same refresh token works again when it does, so it is kept and tried.
+
+    The access token counts as ended: the refresh that follows tells when the sub-account is back.
+    """
+    moment = clock.now()
+    grant.retry_at, grant.expires_at = moment + INACTIVE_PAUSE, min(grant.expires_at, moment)
+    if location is not None:
+        moves.pause(session, location)
+    return grant.retry_at
 
 
 def _filled(granted: TokenGrant, grant: Grant) -> TokenGrant:
     """A refresh may leave out whom it is for; it can only be for the grant that asked."""
+    if granted.location_id not in ("", grant.ghl_id) and grant.kind == GrantKind.LOCATION:
+        raise GhlError(Kind.INVALID, status=200, hint="It renewed the token of another sub-account.")
     if grant.kind == GrantKind.LOCATION:
-        return replace(granted, location_id=grant.ghl_id, company_id=granted.company_id or grant.company_id)
-    return replace(granted, location_id="", company_id=grant.ghl_id)
+        company = granted.company_id or grant.company_id
+        return replace(granted, user_type=LOCATION, location_id=grant.ghl_id, company_id=company)
+    return replace(granted, user_type=COMPANY, location_id="", company_id=grant.ghl_id)

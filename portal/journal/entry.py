@@ -10,6 +10,8 @@ from typing import Any
 
 from portal.models.base import new_uuid
 
+# All headers of a request that nobody could judge when it came, sealed: they may hold what proves the caller.
+SEALED = "sealed"
 KEPT_HEADERS = ("content-type", "user-agent", "x-ghl-signature", "x-wh-signature", "x-request-id", "x-forwarded-for")
 
 
@@ -45,8 +47,8 @@ class Entry:
             "lane": _clean(self.lane, 240),
             "received_at": self.received_at,
             "verified": self.verified,
-            "headers": {name: _clean(value, 1000) for name, value in self.headers.items()},
-            "query": _clean(self.query, 4000),
+            "headers": {name: _clean(value) for name, value in self.headers.items()},
+            "query": _clean(self.query),
             "body": self.body,
             "state": state,
             "note": note,
@@ -60,12 +62,14 @@ class Entry:
         return json.dumps(fields, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
     @classmethod
-    def load(cls, dumped: bytes) -> "Entry":
-        """The entry of `dump`."""
-        fields = json.loads(dumped.decode("utf-8", "surrogatepass"))
-        fields["body"] = base64.b64decode(fields["body"])
-        return cls(**fields)
+    def read(cls, dumped: bytes) -> "Entry | None":
+        """The entry of `dump`; None for what is none, or has fields that this version does not know."""
+        try:
+            fields = json.loads(dumped.decode("utf-8", "surrogatepass"))
+            return cls(**{**fields, "body": base64.b64decode(fields["body"])})
+        except (ValueError, TypeError, LookupError):
+            return None
 
 
-def _clean(text: str, longest: int) -> str:
+def _clean(text: str, longest: int | None = None) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:longest]

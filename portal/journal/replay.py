@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from portal.database import Database, is_away
+from portal.alerts.notices import SPOOL_DAMAGED, raise_alert
+from portal.database import Database, is_of_a_row
 from portal.journal.entry import Entry
 from portal.journal.spool import Spool, read_entries
 from portal.journal.store import store
@@ -26,63 +25,82 @@ def drain(database: Database, spool: Spool) -> int:
     Does nothing when the spool is empty, another process drains it, or the database is still away. Safe to be killed
     at any moment: an entry that was replayed already is recognised by its own id.
     """
-    if not spool.in_use() or not database.answers():
+    if not (spool.in_use() or spool.size()) or not database.answers():
         return 0
     with spool.drain_alone() as alone:
-        if not alone:
-            return 0
-        offsets: dict[Path, int] = {}
-        moved = 0
-        while _unread(spool, offsets) > _SMALL_REST:
-            before = moved
-            moved += _pass(database, spool, offsets, time.time_ns())
-            if moved == before:
+        return _Replay(database, spool).run() if alone else 0
+
+
+class _Replay:
+    """One run of the drainer: how far each file is read, and which could not be read whole."""
+
+    def __init__(self, database: Database, spool: Spool) -> None:
+        self._database = database
+        self._spool = spool
+        self._offsets: dict[Path, int] = {}
+        self._torn: set[Path] = set()
+        self._moved = 0
+
+    def run(self) -> int:
+        """Returns how many entries were moved."""
+        while self._unread() > _SMALL_REST:
+            before = self._moved
+            self._pass(time.time_ns())
+            if self._moved == before:
                 break
-        with spool.closed_for_appends():
+        with self._spool.closed_for_appends():
             # Nothing is appended now, so nothing is held back: a clock may have been set back meanwhile.
-            moved += _pass(database, spool, offsets, None)
-            spool.clear(offsets)
-    log.info("spool drained", extra={"entries": moved})
-    return moved
+            self._pass(None)
+            for path in self._torn:
+                self._tell(
+                    f"A file of spooled webhooks is damaged; what could be read of it is in the journal. The file"
+                    f" is kept in SPOOL_DIR as {path.stem}.torn."
+                )
+            self._spool.clear(self._torn)
+        log.info("spool drained", extra={"entries": self._moved})
+        return self._moved
 
+    def _unread(self) -> int:
+        return sum(path.stat().st_size - self._offsets.get(path, 0) for path in self._spool.files())
 
-def _unread(spool: Spool, offsets: dict[Path, int]) -> int:
-    return sum(path.stat().st_size - offsets.get(path, 0) for path in spool.files())
+    def _pass(self, cutoff: int | None) -> None:
+        """Replays what was received up to `cutoff` (taken before the files are looked at), merged over all files.
 
+        Without the cut-off an entry could be replayed before one of another file that its sender had been answered
+        first.
+        """
+        streams = [self._stream(path, path.stat().st_size, cutoff) for path in self._spool.files()]
+        merged = heapq.merge(*streams, key=lambda item: item[0].received_ns)
+        while batch := list(islice(merged, _BATCH)):
+            self._store([entry for entry, _, _ in batch])
+            for _, path, offset in batch:
+                self._offsets[path] = offset
+            self._moved += len(batch)
 
-def _pass(database: Database, spool: Spool, offsets: dict[Path, int], cutoff: int | None) -> int:
-    """Replays what was received up to `cutoff` (taken before the files are looked at), merged over all files.
+    def _stream(self, path: Path, end: int, cutoff: int | None) -> Iterator[tuple[Entry, Path, int]]:
+        for entry, after in read_entries(path, self._offsets.get(path, 0), end, to_the_end=cutoff is None):
+            if entry is None:
+                self._torn.add(path)
+                continue
+            if cutoff is not None and entry.received_ns > cutoff:
+                return
+            yield entry, path, after
 
-    Without the cut-off an entry could be replayed before one of another file that its sender had been answered first.
-    """
-    streams = [_stream(path, offsets.get(path, 0), path.stat().st_size, cutoff) for path in spool.files()]
-    merged = heapq.merge(*streams, key=lambda item: item[0].received_ns)
-    moved = 0
-    while batch := list(islice(merged, _BATCH)):
-        _store(database, spool, [entry for entry, _, _ in batch])
-        for _, path, offset in batch:
-            offsets[path] = offset
-        moved += len(batch)
-    return moved
-
-
-def _store(database: Database, spool: Spool, entries: Sequence[Entry]) -> None:
-    try:
-        with database.write() as session:
-            store(session, entries)
-    except SQLAlchemyError as error:
-        if is_away(error):
-            raise
-        if len(entries) == 1:
+    def _store(self, entries: Sequence[Entry]) -> None:
+        try:
+            with self._database.write() as session:
+                store(session, entries)
+        except Exception as error:
+            if not is_of_a_row(error):
+                raise
+            if len(entries) > 1:
+                for entry in entries:
+                    self._store([entry])
+                return
             # One entry that the database refuses must not hold back all that came after it.
-            spool.set_aside(entries[0])
-            return
-        for entry in entries:
-            _store(database, spool, [entry])
+            name = self._spool.set_aside(entries[0])
+            self._tell(f"The database refuses a spooled webhook. It is kept in SPOOL_DIR as {name}.")
 
-
-def _stream(path: Path, offset: int, end: int, cutoff: int | None) -> Iterator[tuple[Entry, Path, int]]:
-    for entry, after in read_entries(path, offset, end):
-        if cutoff is not None and entry.received_ns > cutoff:
-            return
-        yield entry, path, after
+    def _tell(self, text: str) -> None:
+        with self._database.write() as session:
+            raise_alert(session, SPOOL_DAMAGED, "spool", text)

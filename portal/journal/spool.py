@@ -7,13 +7,14 @@ hold `gate` shared; the drainer takes it alone for the last records, and only th
 import fcntl
 import logging
 import os
-import shutil
 import struct
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from portal.errors import Overloaded
 from portal.journal.entry import Entry
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _FRAME = struct.Struct("<II")
 _SUFFIX = ".spool"
+# Every record begins so, and no other place in one can: bodies are base64, and quotes within texts are escaped.
+_BEGINS = b'{"source":'
 
 
 class Spool:
@@ -31,6 +34,7 @@ class Spool:
         self.folder = folder
         self.max_bytes = max_bytes
         self._active = folder / "active"
+        self._path = folder
         self._file: int | None = None
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -41,7 +45,7 @@ class Spool:
 
     def size(self) -> int:
         """Bytes waiting in the spool files of this machine."""
-        return sum(path.stat().st_size for path in self.folder.glob(f"*{_SUFFIX}"))
+        return sum(map(_size, self.files()))
 
     def own_size(self) -> int:
         """Bytes in this process's own file: what its bound is measured by."""
@@ -57,14 +61,15 @@ class Spool:
         With `only_if_in_use`, returns False and writes nothing when the spool was drained meanwhile.
         """
         framed = b"".join(_frame(entry.dump()) for entry in entries)
-        with self._lock, self._gate(fcntl.LOCK_SH):
-            if only_if_in_use and not self.in_use():
-                return False
-            try:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            with self._lock, self._gate(fcntl.LOCK_SH):
+                if only_if_in_use and not self.in_use():
+                    return False
                 self._write(framed)
-            except OSError as error:
-                log.critical("spool cannot be written", extra={"error": error.strerror})
-                raise Overloaded("The spool cannot be written. Try again later.", retry_after=30) from error
+        except OSError as error:
+            log.critical("spool cannot be written", extra={"error": error.strerror})
+            raise Overloaded("The spool cannot be written. Try again later.", retry_after=30) from error
         return True
 
     def _write(self, framed: bytes) -> None:
@@ -86,13 +91,23 @@ class Spool:
             raise
 
     def _open(self) -> int:
+        if self._file is not None and not self._is_in_place(self._file):
+            os.close(self._file)
+            self._file = None
         if self._file is None:
-            path = self.folder / f"{os.getpid()}-{os.urandom(4).hex()}{_SUFFIX}"
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+            self._path = self.folder / f"{os.getpid()}-{os.urandom(4).hex()}{_SUFFIX}"
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
             # Held for life: a spool file nobody holds is an orphan that any process may adopt.
             fcntl.flock(self._file, fcntl.LOCK_SH)
             _sync_folder(self.folder)
         return self._file
+
+    def _is_in_place(self, file: int) -> bool:
+        """What is written to a file that somebody has moved or deleted, no replay would find."""
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     @contextmanager
     def _gate(self, how: int) -> Iterator[None]:
@@ -114,45 +129,83 @@ class Spool:
         with self._gate(fcntl.LOCK_EX):
             yield
 
-    def set_aside(self, entry: Entry) -> None:
-        """Keeps an entry that the database refuses, for a person."""
-        (self.folder / f"{entry.uuid}.refused").write_bytes(entry.dump())
-        log.critical("spooled webhook refused by the database", extra={"kept_as": f"{entry.uuid}.refused"})
+    def set_aside(self, entry: Entry) -> str:
+        """Keeps an entry that the database refuses, for a person. Returns the file's name; it is on disk then."""
+        name = f"{entry.uuid}.refused"
+        with (self.folder / name).open("wb") as file:
+            file.write(entry.dump())
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(self.folder)
+        log.critical("spooled webhook refused by the database", extra={"kept_as": name})
+        return name
 
     def files(self) -> list[Path]:
         """The spool files of all processes of this machine."""
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
-    def clear(self, replayed: Mapping[Path, int]) -> None:
-        """Empties the spool. Only inside `closed_for_appends`; `replayed` holds how far each file was read.
+    def clear(self, torn: Collection[Path]) -> None:
+        """Empties the spool. Only inside `closed_for_appends`; `torn` are files of which not all could be read.
 
-        What could not be read is kept beside it as `.torn`, for a person.
+        Those are kept as `.torn`, for a person: renamed, because a full disk takes no copy.
         """
         for path in self.files():
-            if replayed.get(path, 0) < path.stat().st_size:
-                shutil.copyfile(path, path.with_suffix(".torn"))
+            if path in torn:
+                path.rename(path.with_suffix(".torn"))
                 log.critical("spool file torn", extra={"file": path.name, "kept_as": f"{path.stem}.torn"})
-            _remove_or_empty(path)
+            else:
+                _remove_or_empty(path)
         self._active.unlink(missing_ok=True)
         _sync_folder(self.folder)
 
 
-def read_entries(path: Path, offset: int, end: int) -> Iterator[tuple[Entry, int]]:
-    """The entries of a spool file between two offsets, each with the offset after it. Stops at a torn record."""
+def read_entries(path: Path, offset: int, end: int, *, to_the_end: bool = False) -> Iterator[tuple[Entry | None, int]]:
+    """The entries of a spool file between two offsets, each with the offset after it.
+
+    Stops at a record that is not whole: while the file is appended to, it may be just being written. With
+    `to_the_end` such a record yields None, and what follows it is read.
+    """
     with path.open("rb") as file:
-        file.seek(offset)
-        while offset + _FRAME.size <= end:
-            length, checksum = _FRAME.unpack(file.read(_FRAME.size))
-            payload = file.read(length) if offset + _FRAME.size + length <= end else b""
-            if len(payload) != length or zlib.crc32(payload) != checksum:
-                log.error("spool record torn", extra={"file": path.name, "offset": offset})
-                return
-            offset += _FRAME.size + length
-            yield Entry.load(payload), offset
+        while offset < end:
+            entry, after = _read(file, offset, end)
+            if entry is None:
+                if not to_the_end:
+                    return
+                after = _next_record(file, offset, end)
+            yield entry, after
+            offset = after
+
+
+def _read(file: BinaryIO, offset: int, end: int) -> tuple[Entry | None, int]:
+    """The record at an offset and the offset after it; None for one that is torn or that another version wrote."""
+    file.seek(offset)
+    head = file.read(min(_FRAME.size, end - offset))
+    if len(head) == _FRAME.size:
+        length, checksum = _FRAME.unpack(head)
+        offset += _FRAME.size + length
+        payload = file.read(length) if offset <= end else b""
+        if len(payload) == length and zlib.crc32(payload) == checksum:
+            return Entry.read(payload), offset
+    return None, offset
+
+
+def _next_record(file: BinaryIO, offset: int, end: int) -> int:
+    """Where the record after a torn one begins, as far as can be told; `end` when there is none."""
+    with mmap(file.fileno(), end, access=ACCESS_READ) as whole:
+        found = whole.find(_BEGINS, offset + _FRAME.size + 1)
+    return found - _FRAME.size if found >= 0 else end
 
 
 def _frame(payload: bytes) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _size(path: Path) -> int:
+    """Its bytes; 0 when it was drained meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _remove_or_empty(path: Path) -> None:

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from portal.database import Database, is_away
+from portal.errors import Overloaded
 from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
 from portal.journal.spool import Spool
@@ -35,9 +34,10 @@ class Journal:
             return [Kept.SPOOLED] * len(entries)
         try:
             return self._store(entries)
-        except (SQLAlchemyError, TimeoutError) as error:
+        except Exception as error:
             if is_away(error):
-                return self._spool(entries, error)
+                self._spool(entries, error)
+                return [Kept.SPOOLED] * len(entries)
             return [self._one_by_one(entry) for entry in entries]
 
     def _store(self, entries: Sequence[Entry]) -> list[Kept]:
@@ -47,13 +47,17 @@ class Journal:
     def _one_by_one(self, entry: Entry) -> Kept | Exception:
         try:
             return self._store([entry])[0]
-        except (SQLAlchemyError, TimeoutError) as error:
-            return self._spool([entry], error)[0] if is_away(error) else error
+        except Exception as error:
+            try:
+                # What the database refuses is on disk there; the replay finds out whether it is this entry's fault.
+                self._spool([entry], error)
+            except Overloaded as full:
+                return full
+            return Kept.SPOOLED
 
-    def _spool(self, entries: Sequence[Entry], error: BaseException) -> list[Kept]:
-        log.warning("database away, webhooks go to the spool", extra={"entries": len(entries), "error": _short(error)})
+    def _spool(self, entries: Sequence[Entry], error: Exception) -> None:
+        log.warning("webhooks go to the spool", extra={"entries": len(entries), "error": _short(error)})
         self.spool.append(entries)
-        return [Kept.SPOOLED] * len(entries)
 
 
 def _short(error: BaseException) -> str:

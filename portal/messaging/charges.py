@@ -7,6 +7,16 @@ from portal.messaging.statuses import TAKEN
 from portal.models import Part
 
 
+def give_back(session: Session, part: Part, reason: str) -> None:
+    """Frees what is held for a part that costs nothing. A receipt that comes all the same charges it late."""
+    message = part.message
+    if message.funded:
+        wallet = ledger.known_wallet(session, message.location_id)
+        account = ledger.account_of(session, message.id, part.number, part.price)
+        back = ledger.give_back(wallet, message.id, part.number, account.held, reason, account.round)
+        ledger.write(session, [back])
+
+
 def move_credits(session: Session, part: Part, reason: str) -> None:
     """Brings the ledger in line with where the part is now."""
     message = part.message

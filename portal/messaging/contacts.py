@@ -2,30 +2,49 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import insert
+from portal.database import insert_new
 from portal.models import Address, Contact, Conversation, Job, Message, Sender
-from portal.models.base import Base
 
 PHONE = "phone"
 SENDER_ID = "sender_id"
 
+# Built once: the applying of every message asks these.
+_SAME_ID = select(Contact).where(
+    Contact.location_id == bindparam("location"), Contact.ghl_contact_id == bindparam("name")
+)
+_CONVERSATION = (
+    select(Conversation)
+    .where(Conversation.location_id == bindparam("location"), Conversation.contact_id == bindparam("contact"))
+    .with_for_update()
+)
+_USED_HERE = (
+    update(Address.__table__)  # type: ignore[arg-type]
+    .where(
+        Address.location_id == bindparam("b_location"),
+        Address.kind == bindparam("b_kind"),
+        Address.value == bindparam("b_value"),
+    )
+    .values(conversation_id=bindparam("b_conversation"))
+)
+_LAST_USED = select(Conversation.sticky_address).where(Conversation.contact_id == bindparam("contact"))
+
 
 def for_ghl(session: Session, location_id: int, ghl_contact_id: str, phone: str | None) -> Contact:
     """The contact that HighLevel names. One that we met by its number before HighLevel knew it is adopted."""
-    same_id = select(Contact).where(Contact.location_id == location_id, Contact.ghl_contact_id == ghl_contact_id)
-    contact = session.scalar(same_id)
+    named = {"location": location_id, "name": ghl_contact_id}
+    contact = session.scalar(_SAME_ID, named)
     if contact is not None and (not phone or phone == _last_used(session, contact.id)):
         return contact
     if contact is None and phone:
         contact = _adopt(session, location_id, ghl_contact_id, phone)
     if contact is None:
         values = {"location_id": location_id, "ghl_contact_id": ghl_contact_id}
-        _insert_new(session, Contact, values | {"name": "", "tags": [], "created_at": clock.now()})
-        contact = session.scalars(same_id).one()
+        insert_new(session, Contact, values | {"name": "", "tags": [], "created_at": clock.now()})
+        contact = session.scalars(_SAME_ID, named).one()
     if phone:
         _learn_address(session, contact, PHONE, phone)
     return contact
@@ -58,14 +77,14 @@ def address_of(session: Session, contact_id: int, kind: str) -> str | None:
 
 def conversation(session: Session, location_id: int, contact_id: int) -> Conversation:
     """The one conversation of a contact, its row locked for this transaction."""
-    wanted = select(Conversation).where(Conversation.location_id == location_id, Conversation.contact_id == contact_id)
-    found = session.scalar(wanted.with_for_update())
+    wanted = {"location": location_id, "contact": contact_id}
+    found = session.scalar(_CONVERSATION, wanted)
     if found is None:
         values = {"location_id": location_id, "contact_id": contact_id, "created_at": clock.now()}
         zeros = {"last_position": 0, "last_text": "", "last_direction": "", "unread": 0, "held_reason": ""}
         zeros["sticky_address"] = ""
-        _insert_new(session, Conversation, values | zeros)
-        found = session.scalars(wanted.with_for_update()).one()
+        insert_new(session, Conversation, values | zeros)
+        found = session.scalars(_CONVERSATION, wanted).one()
     return found
 
 
@@ -86,12 +105,8 @@ def remember_route(session: Session, conversation: Conversation, sender: Sender,
     if conversation.sticky_sender_id == sender.id and conversation.sticky_address == value:
         return
     conversation.sticky_sender_id, conversation.sticky_address = sender.id, value
-    session.execute(
-        update(Address)
-        .where(Address.location_id == conversation.location_id, Address.kind == kind, Address.value == value)
-        .values(conversation_id=conversation.id)
-        .execution_options(synchronize_session=False)
-    )
+    used = {"b_location": conversation.location_id, "b_kind": kind, "b_value": value, "b_conversation": conversation.id}
+    session.connection().execute(_USED_HERE, used)
 
 
 def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact:
@@ -129,7 +144,7 @@ def _merge(session: Session, from_: Contact, into: Contact) -> None:
 
 
 def _last_used(session: Session, contact_id: int) -> str | None:
-    return session.scalar(select(Conversation.sticky_address).where(Conversation.contact_id == contact_id))
+    return session.connection().scalar(_LAST_USED, {"contact": contact_id})
 
 
 def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) -> Contact | None:
@@ -148,8 +163,4 @@ def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) 
 
 def _learn_address(session: Session, contact: Contact, kind: str, value: str) -> None:
     values = {"location_id": contact.location_id, "contact_id": contact.id, "kind": kind, "value": value}
-    _insert_new(session, Address, values | {"created_at": clock.now()})
-
-
-def _insert_new(session: Session, model: type[Base], values: dict[str, object]) -> None:
-    session.execute(insert(session, model).values(**values).on_conflict_do_nothing())
+    insert_new(session, Address, values | {"created_at": clock.now()})

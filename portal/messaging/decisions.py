@@ -17,6 +17,8 @@ from portal.queue.jobs import drop
 CANCELLABLE = (Status.QUEUED, Status.HELD)
 AGAIN = "A person had it sent again, although the provider may have it."
 GIVEN_UP = "A person decided that it did not go out."
+# The code on parts that are unknown because a backup was restored.
+RESTORED = "restored"
 DETAIL = "It was cancelled in the portal before it went out."
 
 
@@ -25,7 +27,7 @@ def may_cancel(message: Message) -> bool:
     return message.direction == Direction.OUT and message.status in CANCELLABLE
 
 
-def cancel(session: Session, message_id: int, who: str) -> Message:
+def cancel(session: Session, message_id: int, who: str, detail: str = DETAIL) -> Message:
     """Takes a message back that has not gone out: its credits are free again, and HighLevel is told.
 
     The fence locks the same row before a provider is called, so either this or the call comes first, never both.
@@ -36,10 +38,10 @@ def cancel(session: Session, message_id: int, who: str) -> Message:
     if not may_cancel(message) or any(part.status not in CANCELLABLE for part in parts):
         raise InvalidInput(f"It is too late to cancel this message. {SENTENCES[Status(message.status)]}")
     for part in parts:
-        move_part(session, part, Status.CANCELLED, who=who, detail=DETAIL)
-        move_credits(session, part, DETAIL)
+        move_part(session, part, Status.CANCELLED, who=who, detail=detail)
+        move_credits(session, part, detail)
     drop(session, "send", [part.id for part in parts])
-    move_message(session, message, Status.CANCELLED, who=who, code="cancelled", detail=DETAIL)
+    move_message(session, message, Status.CANCELLED, who=who, code="cancelled", detail=detail)
     push_status(session, message)
     session.flush()
     let_go(session, message.conversation_id)
@@ -63,11 +65,15 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
         if part.status == Status.UNKNOWN:
             if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
                 raise InvalidInput("There are not enough credits to send it again: top up first.")
-            part.key_round += 1
+            if part.code != RESTORED:
+                # Else the key of the restored backup may be the one it went out under: the provider may still know it.
+                part.key_round += 1
             part.in_doubt = False
             move_part(session, part, Status.QUEUED, who=who, detail=AGAIN)
+            part.code = ""
     follow_parts(session, message, who=who, detail=AGAIN)
-    message.expires_at = clock.now() + timedelta(seconds=message.location.ttl_seconds)
+    start = max(filter(None, (clock.now(), message.scheduled_at)))
+    message.expires_at = start + timedelta(seconds=message.location.ttl_seconds)
     session.flush()
     drop(session, "send", [part.id for part in message.parts])
     if message.status == Status.QUEUED:
@@ -89,7 +95,11 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
             move_part(session, part, Status.FAILED if part.status == Status.UNKNOWN else Status.CANCELLED, who=who)
             move_credits(session, part, GIVEN_UP)
     drop(session, "send", [part.id for part in message.parts])
-    if follow_parts(session, message, who=who, code="given_up", detail=GIVEN_UP):
+    if not message.parts:  # it was restored from a backup as one that had no sender yet
+        moved = move_message(session, message, Status.FAILED, who=who, code="given_up", detail=GIVEN_UP)
+    else:
+        moved = follow_parts(session, message, who=who, code="given_up", detail=GIVEN_UP)
+    if moved:
         push_status(session, message)
     return message
 

@@ -56,6 +56,7 @@ class Pass:
     channel: str
     message_was: str
     message_uuid: str
+    to_be_logged: bool
     started_at: datetime
 
 
@@ -117,6 +118,7 @@ _WANTED = (
         Message.location_id,
         Message.conversation_id,
         Message.sender_id,
+        Message.echo_state,
         Sender.channel,
         select(func.count(_Sibling.id)).where(_Sibling.message_id == Message.id).scalar_subquery().label("parts"),
     )
@@ -188,6 +190,7 @@ def _pass(row: Any) -> Pass:
         channel=row.channel,
         message_was=row.message_was,
         message_uuid=row.message_uuid,
+        to_be_logged=bool(row.echo_state),
         started_at=clock.now(),
     )
 

@@ -55,6 +55,8 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "error_code": "",
         "priority": POST_PRIORITY,
         "user_id": "",
+        "author": "",
+        "bulk": "",
         "provider_id": "",
         "pushed_status": "",
         "push_failure": "",

@@ -20,10 +20,13 @@ from portal.ghl.client import GhlClient, StatusFault
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.transport import RateLimit
 from portal.http import HttpClient
+from portal.installations import scopes
+from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
 from portal.messaging import contacts
+from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
-from portal.models import Address, Contact, Conversation, Direction, Job, Location, Message, Status
+from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
 from portal.queue import gates
 from portal.queue.jobs import Due, complete, postpone
 
@@ -34,7 +37,7 @@ TOO_EARLY_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=72)
 # Refusals that time will hardly cure; they are tried for GIVE_UP_AFTER all the same.
-STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.TOO_EARLY)
+STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.NO_SCOPE, Kind.TOO_EARLY)
 # Refusals of this one message; its contact may have been deleted.
 OWN_FAULTS = (Kind.INVALID, Kind.NOT_FOUND)
 # A person is told when HighLevel has not taken something for so long.
@@ -202,8 +205,9 @@ class IntoGhl:
             session.get_one(Message, message.id).echo_state = "open"
 
     def _close_echo(self, message: Message) -> None:
+        state = TO_BE_LOGGED if message.direction == Direction.OUT else ""
         with self._database.write() as session:
-            session.get_one(Message, message.id).echo_state = ""
+            session.get_one(Message, message.id).echo_state = state
 
     def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message) -> str:
         """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
@@ -246,6 +250,7 @@ class IntoGhl:
             message.echo_state = "done"
             message.pushed_at = clock.now()
             message.push_failure = ""
+            push_status(session, message)
             self._over(session, due, message.location_id)
             complete(session, [due.id])
         return True
@@ -286,8 +291,13 @@ class IntoGhl:
         return False
 
     def _refused(self, due: Due, location: Location, error: GhlError) -> bool:
+        if error.kind is Kind.LOCATION_INACTIVE:
+            return self._wait_for_token(due, NoToken(error.message, self._tokens.note_inactive(location.ghl_id)))
         with self._database.write() as session:
             self._note_failure(session, due, error)
+            if error.kind is Kind.NO_SCOPE:
+                grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
+                scopes.refused(session, grant, location, error.message)
             waited = clock.now() - due.created_at
             if waited > TELL_AFTER:
                 text = f"HighLevel has not taken what it is told for {waited // timedelta(minutes=1)} minutes."
@@ -347,7 +357,10 @@ def _locked(session: Session, message_id: int) -> Message:
 
 
 def _wanted(message: Message) -> str:
-    return ghl_status(message.status, message.sender.acceptance_counts if message.sender else False)
+    sender = message.sender
+    # What a sandbox key "accepts" goes nowhere, so it can never count as delivered.
+    counts = sender is not None and sender.acceptance_counts and not sender.sandbox
+    return ghl_status(message.status, counts)
 
 
 def _fault(message: Message) -> StatusFault:

@@ -30,6 +30,7 @@ from portal.models import (
     Status,
     StatusChange,
 )
+from portal.models.base import new_uuid
 from portal.queue.gates import ghl_gate, sender_gate
 from portal.queue.jobs import GHL, SEND, drop, enqueue, job
 
@@ -38,11 +39,16 @@ REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
 NO_CREDITS = "There are not enough credits: top up, and this goes out by itself."
+TO_BE_LOGGED = "wanted"
+REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known."""
+    """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
+
+    `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
+    """
 
     contact: Contact
     phone: str
@@ -57,6 +63,9 @@ class Request:
     named_sender_id: int | None = None
     scheduled_at: datetime | None = None
     refusal: str = field(default="")
+    uuid: str = field(default_factory=new_uuid)
+    author: str = ""
+    bulk: str = ""
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -65,15 +74,18 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
     message = _new_message(location, conversation, request)
     contacts.note_message(conversation, message, request.received_at)
     with session.no_autoflush:
-        placed = None if request.refusal else _prepare(session, location, conversation, message)
+        placed = _Place(None, failure=request.refusal)
+        if not request.refusal:
+            placed = _prepare(session, location, conversation, message)
         session.add(message)
+        if placed.sender is not None:
+            # Written with the rest; taken back when there turn out to be too few credits.
+            message.funded = True
+            contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
-        if placed is None:
-            fail(session, message, request.refusal)
-        else:
-            _settle_place(session, conversation, message, placed)
+        _settle_place(session, conversation, message, placed)
     return message
 
 
@@ -104,9 +116,7 @@ def place(session: Session, location: Location, conversation: Conversation, mess
 def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
-        reason = not_installed(location)
-        raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
-        return _Place(None, hold=reason)
+        return _Place(None, hold=not_installed(session, location))
     choice = route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
@@ -123,9 +133,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
     if not message.address:
         return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
-    if optouts.opted_out(session, message.location_id, sender.family, message.address):
-        text = "The contact has opted out: nothing is sent until they write START."
-        return _Place(None, failure=text, code="opted_out")
+    if opted_out := optouts.why(session, message.location_id, sender.family, message.address):
+        return _Place(None, failure=opted_out, code="opted_out")
     _ensure_parts(message, sender)
     return _Place(sender)
 
@@ -136,6 +145,7 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
     elif placed.sender is None:
         _hold(session, conversation, message, placed.hold)
     elif not ledger.hold(session, message.location_id, message.id, message.credits):
+        message.funded = False
         _hold(session, conversation, message, NO_CREDITS)
     else:
         move_message(session, message, Status.QUEUED, who=WHO)
@@ -148,7 +158,7 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
 def _ensure_parts(message: Message, sender: Sender) -> None:
     if not message.parts:
         channel = registry.get(sender.channel)
-        for number, piece in enumerate(parts.cut(channel, message.body, message.attachments), start=1):
+        for number, piece in enumerate(parts.cut(channel, sender.family, message.body, message.attachments), start=1):
             price = pricing.price(sender.family, piece.kind, piece.segments)
             message.parts.append(
                 Part(
@@ -172,7 +182,7 @@ def enqueue_parts(session: Session, conversation: Conversation, message: Message
     if message.scheduled_at is not None and message.scheduled_at > run_at:
         # A scheduled message must not keep the conversation waiting.
         lane, run_at = f"out:{conversation.id}:{message.id}", message.scheduled_at
-    gate = sender_gate(sender.id)
+    gate = sender_gate(sender.id, sender.account_key)
     enqueue(
         session,
         [
@@ -194,10 +204,16 @@ def fail(session: Session, message: Message, reason: str, code: str = "") -> Non
 
 
 def push_status(session: Session, message: Message) -> None:
-    """Has HighLevel told of the message's status. Several moves become one call: the newest wins."""
+    """Has HighLevel told of the message's status. Several moves become one call: the newest wins.
+
+    A message that was written in the portal is logged there first, once the provider has it.
+    """
+    gate = ghl_gate(message.location_id)
     if message.ghl_message_id and message.direction == Direction.OUT:
-        gate = ghl_gate(message.location_id)
         enqueue(session, [job(GHL, "push_status", message.id, f"status:{message.id}", gate=gate, priority=20)])
+    elif message.echo_state == TO_BE_LOGGED and message.status in REACHED_PROVIDER:
+        lane = f"in:{message.conversation_id}"
+        enqueue(session, [job(GHL, "post_message", message.id, lane, gate=gate, priority=20)])
 
 
 def _hold(session: Session, conversation: Conversation, message: Message, reason: str) -> None:
@@ -236,11 +252,19 @@ def hold_conversation(session: Session, message: Message, reason: str) -> None:
         drop(session, "send", [part.id for part in each.parts])
 
 
-def not_installed(location: Location) -> str:
-    """Why nothing is sent for a location that is not installed."""
-    if location.install_state == InstallState.INACTIVE:
-        return "The sub-account is paused in HighLevel: activate it there, and this goes out."
-    return "The app is not installed in this sub-account: install it, and this goes out."
+# Why nothing is sent for a location that is not installed.
+NOT_INSTALLED_REASONS = {
+    InstallState.NOT_INSTALLED: "The app is not installed in this sub-account: install it, and this goes out.",
+    InstallState.UNINSTALLED: "The app was uninstalled from this sub-account: install it again, and this goes out.",
+    InstallState.INACTIVE: "The sub-account is paused in HighLevel: activate it there, and this goes out.",
+}
+
+
+def not_installed(session: Session, location: Location) -> str:
+    """The reason to hold for a location that is not installed; a person is told that messages wait."""
+    reason = NOT_INSTALLED_REASONS[InstallState(location.install_state)]
+    raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
+    return reason
 
 
 def _name(location: Location) -> str:
@@ -251,7 +275,9 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
     moment = clock.now()
     recent = conversation.last_inbound_at and conversation.last_inbound_at > moment - REPLY_WINDOW
     start = max(filter(None, (moment, request.scheduled_at)))
+    urgent = bool(request.user_id or recent or (request.author and not request.bulk))
     return Message(
+        uuid=request.uuid,
         location_id=location.id,
         conversation_id=conversation.id,
         event_id=request.event_id,
@@ -262,8 +288,11 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         address=request.phone,
         status=Status.QUEUED,
         status_at=moment,
-        priority=REPLY if request.user_id or recent else BULK,
+        priority=REPLY if urgent else BULK,
         user_id=request.user_id,
+        author=request.author,
+        bulk=request.bulk,
+        echo_state=TO_BE_LOGGED if request.author else "",
         ghl_message_id=request.ghl_message_id,
         provider_id=request.provider_id,
         wanted_sender_id=request.named_sender_id,

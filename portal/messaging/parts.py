@@ -23,12 +23,15 @@ class Piece:
     segments: int
 
 
-def cut(channel: Channel, body: str, attachments: Sequence[str]) -> list[Piece]:
-    """SMS channels carry attachments as links in the text; the others send text and each attachment by itself."""
+def cut(channel: Channel, family: str, body: str, attachments: Sequence[str]) -> list[Piece]:
+    """SMS channels carry attachments as links in the text; the others send text and each attachment by itself.
+
+    `family` is the sender's own: a channel may have senders of several.
+    """
     if not channel.separate_attachments:
         text = with_links(body, attachments)
-        return [Piece(body, tuple(attachments), "text", segment_count(channel, text))]
-    pieces = [Piece(body, (), "text", segment_count(channel, body))] if body else []
+        return [Piece(body, tuple(attachments), "text", segment_count(family, text))]
+    pieces = [Piece(body, (), "text", segment_count(family, body))] if body else []
     return pieces + [Piece("", (address,), kind_of(address), 1) for address in attachments]
 
 
@@ -37,9 +40,9 @@ def with_links(body: str, attachments: Sequence[str]) -> str:
     return "\n".join([*([body] if body else []), *attachments])
 
 
-def segment_count(channel: Channel, text: str) -> int:
-    """How many SMS segments the text takes; 1 on other channels."""
-    return max(segments.count(text), 1) if channel.family == Family.SMS else 1
+def segment_count(family: str, text: str) -> int:
+    """How many SMS segments the text takes; 1 in other families."""
+    return max(segments.count(text), 1) if family == Family.SMS else 1
 
 
 def kind_of(address: str) -> str:

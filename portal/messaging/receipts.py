@@ -7,8 +7,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.channels.base import Outcome, Receipt
+from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
+from portal.messaging import optouts, rejections
 from portal.messaging.charges import move_credits
 from portal.messaging.outbound import push_status
 from portal.messaging.statuses import FINAL, follow_parts, from_outcome, move_part
@@ -31,11 +32,15 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         outcome=receipt.outcome.value,
         code=receipt.code,
         detail=receipt.detail,
+        loss=receipt.loss.value,
         at=receipt.at or clock.now(),
+        received_at=clock.now(),
         event_id=event_id,
     )
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
     part = locked_part(session, sender.id, external_id)
+    if receipt_id is not None and receipt.outcome is Outcome.FAILED:
+        rejections.note(session, sender.id)
     if receipt_id is None:
         if part is not None:
             match_early_receipts(session, part, who or f"{sender.channel} receipt")
@@ -68,6 +73,8 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
     """Moves the part and its message, and the credits with them; True when something moved."""
     before = part.status
     detail = receipt.detail
+    if receipt.loss is Loss.OPTED_OUT:
+        optouts.learn(session, part.message, who, receipt.code or "opted out")
     if not move_part(session, part, from_outcome(receipt.outcome), who=who, code=receipt.code, detail=detail):
         return False
     if before == Status.UNKNOWN or before == Status.SENDING:
@@ -104,5 +111,7 @@ def match_early_receipts(session: Session, part: Part, who: str) -> None:
     order = list(Outcome)
     for row in sorted(rows, key=lambda each: order.index(Outcome(each.outcome))):
         row.part_id = part.id
-        receipt = Receipt(row.external_id, Outcome(row.outcome), row.code, row.detail, row.recipient, row.at)
+        receipt = Receipt(
+            row.external_id, Outcome(row.outcome), row.code, row.detail, row.recipient, row.at, Loss(row.loss)
+        )
         apply_receipt(session, part, receipt, who)

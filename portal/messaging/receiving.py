@@ -1,7 +1,7 @@
 """Applying an event: what a webhook said becomes contacts, messages, receipts and jobs, in one transaction."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import literal_column, select
 from sqlalchemy.orm import Session
@@ -16,7 +16,8 @@ from portal.errors import PortalError
 from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
-from portal.messaging import contacts, numbers
+from portal.journal.entry import SEALED
+from portal.messaging import composing, contact_events, contacts, numbers
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import Request, queue_message
@@ -79,6 +80,8 @@ def _apply_ghl(session: Session, context: Context, event: Event) -> str:
         return f"{IGNORED}it belongs to another app"
     provider = payload.conversation_provider_id
     if isinstance(payload, payloads.AppEvent):
+        if payload.type in contact_events.KINDS:
+            return contact_events.apply(session, payload, event.received_at)
         return lifecycle.apply(session, payload, event.received_at)
     if provider and provider not in context.settings.ghl_providers:
         return f"{IGNORED}it belongs to another conversation provider"
@@ -167,9 +170,12 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
     request = webhook_request(event)
     if not event.verified:
         # Kept while the database was away, when nobody could say whether it was genuine.
-        if not channel.verify(account_of(sender, context.vault), request):
+        headers = dict(event.headers or {})
+        sealed = headers.pop(SEALED, "")
+        whole = replace(request, headers=context.vault.open_fields(sealed)) if sealed else request
+        if not channel.verify(account_of(sender, context.vault), whole):
             raise Parked("The request does not prove that it comes from the provider.")
-        event.verified = True
+        event.verified, event.headers = True, headers
     if sender.state == SenderState.REMOVED:
         return f"{IGNORED}the sender was removed"
     effects = []
@@ -193,4 +199,11 @@ def webhook_request(event: Event) -> WebhookRequest:
     )
 
 
-_SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {"ghl": _apply_ghl}
+def _apply_composed(session: Session, context: Context, event: Event) -> str:
+    return composing.apply(session, event)
+
+
+_SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {
+    "ghl": _apply_ghl,
+    composing.SOURCE: _apply_composed,
+}

@@ -19,7 +19,7 @@ def cut_anew(session: Session, message: Message, sender: Sender) -> bool:
     False, and nothing changed, when there are not enough credits for the difference. A message of which something may
     be out stays as it was cut.
     """
-    pieces = parts.cut(registry.get(sender.channel), message.body, message.attachments)
+    pieces = parts.cut(registry.get(sender.channel), sender.family, message.body, message.attachments)
     wanted = [(piece, pricing.price(sender.family, piece.kind, piece.segments)) for piece in pieces]
     if [_shape(part) for part in message.parts] == [_wanted(*each) for each in wanted] or not _untouched(message):
         return True

@@ -11,18 +11,19 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import SENDER_FAULT, close_alert, raise_alert
+from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger
 from portal.database import insert as insert_row
 from portal.database import padded
-from portal.messaging import at_once
-from portal.messaging.charges import move_credits
+from portal.messaging import at_once, optouts
+from portal.messaging.charges import give_back, move_credits
 from portal.messaging.fence import Pass
 from portal.messaging.outbound import hold_conversation, let_go, push_status
+from portal.messaging.provider_accounts import end_faults, tell_of_fault
 from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.messaging.statuses import FINAL, follow_parts, move_part
-from portal.models import Attempt, Job, Message, Part, ReceiptRow, Sender, Status, StatusChange
+from portal.models import Attempt, Job, Message, Part, ReceiptRow, Sender, SenderState, Status, StatusChange
 from portal.models.base import UtcDateTime
 from portal.queue import gates
 from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
@@ -32,6 +33,8 @@ STEP_ASIDE = timedelta(seconds=60)
 # Longer than a lease and a call: a process that was killed in the middle has its call repeated in its place.
 DOUBT_ASIDE = timedelta(seconds=120)
 FIRST_POLL = timedelta(seconds=2)
+CANNOT_SEND = "cannot send, its messages wait"
+SANDBOX = "The provider's sandbox key sends nothing and costs nothing: this went nowhere."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,9 @@ class Result:
     @property
     def simple(self) -> bool:
         """A one-part message that was accepted: the path that nearly every message takes."""
-        return isinstance(self.outcome, Accepted) and self.passed.parts == 1 and not self.acceptance_counts
+        accepted = isinstance(self.outcome, Accepted) and not self.outcome.sandbox
+        plain = self.passed.parts == 1 and not self.passed.to_be_logged and not self.acceptance_counts
+        return accepted and plain
 
 
 def write_results(session: Session, results: Sequence[Result], *, singly: bool = False) -> dict[int, bool]:
@@ -66,8 +71,7 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
         go_on[each.due.id] = _write_one(session, each)
     well = {each.due.gate for each in results if each.due.gate and isinstance(each.outcome, Accepted)}
     if gates.reopen(session, sorted(well)):
-        for gate in well:
-            close_alert(session, SENDER_FAULT, gate)
+        end_faults(session, well)
     return go_on
 
 
@@ -245,8 +249,12 @@ def _write_one(session: Session, result: Result) -> bool:
         return True
     if outcome.unknown or (part.in_doubt and not outcome.cached):
         return _leave_unknown(session, result, part, outcome)
+    if outcome.stops:
+        return _stop_sender(session, result, part, outcome)
     if outcome.retry:
         return _try_later(session, result, part, outcome)
+    if outcome.opted_out:
+        optouts.learn(session, part.message, registry.get(result.passed.channel).name, outcome.code)
     return _give_up(session, part, result.passed.channel, outcome.code, outcome.message)
 
 
@@ -257,12 +265,17 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     part.external_id = outcome.external_id[:200] if outcome.external_id and taken in (None, part.id) else None
     part.accepted_at = clock.now()
     part.segments = outcome.segments or part.segments
-    part.next_poll_at = clock.now() + FIRST_POLL if result.polls and part.external_id else None
+    polls = result.polls and part.external_id and not outcome.sandbox
+    part.next_poll_at = clock.now() + FIRST_POLL if polls else None
     detail = "" if part.external_id else "The provider gave no id of its own: receipts cannot be matched."
+    detail = SANDBOX if outcome.sandbox else detail
     who = result.passed.channel
     was_held = part.message.status == Status.HELD
     if move_part(session, part, Status.ACCEPTED, who=who, code=outcome.code, detail=detail):
-        move_credits(session, part, "")
+        if outcome.sandbox:
+            give_back(session, part, SANDBOX)
+        else:
+            move_credits(session, part, "")
         moved = follow_parts(session, part.message, who=who, code=outcome.code, detail=detail)
         if moved or result.acceptance_counts:
             push_status(session, part.message)
@@ -282,7 +295,7 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     follow_parts(session, part.message, who=who, code=outcome.code, detail=outcome.message)
     failures = gates.count_fault(session, result.due.gate, outcome.message) if result.due.gate else 0
     if failures >= gates.PROBE_AFTER:
-        _tell_of_fault(session, part, outcome)
+        tell_of_fault(session, part.sender_id, CANNOT_SEND, outcome.message)
     if not result.idempotent:
         complete(session, [result.due.id])
         return True
@@ -297,21 +310,28 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     return False
 
 
-def _try_later(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
-    """A definite refusal that time may cure: a new key, in the same lane, until the time-to-live ends."""
+def _queue_again(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
+    """Back into the queue under a new key; False when the part ends, because another one has failed meanwhile."""
     who = result.passed.channel
     if any(each.status in FINAL for each in part.message.parts):
-        # Another part has failed meanwhile: half a message more helps nobody.
-        return _give_up(session, part, who, outcome.code, outcome.message)
+        _give_up(session, part, who, outcome.code, outcome.message)
+        return False
     part.key_round += 1
     move_part(session, part, Status.QUEUED, who=who, code=outcome.code, detail=outcome.message)
     follow_parts(session, part.message, who=who, code=outcome.code, detail=outcome.message)
+    return True
+
+
+def _try_later(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
+    """A definite refusal that time may cure: a new key, in the same lane, until the time-to-live ends."""
+    if not _queue_again(session, result, part, outcome):
+        return True
     backoff = min(2.0 ** min(result.due.attempts, 8), 300.0)
     if outcome.scope is Scope.SENDER and result.due.gate:
         limited = outcome.retry_after is not None
         until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=not limited)
         if not limited and result.due.gate_failures + 1 >= gates.PROBE_AFTER:
-            _tell_of_fault(session, part, outcome)
+            tell_of_fault(session, part.sender_id, CANNOT_SEND, outcome.message)
         # Another message probes first: one that makes the provider stumble must not keep the sender shut.
         nudge = 0 if limited else min(result.due.attempts, 12) * 5
         _repeat(session, result, part, until + timedelta(seconds=nudge), outcome.message)
@@ -321,11 +341,15 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
     return False
 
 
-def _tell_of_fault(session: Session, part: Part, outcome: ChannelError) -> None:
-    """A sender that cannot send keeps its messages waiting until they expire: a person has to know."""
-    sender = session.get_one(Sender, part.sender_id)
-    text = f"{sender.name} cannot send, its messages wait. {outcome.message}"
-    raise_alert(session, SENDER_FAULT, gates.sender_gate(sender.id), text, sender.location_id)
+def _stop_sender(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
+    """Nothing that this sender is given goes out until a person helps: it is paused, and what waits for it is held."""
+    again = _queue_again(session, result, part, outcome)
+    active = Sender.id == part.sender_id, Sender.state == SenderState.ACTIVE
+    session.execute(update(Sender).where(*active).values(state=SenderState.PAUSED, state_reason=outcome.message[:500]))
+    tell_of_fault(session, part.sender_id, "is stopped, its messages are held", outcome.message)
+    if again:
+        _repeat(session, result, part, clock.now(), outcome.message)
+    return not again
 
 
 def _repeat(session: Session, result: Result, part: Part, run_at: datetime, note: str) -> None:

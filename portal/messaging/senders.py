@@ -1,6 +1,7 @@
 """Senders: adding, checking, pausing and resuming them, and choosing the default."""
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +11,26 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
-from portal.channels import registry
-from portal.channels.base import Account, Channel, ChannelError, Probe
+from portal.alerts.notices import (
+    CHOOSE_DEFAULT,
+    LOW_BALANCE,
+    REJECTIONS,
+    REJECTIONS_OVER,
+    SENDER_FAULT,
+    close_alert,
+)
+from portal.channels import capabilities, registry
+from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import HttpClient
+from portal.installations.moves import sync_webhook
+from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
 from portal.queue import gates
-
-POLLS_A_SECOND = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,11 @@ class NewSender:
     pace: float | None = None
     is_default: bool = False
     operator: bool = False
+
+
+def validate(wanted: NewSender) -> None:
+    """Raises `InvalidInput` when a field is missing or makes no sense."""
+    _validated(wanted)
 
 
 def check(http: HttpClient, wanted: NewSender) -> Probe:
@@ -61,7 +74,7 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         key=secrets.token_urlsafe(24),
         location_id=location.id,
         channel=channel.kind,
-        family=channel.family,
+        family=capabilities.family_of(channel, wanted.credentials),
         name=(wanted.name.strip() or f"{channel.name} {count + 1}")[:120],
         address=_address(channel, wanted.credentials),
         credentials=vault.seal_fields(wanted.credentials),
@@ -70,12 +83,13 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         state=SenderState.ACTIVE,
         is_default=wanted.is_default,
         position=count,
+        account_key="",
+        sandbox=False,
         created_at=clock.now(),
     )
     session.add(sender)
     session.flush()
-    gates.ensure(session, gates.sender_gate(sender.id), wanted.pace or 0.0, max(wanted.pace or 1.0, 1.0))
-    gates.ensure(session, gates.poll_gate(sender.id), POLLS_A_SECOND, POLLS_A_SECOND)
+    attach(session, sender, channel, wanted.credentials, wanted.pace)
     return sender
 
 
@@ -104,7 +118,7 @@ def resume(session: Session, sender_id: int) -> int:
     """Starts a sender again; returns how many held messages are tried again now."""
     sender = _get(session, sender_id)
     sender.state, sender.state_reason = SenderState.ACTIVE, ""
-    gates.reopen(session, [gates.sender_gate(sender_id), gates.poll_gate(sender_id)])
+    _forget_faults(session, sender)
     session.flush()
     return release_held(session, sender.location_id)
 
@@ -115,29 +129,53 @@ def with_changes(database: Database, vault: Vault, sender_id: int, changes: Mapp
         sender = session.get(Sender, sender_id)
         if sender is None or sender.state == SenderState.REMOVED:
             raise NotFound(f"There is no sender {sender_id}.")
-        credentials = {**vault.open_fields(sender.credentials), **changes}
-        return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=sender.private_hosts)
+        return _changed(vault, sender, changes)
+
+
+def _changed(vault: Vault, sender: Sender, changes: Mapping[str, str]) -> NewSender:
+    credentials = {**vault.open_fields(sender.credentials), **changes}
+    return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=sender.private_hosts)
+
+
+def change(session: Session, vault: Vault, sender_id: int, changes: Mapping[str, str]) -> None:
+    """`repair` with some credentials replaced, whatever else was changed meanwhile."""
+    repair(session, vault, sender_id, _changed(vault, _get(session, sender_id), changes))
 
 
 def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) -> None:
-    """Stores the credentials and opens the sender's gates: it tries again at once."""
+    """Stores the credentials and opens the sender's gates: it tries again at once.
+
+    Raises `InvalidInput` when it would become a sender of another family, whose opt-outs are others.
+    """
     sender = _get(session, sender_id)
     channel = _validated(wanted)
+    if capabilities.family_of(channel, wanted.credentials) != sender.family:
+        raise InvalidInput("A sender keeps its kind of message: add another sender for the other kind.")
     sender.credentials = vault.seal_fields(wanted.credentials)
     sender.address = _address(channel, wanted.credentials)
-    gates.reopen(session, [gates.sender_gate(sender_id), gates.poll_gate(sender_id)])
+    attach(session, sender, channel, wanted.credentials)
+    _forget_faults(session, sender)
+
+
+def _forget_faults(session: Session, sender: Sender) -> None:
+    keys = gates_of(sender)
+    gates.reopen(session, keys)
+    end_faults(session, [gates.sender_gate(sender.id)])
 
 
 def remove(session: Session, sender_id: int) -> None:
     """Takes a sender out of use for good. Conversations let go of it."""
     sender = _get(session, sender_id)
     sender.state, sender.is_default = SenderState.REMOVED, False
+    for kind in (SENDER_FAULT, LOW_BALANCE, REJECTIONS, REJECTIONS_OVER):
+        close_alert(session, kind, gates.sender_gate(sender_id))
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)
         .values(sticky_sender_id=None, sticky_address="")
     )
     session.flush()
+    sync_webhook(session, sender.id, sender.channel)
     release_held(session, sender.location_id)
 
 
@@ -164,6 +202,8 @@ def _validated(wanted: NewSender) -> Channel:
         raise InvalidInput(f"{channel.name} knows no {', '.join(unknown)}: it takes {takes}.")
     if missing:
         raise InvalidInput(f"{channel.name} needs {', '.join(missing)}.")
+    for field in channel.fields:
+        _check_field(field, wanted.credentials.get(field.name, ""))
     if wanted.pace is not None and not 0 < wanted.pace <= 10_000:
         raise InvalidInput("The pace is in messages a second: more than 0, at most 10000.")
     parts = urlsplit(wanted.api_url)
@@ -172,6 +212,13 @@ def _validated(wanted: NewSender) -> Channel:
     if wanted.api_url and not wanted.operator and _is_private(wanted.api_url):
         raise InvalidInput("The API address must be a public one.")
     return channel
+
+
+def _check_field(field: CredentialField, value: str) -> None:
+    if value and field.choices and value not in field.choices:
+        raise InvalidInput(f"{field.label} must be one of {', '.join(field.choices)}.")
+    if value and field.pattern and not re.fullmatch(field.pattern, value):
+        raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
 
 
 def _is_private(url: str) -> bool:
@@ -186,5 +233,5 @@ def _is_private(url: str) -> bool:
 
 
 def _address(channel: Channel, credentials: Mapping[str, str]) -> str:
-    shown = ("sender_id", "from", "sender_name", "shortcode", "phone_number_id", "id_instance")
+    shown = ("sender_id", "from", "sender_name", "shortcode", "phone_number_id", "id_instance", "sender_code")
     return next((credentials[name] for name in shown if credentials.get(name)), "")[:128]

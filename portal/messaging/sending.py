@@ -7,7 +7,7 @@ a kill leaves at most the calls in flight unknown. No transaction is open during
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -28,10 +28,11 @@ from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
 from portal.messaging.releasing import release_conversations
 from portal.messaging.results import Result, end_message, hold_back, write_results
-from portal.messaging.statuses import follow_parts, move_part
+from portal.messaging.statuses import FINAL, follow_parts, move_part
 from portal.messaging.storable import storable
 from portal.models import FailoverPolicy, InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
+from portal.queue.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -42,23 +43,30 @@ DOUBT_WAIT = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fence:
-    due: Due
+class _Step:
+    """What a thread wants committed: the result of its last call, if there was one, and the fence of its next."""
+
+    result: Result | None
+    next: Due | None
 
 
-_Answer = Pass | bool | Exception | None
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """May the lane go on after the result, and was the next one let through?"""
 
-
-def _raised(answer: _Answer) -> Pass | bool | None:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    go_on: bool
+    passed: Pass | None = None
 
 
 def _clean(accepted: Accepted) -> Accepted:
     """A provider's odd answer must not keep the results of others from being written."""
     segments = min(max(accepted.segments, 0), MOST_SEGMENTS)
-    return Accepted(storable(accepted.external_id, 200), segments, storable(accepted.code, 64))
+    return replace(
+        accepted,
+        external_id=storable(accepted.external_id, 200),
+        segments=segments,
+        code=storable(accepted.code, 64),
+    )
 
 
 class Outbox:
@@ -68,27 +76,54 @@ class Outbox:
         self._database = database
         self._http = http
         self._accounts = accounts
-        self._group: GroupCommit[_Fence | Result, _Answer] = GroupCommit(self._commit)
+        self._group: GroupCommit[_Step, _Answer | SQLAlchemyError] = GroupCommit(self._commit)
 
     def send(self, due: Due) -> bool:
         """Sends one part; True when its lane may go on to the next."""
-        passed = _raised(self._group.submit(_Fence(due)))
-        if not isinstance(passed, Pass):
-            return self._turned_away(due)
-        with log_context(message_id=passed.message_uuid, location_id=passed.location_id, sender_id=passed.sender_id):
-            result = self._call(due, passed)
-            return self._write(result)
+        turn = Turn([due])
+        return self._go(turn)
 
-    def _write(self, result: Result) -> bool:
+    def work(self, turn: Turn) -> None:
+        """Sends the parts of one lane, as far as they let each other pass."""
+        self._go(turn)
+
+    def _go(self, turn: Turn) -> bool:
+        """A result is committed together with the next part's fence: one wait for the disk instead of two."""
+        due, passed = turn.due, None
+        while due is not None:
+            if passed is None:
+                passed = self._submit(_Step(None, due)).passed
+            if passed is None:
+                answer = _Answer(self._turned_away(due))
+            else:
+                call = {"message_id": passed.message_uuid, "location_id": passed.location_id}
+                with log_context(**call, sender_id=passed.sender_id):
+                    answer = self._write(self._call(due, passed), following := turn.following)
+            turn.advance()
+            if not answer.go_on:
+                return False
+            passed = answer.passed
+            # One that was let through is called even when the worker drains: its call counts as begun.
+            due = following if passed is not None else turn.due
+        return True
+
+    def _submit(self, step: _Step) -> _Answer:
+        answer = self._group.submit(step)
+        if isinstance(answer, SQLAlchemyError):
+            raise answer
+        return answer
+
+    def _write(self, result: Result, following: Due | None) -> _Answer:
         """The call was made: what it came to must reach the disk, however long the database is away."""
         pause = 0.05
         while True:
             try:
-                return bool(_raised(self._group.submit(result)))
+                return self._submit(_Step(result, following))
             except (SQLAlchemyError, TimeoutError) as error:
                 if not is_away(error):
                     raise
                 log.warning("database away, a result waits", extra={"attempt": result.passed.attempt})
+            following = None  # the lane is given back: a fence is not asked for twice
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
 
@@ -123,30 +158,34 @@ class Outbox:
             log.exception("channel failed")
             return ChannelError("The portal failed during the call; see its log.", unknown=True, code="internal")
 
-    def _commit(self, items: Sequence[_Fence | Result]) -> Sequence[_Answer]:
+    def _commit(self, steps: Sequence[_Step]) -> Sequence[_Answer | SQLAlchemyError]:
         try:
-            return self._commit_together(items)
+            return self._commit_together(steps)
         except SQLAlchemyError as error:
             if is_away(error):
                 raise
             # One item that the database refuses must not take the others with it.
             log.warning("a group is committed one by one", extra={"error": type(error).__name__})
-            return [self._commit_alone(item) for item in items]
+            return [self._commit_alone(step) for step in steps]
 
-    def _commit_together(self, items: Sequence[_Fence | Result], *, singly: bool = False) -> Sequence[_Answer]:
-        fences = [item.due.subject for item in items if isinstance(item, _Fence)]
-        results = [item for item in items if isinstance(item, Result)]
+    def _commit_together(self, steps: Sequence[_Step], *, singly: bool = False) -> Sequence[_Answer]:
+        results = [step.result for step in steps if step.result is not None]
         with self._database.write() as session:
             go_on = write_results(session, results, singly=singly) if results else {}
-            passes = open_fence(session, fences) if fences else {}
+            after = [step.result is None or go_on.get(step.result.due.id, False) for step in steps]
+            wanted = [step.next.subject for step, free in zip(steps, after, strict=True) if step.next and free]
+            session.flush()
+            passes = open_fence(session, wanted) if wanted else {}
         return [
-            go_on.get(item.due.id, False) if isinstance(item, Result) else passes.get(item.due.subject)
-            for item in items
+            _Answer(free, passes.get(step.next.subject) if step.next and free else None)
+            for step, free in zip(steps, after, strict=True)
         ]
 
-    def _commit_alone(self, item: _Fence | Result) -> _Answer:
+    def _commit_alone(self, step: _Step) -> _Answer | SQLAlchemyError:
+        """Without the fence of the next, which is asked for again: a result must not hang on it."""
+        alone = step if step.result is None else _Step(step.result, None)
         try:
-            return self._commit_together([item], singly=True)[0]
+            return self._commit_together([alone], singly=True)[0]
         except SQLAlchemyError as error:
             return error
 
@@ -188,16 +227,17 @@ class Outbox:
         message = part.message
         location = session.get_one(Location, message.location_id)
         sender = session.get_one(Sender, message.sender_id)
-        if message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
-            complete(session, [due.id])  # held or ended meanwhile
-        elif optouts.opted_out(session, message.location_id, message.family, message.address):
-            detail = "The contact has opted out: nothing is sent until they write START."
-            end_message(session, part, Status.FAILED, WHO, "opted_out", detail)
+        if message.status in FINAL:
+            end_message(session, part, Status.CANCELLED, WHO, "", message.reason)
+        elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
+            complete(session, [due.id])  # held meanwhile
+        elif opted_out := optouts.why(session, message.location_id, message.family, message.address):
+            end_message(session, part, Status.FAILED, WHO, "opted_out", opted_out)
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
         elif location.install_state != InstallState.INSTALLED:
-            hold_back(session, due, part, not_installed(location))
+            hold_back(session, due, part, not_installed(session, location))
         elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:
             detail = f"The sender {sender.name} was removed before this went out."
             end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)

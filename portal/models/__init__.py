@@ -6,14 +6,15 @@ from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
 from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
-from portal.models.people import Alert, LoginCount, User
-from portal.models.senders import Gate, RoutingRule, Sender, SenderState
+from portal.models.people import Alert, EndedSession, LoginCount, User
+from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
 from portal.models.tenants import (
     Agency,
     FailoverPolicy,
     Grant,
     GrantKind,
     GrantState,
+    InstallEvent,
     InstallState,
     Location,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Contact",
     "Conversation",
     "Direction",
+    "EndedSession",
     "EntryKind",
     "Event",
     "EventState",
@@ -35,6 +37,7 @@ __all__ = [
     "Grant",
     "GrantKind",
     "GrantState",
+    "InstallEvent",
     "InstallState",
     "Job",
     "LedgerEntry",
@@ -43,6 +46,7 @@ __all__ = [
     "Message",
     "OptOut",
     "Part",
+    "ProviderAccount",
     "ReceiptRow",
     "RoutingRule",
     "Sender",

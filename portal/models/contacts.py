@@ -10,7 +10,10 @@ from portal.models.base import Base, BigId
 
 
 class Contact(Base):
-    """A HighLevel contact as we know it. `ghl_contact_id` is empty until HighLevel has told or been told of it."""
+    """A HighLevel contact as we know it. `ghl_contact_id` is empty until HighLevel has told or been told of it.
+
+    `ghl_at` is the moment of HighLevel's last word on it.
+    """
 
     __tablename__ = "contact"
     __table_args__ = (UniqueConstraint("location_id", "ghl_contact_id"),)
@@ -20,6 +23,7 @@ class Contact(Base):
     ghl_contact_id: Mapped[str | None] = mapped_column(String(128))
     name: Mapped[str] = mapped_column(String(200), default="")
     tags: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    ghl_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

@@ -18,8 +18,8 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("kind", "subject"),
         Index("ix_job_lane", "lane", "id"),
-        Index("ix_job_due", "pool", "priority", "run_at", "id"),
-        Index("ix_job_gate", "gate"),
+        Index("ix_job_due", "pool", "gate", "priority", "run_at", "id"),
+        Index("ix_job_run_at", "pool", "run_at"),
         {"sqlite_autoincrement": True},
     )
 

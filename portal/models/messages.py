@@ -41,8 +41,9 @@ class Message(Base):
     """One message of one conversation, in either direction.
 
     `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
-    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of. `funded`: its
-    credits are held.
+    last told. `echo_state` is set on messages that HighLevel did not start and has to be told of: `wanted`, `open`
+    while a call is about, `done`. `author` wrote it in the portal; messages of one text that were written together
+    share `bulk`. `funded`: its credits are held.
     """
 
     __tablename__ = "message"
@@ -60,6 +61,7 @@ class Message(Base):
             postgresql_where=text("echo_state = 'open'"),
             sqlite_where=text("echo_state = 'open'"),
         ),
+        Index("ix_message_bulk", "bulk", postgresql_where=text("bulk <> ''"), sqlite_where=text("bulk <> ''")),
         # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
         {"postgresql_with": {"fillfactor": 75}},
     )
@@ -88,6 +90,8 @@ class Message(Base):
     error_code: Mapped[str] = mapped_column(String(64), default="")
     priority: Mapped[int] = mapped_column(Integer, default=20)
     user_id: Mapped[str] = mapped_column(String(128), default="")
+    author: Mapped[str] = mapped_column(String(128), default="")
+    bulk: Mapped[str] = mapped_column(String(36), default="")
     ghl_message_id: Mapped[str | None] = mapped_column(String(128))
     provider_id: Mapped[str] = mapped_column(String(128), default="")
     pushed_status: Mapped[str] = mapped_column(String(12), default="pending")
@@ -188,10 +192,16 @@ class Attempt(Base):
 
 
 class ReceiptRow(Base):
-    """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later."""
+    """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later.
+
+    `at` is by the provider's clock where it gives one, `received_at` by ours. `loss` classes the code of a failure.
+    """
 
     __tablename__ = "receipt"
-    __table_args__ = (UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),)
+    __table_args__ = (
+        UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),
+        Index("ix_receipt_recent", "sender_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
@@ -200,6 +210,8 @@ class ReceiptRow(Base):
     outcome: Mapped[str] = mapped_column(String(12))
     code: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
+    loss: Mapped[str] = mapped_column(String(12), default="")
     at: Mapped[datetime]
+    received_at: Mapped[datetime]
     event_id: Mapped[int | None] = mapped_column(BigId)
     part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))

@@ -76,3 +76,12 @@ class LoginCount(Base):
     key: Mapped[str] = mapped_column(String(80), primary_key=True)
     tries: Mapped[int] = mapped_column(Integer)
     until: Mapped[datetime] = mapped_column(index=True)
+
+
+class EndedSession(Base):
+    """A session that was signed out of before its cookie's time. `name` is the hash of the name in the cookie."""
+
+    __tablename__ = "ended_session"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    until: Mapped[datetime] = mapped_column(index=True)

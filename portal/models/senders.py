@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, Float, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId, one_of
@@ -19,12 +19,17 @@ class SenderState(StrEnum):
 
 
 class Sender(Base):
-    """`key` is the unguessable part of its webhook address; `credentials` are sealed."""
+    """`key` is the unguessable part of its webhook address; `credentials` are sealed.
+
+    `account_key` is what senders of one provider account share (`ProviderAccount.key`), "" where each has its own.
+    `sandbox`: its key sends nothing. `balance_low_at` and `rejecting_since` say since when it has been warned of so.
+    """
 
     __tablename__ = "sender"
     __table_args__ = (
         one_of("state", SenderState),
         Index("ix_sender_location", "location_id", "state"),
+        Index("ix_sender_account", "account_key"),
         Index(
             "uq_sender_default",
             "location_id",
@@ -49,13 +54,42 @@ class Sender(Base):
     is_default: Mapped[bool] = mapped_column(Boolean, default=False)
     acceptance_counts: Mapped[bool] = mapped_column(Boolean, default=False)
     position: Mapped[int] = mapped_column(Integer, default=0)
+    account_key: Mapped[str] = mapped_column(String(32), default="")
+    sandbox: Mapped[bool] = mapped_column(Boolean, default=False)
+    balance_low_at: Mapped[datetime | None]
+    rejecting_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     location: Mapped[Location] = relationship()
 
 
+class ProviderAccount(Base):
+    """An account at a provider, which several senders may share, of several locations too.
+
+    `key` is a digest of what tells the account apart: the credentials are its senders'. The balance is in the
+    provider's own units; it stays when the provider cannot be asked, with the reason in `balance_failure`.
+    """
+
+    __tablename__ = "provider_account"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(32), unique=True)
+    channel: Mapped[str] = mapped_column(String(32))
+    balance: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(8), default="")
+    postpaid: Mapped[bool] = mapped_column(Boolean, default=False)
+    balance_at: Mapped[datetime | None]
+    balance_failure: Mapped[str] = mapped_column(Text, default="")
+    next_balance_at: Mapped[datetime]
+    opt_outs_at: Mapped[datetime | None]
+    opt_outs_failure: Mapped[str] = mapped_column(Text, default="")
+    next_opt_outs_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+
 class Gate(Base):
-    """What holds a sender (`sender:<id>`) or a location's HighLevel budget (`ghl:<id>`) back, across processes.
+    """What holds a sender (`sender:<id>`), the senders of one provider account (`account:<key>`) or a location's
+    HighLevel budget (`ghl:<id>`) back, across processes.
 
     `next_at` is the pace: the earliest start of the next call. `blocked_until` is a fault: nothing starts before.
     `failures` counts faults in a row: it lengthens the next block, and from the third on only one call at a time is

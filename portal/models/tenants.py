@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId, one_of
@@ -16,6 +16,20 @@ class InstallState(StrEnum):
     INSTALLED = "installed"
     INACTIVE = "inactive"
     UNINSTALLED = "uninstalled"
+
+
+class InstallEvent(StrEnum):
+    """What last decided whether the app is installed. `listed` is the agency's list in HighLevel, which names it."""
+
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    CONSENT = "consent"
+    LISTED = "listed"
+    DISCONNECT = "disconnect"
+
+
+# After these the app is in the location; what is missing at most is its token.
+PRESENT = (InstallEvent.INSTALL, InstallEvent.CONSENT, InstallEvent.LISTED)
 
 
 class FailoverPolicy(StrEnum):
@@ -43,7 +57,10 @@ class GrantState(StrEnum):
 
 
 class Agency(Base):
-    """A HighLevel company."""
+    """A HighLevel company. `listed_at` is when its list of installed locations was last read whole.
+
+    Each `…_at` beside a value is the moment of the event that told it: an older one changes nothing.
+    """
 
     __tablename__ = "agency"
 
@@ -51,14 +68,34 @@ class Agency(Base):
     company_id: Mapped[str] = mapped_column(String(128), unique=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     whitelabel_domain: Mapped[str] = mapped_column(String(253), default="")
+    profile_at: Mapped[datetime | None]
+    plan_id: Mapped[str] = mapped_column(String(128), default="")
+    plan_at: Mapped[datetime | None]
+    uninstalled_at: Mapped[datetime | None]
+    listed_at: Mapped[datetime | None]
+    check_at: Mapped[datetime | None] = mapped_column(index=True)
+    note: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
 
 
 class Location(Base):
-    """A HighLevel sub-account: the tenant. Everything a tenant owns hangs on its row."""
+    """A HighLevel sub-account: the tenant. Everything a tenant owns hangs on its row.
+
+    `agency_id` is proven: only a token that HighLevel gave out sets it. `claimed_company` is what an event said.
+    `install_event` and its `…_at` are the last event that counted; `uninstalled_at` the latest uninstallation known.
+    `install_note` says in words why the location is not connected. `unlisted_at` is since when the agency's list in
+    HighLevel does not name it, `check_at` when it is looked at next.
+    """
 
     __tablename__ = "location"
-    __table_args__ = (one_of("install_state", InstallState), one_of("failover", FailoverPolicy))
+    __table_args__ = (
+        one_of("install_state", InstallState),
+        one_of("failover", FailoverPolicy),
+        CheckConstraint(
+            "install_event IN ('', 'install', 'uninstall', 'consent', 'listed', 'disconnect')",
+            name="install_event_known",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     ghl_id: Mapped[str] = mapped_column(String(128), unique=True)
@@ -67,7 +104,17 @@ class Location(Base):
     country: Mapped[str] = mapped_column(String(2), default="")
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     install_state: Mapped[str] = mapped_column(String(16), default=InstallState.NOT_INSTALLED)
+    state_since: Mapped[datetime | None]
+    install_event: Mapped[str] = mapped_column(String(16), default="")
     install_event_at: Mapped[datetime | None]
+    install_note: Mapped[str] = mapped_column(Text, default="")
+    uninstalled_at: Mapped[datetime | None]
+    claimed_company: Mapped[str] = mapped_column(String(128), default="", index=True)
+    profile_at: Mapped[datetime | None]
+    plan_id: Mapped[str] = mapped_column(String(128), default="")
+    plan_at: Mapped[datetime | None]
+    unlisted_at: Mapped[datetime | None]
+    check_at: Mapped[datetime | None] = mapped_column(index=True)
     failover: Mapped[str] = mapped_column(String(16), default=FailoverPolicy.HOLD)
     ttl_seconds: Mapped[int] = mapped_column(Integer, default=24 * 3600)
     provider_id: Mapped[str] = mapped_column(String(128), default="")
@@ -78,7 +125,11 @@ class Location(Base):
 
 
 class Grant(Base):
-    """One OAuth grant. Tokens are sealed; the refresh token is single-use, so one row lock guards its use."""
+    """One OAuth grant. Tokens are sealed; the refresh token is single-use, so one row lock guards its use.
+
+    `consented_at` is since when the permission holds: the consent, or the minting out of the agency's grant.
+    `consent_code` is the hash of the code that it came from, so that a callback may be repeated.
+    """
 
     __tablename__ = "installation"
     __table_args__ = (UniqueConstraint("kind", "ghl_id"), one_of("kind", GrantKind), one_of("state", GrantState))
@@ -92,6 +143,8 @@ class Grant(Base):
     refresh_token: Mapped[str] = mapped_column(Text, default="")
     expires_at: Mapped[datetime] = mapped_column(index=True)
     refreshed_at: Mapped[datetime]
+    consented_at: Mapped[datetime | None]
+    consent_code: Mapped[str] = mapped_column(String(64), default="", index=True)
     generation: Mapped[int] = mapped_column(Integer, default=0)
     scopes: Mapped[str] = mapped_column(Text, default="")
     failure: Mapped[str] = mapped_column(Text, default="")

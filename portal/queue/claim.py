@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Integer, Row, and_, bindparam, func, or_, select, text, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import Database
+from portal.database import Database, padded
 from portal.models import Gate, Job
+from portal.queue.due import due_lanes, heads, next_run, waiting_gates
 from portal.queue.gates import PROBE_AFTER, Budget
 from portal.queue.jobs import POOLS, Due
 
@@ -19,8 +20,6 @@ LEASE = timedelta(seconds=30)
 # Any two numbers do; the first marks our locks among those of other programs in the same database.
 _LOCK_CLASS = 7355
 _ROUNDS = 4
-# Stands in an empty list: no lane and no gate is called so.
-_NONE = "-"
 
 
 @dataclass(slots=True)
@@ -52,11 +51,10 @@ def claim(database: Database, pool: str, owner: str, limits: Limits, running: di
         work.run()
         ids = [due.id for lane in work.lanes for due in lane]
         if ids:
-            session.execute(
-                update(Job).where(Job.id.in_(ids)).values(lease_owner=owner, lease_until=work.moment + LEASE)
-            )
+            lease = {"lease_owner": owner, "lease_until": work.moment + LEASE}
+            session.execute(update(Job).where(Job.id.in_(padded(ids))).values(**lease))
         full = len(work.lanes) >= limits.lanes
-        return Claimed(work.lanes, None if full else _next_due(session, pool, work.moment))
+        return Claimed(work.lanes, None if full else work.next_due())
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:class, :pool)")
@@ -72,55 +70,50 @@ class _Claim:
         self.lanes: list[list[Due]] = []
         self.seen: set[str] = set()
         self.budgets: dict[str, Budget] = {}
+        self.gates = waiting_gates(session, pool)
 
     def run(self) -> None:
         for _ in range(_ROUNDS):
-            candidates = self._candidates()
-            fresh = [row for row in candidates if row.lane not in self.seen]
-            if not fresh or not self._take(fresh):
+            found = due_lanes(
+                self.session, self.pool, self._open_gates(), self.seen, self.moment, 2 * self.limits.lanes
+            )
+            if not found or not self._take(found):
                 return
 
-    def _candidates(self) -> Sequence[Row[str, str]]:
-        full = [gate for gate, lanes in self.running.items() if gate and lanes >= self.limits.lanes_per_gate] or [_NONE]
-        leased = aliased(Job)
-        full += [gate for gate, budget in self.budgets.items() if budget.left < 1]
-        probed = select(leased.gate).where(leased.lease_until >= self.moment)
-        closed = select(Gate.key).where(
-            or_(
-                Gate.blocked_until > self.moment,
-                Gate.next_at > self.moment,
-                and_(Gate.failures >= PROBE_AFTER, Gate.key.in_(probed)),
-            )
-        )
-        return self.session.execute(
-            select(Job.lane, Job.gate)
-            .where(
-                Job.pool == self.pool,
-                Job.run_at <= self.moment,
-                or_(Job.lease_until.is_(None), Job.lease_until < self.moment),
-                Job.gate.not_in(closed),
-                Job.gate.not_in(full),
-                Job.lane.not_in(select(leased.lane).where(leased.lease_until >= self.moment)),
-                Job.lane.not_in(list(self.seen) or [_NONE]),
-            )
-            .order_by(Job.priority, Job.run_at, Job.id)
-            .limit(self.limits.lanes * self.limits.jobs_per_lane + 16)
-        ).all()
+    def _open_gates(self) -> list[str]:
+        """The gates that may let something through now."""
+        ill = self._in_flight([gate.name for gate in self.gates if (gate.failures or 0) >= PROBE_AFTER])
+        return [gate.name for gate in self.gates if gate.name not in ill and self._may_open(gate)]
 
-    def _take(self, candidates: Sequence[Row[str, str]]) -> bool:
-        """Takes what the candidates' lanes offer; False when there is room for no more."""
-        wanted = list(dict.fromkeys((row.lane, row.gate) for row in candidates))
-        self._load_budgets({gate for _, gate in wanted if gate})
-        lanes = list(dict.fromkeys(lane for lane, _ in wanted))
-        rows = self._heads(lanes)
-        for lane in lanes:
-            if len(self.lanes) >= self.limits.lanes:
+    def _may_open(self, gate: Row[Any]) -> bool:
+        shut = any(until is not None and until > self.moment for until in (gate.blocked_until, gate.next_at))
+        budget = self.budgets.get(gate.name)
+        busy = bool(gate.name) and self.running.get(gate.name, 0) >= self.limits.lanes_per_gate
+        return not shut and not busy and (budget is None or budget.left >= 1)
+
+    def _take(self, found: dict[str, str]) -> bool:
+        """Takes what these lanes offer; False when there is room for no more."""
+        lanes = list(found)
+        while lanes:
+            room = self.limits.lanes - len(self.lanes)
+            if room <= 0:
                 return False
-            self.seen.add(lane)
-            taken = self._prefix(rows.get(lane, []))
-            if taken:
-                self.lanes.append(taken)
+            wanted, lanes = lanes[:room], lanes[room:]
+            self.seen.update(wanted)
+            self._load_budgets({found[lane] for lane in wanted if found[lane]})
+            rows = heads(self.session, wanted, self.limits.jobs_per_lane)
+            taken = [self._prefix(rows.get(lane, [])) for lane in wanted]
+            self.lanes.extend(lane for lane in taken if lane)
         return True
+
+    def next_due(self) -> datetime | None:
+        """The next time at which something of the pool may become due by itself."""
+        times = [next_run(self.session, self.pool, self.moment)]
+        for waiting in self.gates:
+            budget = self.budgets.get(waiting.name)
+            gate = budget.gate if budget and budget.gate else waiting
+            times += [gate.blocked_until, gate.next_at]
+        return min((each for each in times if each is not None and each > self.moment), default=None)
 
     def _load_budgets(self, gates: set[str]) -> None:
         missing = gates - self.budgets.keys()
@@ -139,18 +132,6 @@ class _Claim:
             return set()
         leased = select(Job.gate).where(Job.gate.in_(gates), Job.lease_until >= self.moment).distinct()
         return set(self.session.scalars(leased))
-
-    def _heads(self, lanes: list[str]) -> dict[str, list[Row[Any]]]:
-        """The first jobs of each lane in order; deep lanes are not read to their end."""
-        limit = self.limits.jobs_per_lane
-        heads: dict[str, list[Row[Any]]] = {}
-        if self.session.get_bind().dialect.name == "sqlite":
-            for lane in lanes:
-                heads[lane] = list(self.session.execute(_HEAD_OF_LANE, {"lane": lane, "n": limit}))
-            return heads
-        for row in self.session.execute(_HEADS_OF_LANES, {"lanes": lanes, "n": limit}):
-            heads.setdefault(row.lane, []).append(row)
-        return heads
 
     def _prefix(self, rows: list[Row[Any]]) -> list[Due]:
         taken: list[Due] = []
@@ -197,43 +178,6 @@ class _Claim:
             .where(Job.lane == head.lane, Job.id > head.id, Job.run_at < head.run_at)
             .values(run_at=head.run_at)
         )
-
-
-_HEAD_COLUMNS = (
-    Job.id,
-    Job.kind,
-    Job.subject,
-    Job.lane,
-    Job.gate,
-    Job.priority,
-    Job.run_at,
-    Job.attempts,
-    Job.created_at,
-    Job.lease_until,
-)
-_HEAD_OF_LANE = (
-    select(*_HEAD_COLUMNS).where(Job.lane == bindparam("lane")).order_by(Job.id).limit(bindparam("n", type_=Integer))
-)
-# LATERAL stops after the first rows of each lane, however deep the lane is.
-_HEADS_OF_LANES = text(
-    "SELECT head.* FROM unnest(CAST(:lanes AS varchar[])) AS wanted(name) CROSS JOIN LATERAL ("
-    "SELECT id, kind, subject, lane, gate, priority, run_at, attempts, created_at, lease_until"
-    " FROM job WHERE job.lane = wanted.name ORDER BY job.id LIMIT :n) AS head ORDER BY head.lane, head.id"
-)
-
-
-def _next_due(session: Session, pool: str, moment: datetime) -> datetime | None:
-    """The next time at which something of the pool may become due by itself."""
-    waiting = and_(Job.pool == pool, or_(Job.lease_until.is_(None), Job.lease_until < moment))
-    later = session.scalar(select(func.min(Job.run_at)).where(waiting, Job.run_at > moment))
-    gated = session.execute(
-        select(func.min(Gate.blocked_until), func.min(Gate.next_at)).where(
-            or_(Gate.blocked_until > moment, Gate.next_at > moment),
-            Gate.key.in_(select(Job.gate).where(waiting, Job.run_at <= moment)),
-        )
-    ).one()
-    times = [each for each in (later, *gated) if each is not None and each > moment]
-    return min(times) if times else None
 
 
 def renew(database: Database, owner: str, ids: Sequence[int]) -> None:

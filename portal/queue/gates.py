@@ -17,14 +17,14 @@ FIRST_BREAK = 5.0
 LONGEST_BLOCK = timedelta(minutes=5)
 
 
-def sender_gate(sender_id: int) -> str:
-    """The gate of a sender's sends."""
-    return f"sender:{sender_id}"
+def sender_gate(sender_id: int, account_key: str = "") -> str:
+    """The gate of a sender's sends: that of its account, where senders share one (`Sender.account_key`)."""
+    return f"account:{account_key}" if account_key else f"sender:{sender_id}"
 
 
-def poll_gate(sender_id: int) -> str:
-    """The gate of a sender's status polls: they must not use up the pace of its messages."""
-    return f"poll:{sender_id}"
+def poll_gate(sender_id: int, account_key: str = "") -> str:
+    """The gate of a sender's or account's status polls: they must not use up the pace of its messages."""
+    return f"polls:{account_key}" if account_key else f"poll:{sender_id}"
 
 
 def ghl_gate(location_id: int) -> str:
@@ -117,7 +117,7 @@ def _is_shut(gate: Gate) -> bool:
     return gate.blocked_until is not None and gate.blocked_until > clock.now()
 
 
-def ensure_exists(session: Session, key: str) -> None:
-    """Makes the gate without limits when there is none."""
-    statement = insert(session, Gate).values(key=key, pace=0.0, burst=1.0, failures=0, reason="")
-    session.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+def ensure_exists(session: Session, key: str, pace: float = 0.0, burst: float = 1.0) -> None:
+    """Makes the gate if there is none; one that is there keeps its pace."""
+    values = {"key": key, "pace": pace, "burst": burst, "failures": 0, "reason": ""}
+    session.execute(insert(session, Gate).values(**values).on_conflict_do_nothing(index_elements=["key"]))

@@ -15,6 +15,8 @@ from portal.models import Job
 APPLY, SEND, GHL = "apply", "send", "ghl"
 POOLS = (APPLY, SEND, GHL)
 _AT_ONCE = 500
+# Lower goes first. A claim looks for each of these by itself, so a job has to have one of them.
+PRIORITIES = (0, 10, 20, 30)
 
 
 @dataclass(frozen=True, slots=True)

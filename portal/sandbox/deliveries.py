@@ -135,6 +135,11 @@ class Deliveries:
         self._sandbox.ghl.uninstall(location_id)
         return self.event("UNINSTALL", {"locationId": location_id, **fields})
 
+    def uninstall_company(self, company_id: str = DEMO_COMPANY.id, **fields: Any) -> Answer:
+        """The app leaves the whole agency: all its tokens die, and one UNINSTALL event goes out."""
+        self._sandbox.ghl.uninstall_company(company_id)
+        return self.event("UNINSTALL", {"companyId": company_id, **fields})
+
     def outbound_event(self, message: Message) -> Answer:
         """The OutboundMessage event, which carries the same messageId as the delivery and must not swallow it."""
         return self.event(

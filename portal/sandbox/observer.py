@@ -26,7 +26,8 @@ def observe(sandbox: "Sandbox", call: Call) -> None:
 def _send(sandbox: "Sandbox", call: Call) -> None:
     body = call.body if isinstance(call.body, dict) else {}
     base = call.key.split(":", 1)[0]
-    journey = sandbox.journeys.claim("outbound", str(body.get("to", "")), str(body.get("message", "")), base)
+    to, text = body.get("to") or body.get("recipient"), body.get("message") or _viber_text(body)
+    journey = sandbox.journeys.claim("outbound", str(to or ""), str(text or ""), base)
     if not journey:
         return
     words, tone = _send_words(call)
@@ -34,6 +35,12 @@ def _send(sandbox: "Sandbox", call: Call) -> None:
     if taken:
         sandbox.journeys.remember(taken, journey)
     sandbox.journeys.step(journey, "provider", words, tone, call.fault)
+
+
+def _viber_text(body: dict[str, Any]) -> str:
+    content = body.get("content")
+    first = content[0] if isinstance(content, list) and content else {}
+    return str(first.get("text", "")) if isinstance(first, dict) else ""
 
 
 def _send_words(call: Call) -> tuple[str, str]:
@@ -50,8 +57,9 @@ def _poll(sandbox: "Sandbox", call: Call) -> None:
     journey = sandbox.journeys.known(call.arguments.get("message_id", ""))
     if not journey:
         return
-    word = _answer(call).get("dlr_status") or _answer(call).get("status") or f"{call.status}"
-    tone = {"DELIVRD": "good", "pending": "wait", "sent": "wait", "ACCEPTD": "wait"}.get(word, "bad")
+    said = _answer(call)
+    word = str(said.get("dlr_status") or said.get("delivery_status") or said.get("status") or call.status)
+    tone = {"DELIVRD": "good", "70": "good", "pending": "wait", "sent": "wait", "ACCEPTD": "wait"}.get(word, "bad")
     words, tone = _ended(call, f"The portal asked Cast how it stands: {word}", tone)
     sandbox.journeys.step(journey, "provider", words, tone, call.fault)
 
@@ -131,8 +139,8 @@ def _refusal(call: Call) -> str:
 
 
 _NOTES: dict[str, Callable[["Sandbox", Call], None]] = {
-    "cast.send": _send,
-    "cast.status": _poll,
+    **dict.fromkeys(("cast.send", "cast.send_otp", "cast.send_sim", "cast.send_viber"), _send),
+    **dict.fromkeys(("cast.status", "cast.status_sim", "cast.status_viber"), _poll),
     "ghl.update_status": _push,
     "ghl.add_inbound": _inbound,
 }

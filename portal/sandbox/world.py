@@ -118,6 +118,11 @@ class World:
         made = Location(identifier("location", company_id, name), name, company_id, installed=installed)
         return self.add(made)
 
+    def remove(self, location_id: str) -> None:
+        """The location is deleted."""
+        with self._lock:
+            self.locations.pop(location_id, None)
+
     def of_company(self, company_id: str) -> list[Location]:
         """The agency's locations, oldest first."""
         with self._lock:

@@ -1,6 +1,19 @@
 """Everything that answers HTTP: blueprints only."""
 
+from typing import Any
+
 from flask import Flask
+from werkzeug.routing import IntegerConverter
+
+# No table's ids go beyond it, and both engines fail on a number that does.
+LAST_ID = 2**63 - 1
+
+
+class RowId(IntegerConverter):
+    """`<int:…>` in an address, as far as it can be a row's id: a number beyond is nobody's, so 404."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **{"max": LAST_ID, **options})
 
 
 def init_app(app: Flask) -> None:
@@ -9,7 +22,9 @@ def init_app(app: Flask) -> None:
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
     from portal.web.oauth import bp as oauth
+    from portal.web.operator_api import bp as operator_api
     from portal.web.webhooks import bp as webhooks
 
-    for blueprint in (webhooks, health, oauth, auth, admin):
+    app.url_map.converters["int"] = RowId
+    for blueprint in (webhooks, health, oauth, auth, admin, operator_api):
         app.register_blueprint(blueprint)

@@ -6,9 +6,10 @@ import threading
 from portal.queue.claim import forget_leases
 from portal.queue.jobs import APPLY, GHL, SEND
 from portal.services import Services
+from portal.worker.heartbeat import Heartbeat
 from portal.worker.runner import Pool, Runner
 from portal.worker.scheduler import Clockwork
-from portal.worker.tasks import batch_handlers, handlers
+from portal.worker.tasks import batch_handlers, handlers, lane_handlers
 from portal.worker.wakeups import Listener, Wakeups
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,10 @@ class WorkerProcess:
         self._services = services
         self.wakeups = Wakeups()
         services.database.wake = self.wakeups.wake
-        self.runner = Runner(services.database, self.wakeups, POOLS, handlers(services), batch_handlers(services))
+        kinds = handlers(services), lane_handlers(services), batch_handlers(services)
+        self.runner = Runner(services.database, self.wakeups, POOLS, *kinds)
         self._clockwork = Clockwork(services)
+        self._heartbeat = Heartbeat(services.settings.instance_dir, self.runner.turning)
         self._listener: Listener | None = None
         self._stopped = threading.Event()
 
@@ -44,6 +47,7 @@ class WorkerProcess:
             self._listener.start()
         self.runner.start()
         self._clockwork.start()
+        self._heartbeat.start()
         log.info("worker started", extra={"owner": self.runner.owner})
 
     def stop(self) -> bool:
@@ -54,7 +58,9 @@ class WorkerProcess:
         self._clockwork.stop()
         if self._listener is not None:
             self._listener.stop()
-        return self.runner.drain(DRAIN_SECONDS)
+        drained = self.runner.drain(DRAIN_SECONDS)
+        self._heartbeat.stop()
+        return drained
 
 
 class SpoolKeeper:

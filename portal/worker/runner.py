@@ -14,6 +14,7 @@ from portal import clock
 from portal.database import Database, is_away
 from portal.queue.claim import Limits, claim, renew
 from portal.queue.jobs import Due, postpone, release
+from portal.queue.turn import Turn
 from portal.worker.lanes import Lane, LanePool
 from portal.worker.wakeups import Wakeups
 
@@ -23,9 +24,13 @@ SAFETY_POLL = 2.0
 RENEW_EVERY = 10.0
 AWAY_PAUSE = 1.0
 CLAIM_GAP = 0.03
+# A claim waits 30 seconds for the database at most; a dispatcher that is away for longer is stuck.
+STUCK_SECONDS = 120.0
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
+# A lane handler does the same for jobs of one kind in one lane, as far as they let each other pass.
+LaneHandler = Callable[[Turn], None]
 # A batch handler does the same for the jobs of several lanes in one transaction.
 BatchHandler = Callable[[Sequence[Due]], None]
 
@@ -55,18 +60,21 @@ class Runner:
         wakeups: Wakeups,
         pools: Sequence[Pool],
         handlers: Mapping[str, Handler],
+        lane_handlers: Mapping[str, LaneHandler],
         batch_handlers: Mapping[str, BatchHandler],
     ) -> None:
         self.owner = str(uuid.uuid4())
         self._database = database
         self._wakeups = wakeups
         self._handlers = handlers
+        self._lane_handlers = lane_handlers
         self._batch_handlers = batch_handlers
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._held: set[int] = set()
         self._held_lock = threading.Lock()
         self._claimed_at: dict[str, float] = {}
+        self._turned_at: dict[str, float] = {}
         self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
 
     def _lane_pool(self, pool: Pool) -> LanePool:
@@ -93,12 +101,18 @@ class Runner:
         log.info("worker drained", extra={"left": left})
         return left == 0
 
+    def turning(self) -> bool:
+        """Have all dispatchers been round of late? One that got stuck must not look alive."""
+        oldest = time.monotonic() - STUCK_SECONDS
+        return all(self._turned_at.get(pool.name, 0.0) > oldest for pool, _ in self._pools)
+
     def busy(self) -> dict[str, int]:
         """Threads at work, by pool."""
         return {pool.name: lanes.busy() for pool, lanes in self._pools}
 
     def _dispatch(self, pool: Pool, lanes: LanePool) -> None:
         while not self._stopping.is_set():
+            self._turned_at[pool.name] = time.monotonic()
             try:
                 pause = self._claim_once(pool, lanes)
             except Exception as error:
@@ -146,20 +160,23 @@ class Runner:
             self._wakeups.wake([pool.name])
 
     def _run_lane(self, lane: Lane) -> None:
-        for place, due in enumerate(lane):
-            if self._stopping.is_set():
-                self._give_back(lane[place:])
-                return
-            if not self._run(due):
-                self._give_back(lane[place + 1 :])
-                return
-
-    def _run(self, due: Due) -> bool:
+        kind = lane[0].kind
+        turn = Turn(lane, lambda due: due.kind == kind and not self._stopping.is_set())
         try:
-            return self._handlers[due.kind](due)
+            self._lane_handlers.get(kind, self._one_by_one)(turn)
         except Exception as error:
-            self._failed(due, error)
-            return False
+            failed, *left = turn.left()
+            self._failed(failed, error)
+            self._give_back(left)
+        else:
+            self._give_back(turn.left())
+
+    def _one_by_one(self, turn: Turn) -> None:
+        while (due := turn.due) is not None:
+            go_on = self._handlers[due.kind](due)
+            turn.advance()
+            if not go_on:
+                return
 
     def _run_batch(self, handler: BatchHandler, jobs: Sequence[Due]) -> None:
         try:

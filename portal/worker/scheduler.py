@@ -8,10 +8,14 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import Database, is_away
+from portal.installations import checks
+from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
+from portal.messaging import account_watch, rejections
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -24,11 +28,13 @@ from portal.messaging.sweeping import (
 from portal.models import Event, EventState, Grant, GrantState, Job, Part
 from portal.queue.jobs import GHL, enqueue, job
 from portal.services import Services
-from portal.worker.tasks import AHEAD
 
 log = logging.getLogger(__name__)
 
 PURGE_AT_ONCE = 1000
+# With a lease and a call it stays within the 30 s in which HighLevel repeats a refresh.
+FINISH_SECONDS = 4
+REFRESH_AT_ONCE = 500
 
 
 class Clockwork:
@@ -51,9 +57,12 @@ class Clockwork:
             self._scheduler.start()
             return
         self._every(1, self.poll_statuses)
+        self._every(FINISH_SECONDS, self.finish_refreshes)
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
         self._every(60, self.refresh_tokens)
+        self._every(60, self.check_installations)
+        self._every(60, self.watch_senders)
         self._every(900, self.purge)
         self._scheduler.start()
 
@@ -81,6 +90,13 @@ class Clockwork:
         with self._database.write() as session:
             enqueue_due(session)
 
+    def watch_senders(self) -> None:
+        """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
+        with self._database.write() as session:
+            account_watch.enqueue_due(session)
+        self._sweep_at_once(rejections.look_for_missed)
+        self._sweep_at_once(rejections.look_for_ends)
+
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""
         drain(self._database, self._services.spool)
@@ -97,22 +113,41 @@ class Clockwork:
             self._sweep(sweep)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
-        done = sweep(self._database)
+        self._note(sweep.__name__, sweep(self._database))
+
+    def _sweep_at_once(self, sweep: Callable[[Session], int]) -> None:
+        with self._database.write() as session:
+            done = sweep(session)
+        self._note(sweep.__name__, done)
+
+    def _note(self, sweep: str, done: int) -> None:
         if done:
-            log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
+            log.info("swept", extra={"sweep": sweep, "rows": done})
 
     def refresh_tokens(self) -> None:
         """Renews tokens before they end, so that no message has to wait for it."""
         moment = clock.now()
         with self._database.write() as session:
             due = session.scalars(
-                select(Grant.id).where(
+                select(Grant.id)
+                .where(
                     Grant.state == GrantState.ACTIVE,
                     Grant.expires_at < moment + AHEAD,
                     or_(Grant.retry_at.is_(None), Grant.retry_at < moment),
                 )
+                # Tokens of a bulk installation all end at one time: some now, the others a minute later.
+                .order_by(Grant.expires_at)
+                .limit(REFRESH_AT_ONCE)
             ).all()
             enqueue(session, [job(GHL, "refresh_token", id_, f"token:{id_}", priority=0) for id_ in due])
+
+    def finish_refreshes(self) -> None:
+        """Renews tokens whose refresh was interrupted, while HighLevel still repeats its answer."""
+        self._services.tokens.finish()
+
+    def check_installations(self) -> None:
+        """Looks at each installation once a day: is it still there, and does its permission hold?"""
+        self._sweep_at_once(checks.enqueue_due)
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

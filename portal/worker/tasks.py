@@ -9,24 +9,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import NOT_INSTALLED, raise_alert
 from portal.database import Database, is_away
-from portal.ghl.client import GhlClient
-from portal.ghl.errors import GhlError
-from portal.installations.tokens import NoToken
 from portal.logs import log_context
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
+from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
 from portal.models import Event, Location, Wallet
-from portal.queue.jobs import Due, complete, postpone
+from portal.queue.jobs import APPLY, Due, complete, postpone
 from portal.services import Services
-from portal.worker.runner import BatchHandler, Handler
+from portal.worker.installing import Installing
+from portal.worker.runner import BatchHandler, Handler, LaneHandler
 
 log = logging.getLogger(__name__)
 
 ECHO_WAIT = timedelta(seconds=1)
 OWN_FAULT_TRIES = 3
-AHEAD = timedelta(minutes=30)
 
 
 class Apply:
@@ -138,85 +135,34 @@ class Upkeep:
         log.info("held messages released", extra={"conversation": due.subject, "messages": released})
         return True
 
-    def learn_location(self, due: Due) -> bool:
-        """Learns the location's name, country and time zone from HighLevel. A courtesy: it may fail."""
-        location = self._location(due)
-        services = self._services
-        try:
-            token = services.tokens.for_location(location.ghl_id)
-            found = GhlClient(services.http, services.settings.ghl_api_url).get_location(token, location.ghl_id)
-        except (GhlError, NoToken) as error:
-            return self._later(due, error.message, most=5)
-        with self._database.write() as session:
-            row = session.get_one(Location, due.subject)
-            row.name = found.name[:200] or row.name
-            row.country = found.country[:2].upper() if len(found.country) == 2 else row.country
-            row.timezone = found.timezone[:64] or row.timezone
-            complete(session, [due.id])
-        return True
-
-    def mint_token(self, due: Due) -> bool:
-        """Gets a location of a bulk installation its token out of the agency's."""
-        try:
-            self._services.tokens.mint(self._location(due))
-        except (GhlError, NoToken) as error:
-            return self._later(due, error.message, most=12)
-        return self._finish(due)
-
-    def refresh_token(self, due: Due) -> bool:
-        """Renews a grant ahead of its end. One that fails is renewed when it is needed."""
-        try:
-            self._services.tokens.refresh_ahead(due.subject, AHEAD)
-        except NoToken as error:
-            log.warning("refresh ahead failed", extra={"grant": due.subject, "reason": error.message})
-        return self._finish(due)
-
-    def install_locations(self, due: Due) -> bool:
-        """Gives every location that an agency has installed the app in its token."""
-        try:
-            self._services.bulk.install(due.subject)
-        except (GhlError, NoToken) as error:
-            return self._later(due, error.message, most=12)
-        return self._finish(due)
-
-    def _location(self, due: Due) -> Location:
-        with self._database.read() as session:
-            return session.get_one(Location, due.subject)
-
-    def _finish(self, due: Due) -> bool:
-        with self._database.write() as session:
-            complete(session, [due.id])
-        return True
-
-    def _later(self, due: Due, note: str, most: int) -> bool:
-        with self._database.write() as session:
-            if due.attempts >= most:
-                if due.kind in ("mint_token", "install_locations"):
-                    text = f"The app could not be connected after an agency's installation. {note}"
-                    raise_alert(session, NOT_INSTALLED, f"{due.kind}:{due.subject}", text)
-                complete(session, [due.id])
-                return True
-            postpone(session, due, clock.now() + timedelta(seconds=2.0 ** min(due.attempts + 1, 9)), note)
-        return False
-
 
 def handlers(services: Services) -> Mapping[str, Handler]:
-    """Every kind of job that is carried out one at a time."""
-    upkeep = Upkeep(services)
+    """Every kind of job, carried out one at a time."""
+    upkeep, installing = Upkeep(services), Installing(services)
+    registrations = Registrations(services.database, services.http, services.accounts, services.settings)
     return {
         "send": services.outbox.send,
         "check_status": services.poller.check,
+        "check_balance": services.account_watch.check_balance,
+        "import_opt_outs": services.account_watch.import_opt_outs,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
-        "learn_location": upkeep.learn_location,
-        "mint_token": upkeep.mint_token,
-        "install_locations": upkeep.install_locations,
-        "refresh_token": upkeep.refresh_token,
+        "check_location": installing.check_location,
+        "mint_token": installing.mint_token,
+        "install_locations": installing.install_locations,
+        "refresh_token": installing.refresh_token,
+        "leave_location": installing.leave_location,
+        "sync_webhook": registrations.sync,
     }
+
+
+def lane_handlers(services: Services) -> Mapping[str, LaneHandler]:
+    """Kinds that do better with their lane in hand: a result and the next fence share their commit."""
+    return {"send": services.outbox.work}
 
 
 def batch_handlers(services: Services) -> Mapping[str, BatchHandler]:
     """Pools whose jobs share transactions."""
-    return {"apply": Apply(services.database, Context(services.settings, services.vault))}
+    return {APPLY: Apply(services.database, Context(services.settings, services.vault))}

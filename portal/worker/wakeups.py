@@ -12,6 +12,9 @@ from portal.queue.jobs import POOLS
 
 log = logging.getLogger(__name__)
 
+# Every working process has one such connection: on the server they can be counted.
+SESSION_NAME = "sendero worker"
+
 
 class Wakeups:
     """One flag per pool."""
@@ -50,7 +53,9 @@ class Listener(threading.Thread):
                 self._stopping.wait(2)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=5, keepalives_idle=10) as connection:
+        with psycopg.connect(
+            self._url, autocommit=True, connect_timeout=5, keepalives_idle=10, application_name=SESSION_NAME
+        ) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             self._wakeups.wake(POOLS)  # what was announced before we listened
             while not self._stopping.is_set():

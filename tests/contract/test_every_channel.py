@@ -1,10 +1,12 @@
 """What every channel owes the portal, whether it speaks HTTP or not."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.channels import registry
+from portal.channels import capabilities, registry
 from portal.channels.base import Account, ChannelError, Family, Inbound, Receipt, WebhookRequest
 from portal.errors import InvalidInput
 
@@ -50,6 +52,39 @@ def test_it_describes_itself(channel):
     for field in channel.fields:
         assert field.label
         assert field.secret or not any(word in field.name for word in ("key", "token", "secret", "password"))
+        assert not (field.choices and field.pattern)
+        if field.pattern:
+            re.compile(field.pattern)
+            assert field.help.endswith("."), "the help says what the pattern wants"
+
+
+def test_it_answers_every_question_of_the_capabilities(channel):
+    asked = {field.name: field.choices[0] if field.choices else "1" for field in channel.fields}
+    for credentials in ({}, asked):
+        assert isinstance(capabilities.family_of(channel, credentials), Family)
+        assert isinstance(capabilities.is_sandbox(channel, credentials), bool)
+        assert capabilities.bulk_limit(channel, credentials) >= 0
+        key = capabilities.account_key(channel, credentials, "https://api.test")
+        assert key == "" or (len(key) == 32 and set(key) <= set("0123456789abcdef"))
+
+
+def test_senders_of_one_account_share_a_key_that_does_not_tell_it(channel):
+    if not isinstance(channel, capabilities.SharesAccount):
+        return
+    assert channel.account_pace > 0 and channel.account_poll_pace > 0
+    secret = {field.name: f"{field.name}-one" for field in channel.fields}
+    other = {field.name: f"{field.name}-two" for field in channel.fields}
+    key = capabilities.account_key(channel, secret, "https://api.test")
+    assert key == capabilities.account_key(channel, secret, "https://api.test/")
+    assert key != capabilities.account_key(channel, other, "https://api.test")
+    assert key != capabilities.account_key(channel, secret, "https://elsewhere.test")
+    assert "one" not in key
+
+
+def test_what_has_a_balance_can_be_warned_of(channel):
+    if isinstance(channel, capabilities.HasBalance):
+        assert channel.low_balance >= 0
+        assert "low_balance" in {field.name for field in channel.fields}
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.kind)

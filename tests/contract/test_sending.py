@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from portal.channels import registry
+from portal.channels import capabilities, registry
 from portal.channels.base import ChannelError, Scope
 from portal.http import HttpClient
 from portal.logs import JsonFormatter
@@ -170,3 +170,36 @@ def test_status_and_probe_raise_channel_errors_only(case, server, step):
             ask()
         except ChannelError as error:
             assert not error.unknown
+
+
+@pytest.mark.parametrize(
+    "step",
+    [answer(500, {}), answer(401, {}), answer(200, []), answer(200, body=b"<html>"), answer(200, {}), reset_after],
+)
+def test_questions_about_the_account_raise_channel_errors_only(case, server, step):
+    channel = registry.get(case.kind)
+    server.script(step)
+    asking = {
+        capabilities.HasBalance: "balance",
+        capabilities.ListsOptOuts: "opt_outs",
+        capabilities.ListsSenderIds: "sender_ids",
+    }
+    for capability, name in asking.items():
+        if isinstance(channel, capability):
+            with pytest.raises(ChannelError) as caught:
+                getattr(channel, name)(HttpClient(), case.account(server.url))
+            assert not caught.value.unknown
+            assert caught.value.message.endswith(".")
+
+
+@pytest.mark.parametrize("step", [answer(500, {}), answer(200, []), answer(200, body=b"<html>"), reset_after])
+def test_a_bulk_that_is_not_answered_is_in_doubt_as_a_whole(case, server, step):
+    channel = registry.get(case.kind)
+    if not capabilities.bulk_limit(channel, case.credentials):
+        return
+    server.script(step)
+    with pytest.raises(ChannelError) as caught:
+        channel.send_bulk(HttpClient(), case.account(server.url), [PART.to], "Kumusta", "b:1")
+    assert caught.value.unknown
+    assert len(server.calls) == 1
+    assert not any(secret in everything(caught.value) for secret in case.secrets)

@@ -61,6 +61,18 @@ def test_there_is_one_migration_head():
     assert len(revisions - parents) == 1
 
 
+def test_revisions_say_which_older_portal_may_run_on_them():
+    """`NNNN_since_MMMM` promises that a portal of revision MMMM still works: a later one cannot promise more."""
+    names = sorted(path.name for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    oldest = "0000"
+    for number, name in enumerate(names, start=1):
+        revision = re.search(r'^revision = "(.+?)"', (ROOT / "migrations" / "versions" / name).read_text(), re.M)[1]
+        match = re.fullmatch(r"(\d{4})(?:_since_(\d{4}))?", revision)
+        assert match and int(match[1]) == number and name.startswith(revision), name
+        assert (match[2] or match[1]) >= oldest, name
+        oldest = match[2] or match[1]
+
+
 def test_every_setting_is_documented():
     source = (ROOT / "portal" / "config.py").read_text()
     names = set(re.findall(r'reader\.(?:text|number|flag|secret|folder)\(\s*"([A-Z_]+)"', source))

@@ -3,6 +3,7 @@
 Every process is the head of its own process group. Nothing but what was started here is ever signalled.
 """
 
+import itertools
 import json
 import os
 import random
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import requests
@@ -25,6 +28,7 @@ from portal.sandbox.ghl.grants import Owner
 from tests.portal import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
+APP = ("app.py",)
 START_SECONDS = 40
 PATH = os.environ.get("PATH", os.defpath)
 
@@ -64,16 +68,19 @@ def settings_for(sandbox: Sandbox, folder: Path, database_url: str, port: int) -
 
 
 class Process:
-    """One `python app.py`, its children, and its log. `before` is a command that it is run under."""
+    """One `python app.py` in `root`, its children, and its log. `before` is a command that it is run under."""
 
-    def __init__(self, environment: dict[str, str], log: Path, *before: str) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, *before: str, program: Sequence[str] = APP, root: Path = ROOT
+    ) -> None:
         self.role = environment.get("PORTAL_ROLE", "all")
-        self.url = f"http://127.0.0.1:{environment.get('PORT', '')}"
+        self.port = environment.get("PORT", "")
+        self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*before, sys.executable, "app.py"],
-                cwd=ROOT,
+                [*before, sys.executable, *program],
+                cwd=root,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -135,13 +142,36 @@ class Process:
         return self.log.read_text(errors="replace")[-size:]
 
 
+class Spread(Sandbox):
+    """A sandbox that posts to several web processes in turn, as from behind a balancer that looks at nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        self._urls: list[str] = []
+        self._turn = itertools.count()
+        super().__init__(**options)
+
+    @property
+    def portal_url(self) -> str:
+        return self._urls[next(self._turn) % len(self._urls)]
+
+    @portal_url.setter
+    def portal_url(self, url: str) -> None:
+        self._urls = [url]
+
+    def spread_over(self, urls: list[str]) -> None:
+        """From now on these take turns."""
+        self._urls = urls
+
+
 class Deployment:
     """The processes of one portal on one database, and what can be seen of it from outside."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, database_url: str) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path, database_url: str, module: str = "") -> None:
+        """`module` is run in place of `app.py`."""
         self.sandbox = sandbox
         self.folder = folder
         self.database_url = database_url
+        self.module = module
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = settings_for(sandbox, folder, database_url, self.port)
@@ -157,7 +187,8 @@ class Deployment:
     def launch(self, role: str = "all", **more: str) -> Process:
         """Starts a process in a role."""
         log = self.folder / f"{role}-{len(self.processes)}.log"
-        process = Process({**self.environment, "PORTAL_ROLE": role, **more}, log)
+        program = ("-m", self.module) if self.module else APP
+        process = Process({**self.environment, "PORTAL_ROLE": role, **more}, log, program=program)
         self.processes.append(process)
         return process
 
@@ -166,15 +197,19 @@ class Deployment:
         for process in self.processes:
             process.kill()
 
-    def prepare(self, *places: world.Location) -> None:
-        """Installs the app in the locations, over the OAuth callback, and gives each a Cast sender."""
+    def prepare(self, *places: world.Location, channel: str = "cast") -> list[dict]:
+        """Installs the app in the locations, over the OAuth callback, and gives each a sender, which are returned."""
         for place in places:
             self.install(Owner(place.company_id, place.id))
-        adding = [self.flask_process(*self._sender_words(place)) for place in places]
-        for process in adding:
-            out, error = process.communicate(timeout=60)
-            assert process.returncode == 0, error
-            assert json.loads(out)["id"]
+        adding = [self.flask_process(*self._sender_words(place, channel)) for place in places]
+        added = [self._added(process) for process in adding]
+        self.change("UPDATE gate SET pace = 0 WHERE key LIKE 'polls:%'")  # Cast's limit is not what is tried here
+        return added
+
+    def _added(self, process: "subprocess.Popen[str]") -> dict:
+        out, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        return json.loads(out)
 
     def install(self, owner: Owner) -> None:
         """The way back from HighLevel's consent page."""
@@ -182,9 +217,11 @@ class Deployment:
         answer = _session().get(f"{self.url}/oauth/callback", params={"code": code}, timeout=30)
         assert answer.status_code == 200, answer.text
 
-    def _sender_words(self, place: world.Location) -> list[str]:
-        words = ["sender", "add", "--location", place.id, "--channel", "cast", "--api-url", self.sandbox.url]
-        words += ["--set", f"api_key={world.CAST_API_KEY}"]
+    def _sender_words(self, place: world.Location, channel: str) -> list[str]:
+        words = ["sender", "add", "--location", place.id, "--channel", channel]
+        if channel == "simulator":
+            return words
+        words += ["--api-url", self.sandbox.url, "--pace", "10000", "--set", f"api_key={world.CAST_API_KEY}"]
         return [*words, "--set", f"sender_id={world.DEMO_LOCATIONS[0].sender_name}"]
 
     def flask(self, *words: str) -> str:
@@ -196,7 +233,7 @@ class Deployment:
 
     def flask_process(self, *words: str) -> "subprocess.Popen[str]":
         """The same, running."""
-        command = [sys.executable, "-m", "flask", "--app", "app", *words]
+        command = [sys.executable, "-m", "flask", "--app", self.module or "app", *words]
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -223,6 +260,16 @@ class Deployment:
             answer = connection.execute(statement)
             return answer.fetchall() if answer.description else []
 
+    def change(self, statement: str) -> None:
+        """A hand in the database."""
+        if self.database_url.startswith("sqlite"):
+            path = self.database_url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+                connection.execute(statement)
+            return
+        with psycopg.connect(self.database_url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(statement)
+
     def jobs(self) -> Counter[str]:
         """What is still to be done, by kind."""
         return Counter(dict(self.rows("SELECT kind, count(*) FROM job GROUP BY kind")))
@@ -240,6 +287,11 @@ class Deployment:
         """The ends of all logs, for a failure's report."""
         return "\n".join(f"--- {process.log.name}\n{process.tail(2500)}" for process in self.processes)
 
+    def lines(self, words: str) -> list[str]:
+        """Log lines whose message begins so."""
+        logs = [process.log.read_text(errors="replace").splitlines() for process in self.processes]
+        return [line for log in logs for line in log if f'"message": "{words}' in line]
+
     def complaints(self) -> list[str]:
         """Log lines with a traceback: faults of the portal's own that it survived."""
         found = []
@@ -250,14 +302,14 @@ class Deployment:
         return found
 
 
-def people(sandbox: Sandbox, places: Iterable[world.Location], count: int) -> list[world.Contact]:
-    """New contacts, spread over the locations in turn."""
+def people(sandbox: Sandbox, places: Iterable[world.Location], count: int, first: int = 0) -> list[world.Contact]:
+    """New contacts, spread over the locations in turn, numbered from `first` on."""
     spread = list(places)
     return [
         sandbox.ghl.directory.add(
             spread[n % len(spread)].id, {"name": f"Contact {n}", "phone": f"+63917{7_000_000 + n:07d}"}
         )[0]
-        for n in range(count)
+        for n in range(first, first + count)
     ]
 
 

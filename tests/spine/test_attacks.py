@@ -1,6 +1,7 @@
 """Attacks on the promises: races, poison, forged requests and unlucky moments. Each test names what must not happen."""
 
 import json
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from datetime import timedelta
 import pytest
 import requests
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from portal import clock
 from portal.channels.base import Accepted, ChannelError, Outcome, Receipt, Scope
@@ -21,6 +23,7 @@ from portal.installations import grants
 from portal.installations.tokens import NoToken
 from portal.journal.entry import Entry
 from portal.journal.replay import drain
+from portal.logs import JsonFormatter
 from portal.messaging import decisions, senders
 from portal.messaging.fence import open_fence
 from portal.messaging.receipts import apply_receipt, lock_part, take_receipt
@@ -334,11 +337,11 @@ def test_a_message_held_while_the_app_is_being_installed_is_released(database_ur
         portal.add_sender("cast")
         portal.sandbox.deliveries.send("Welcome")
         due = next(due_of(row) for row in portal.jobs() if row.kind == "apply")
-        with portal.database.write() as session:
+        # The installation may wait for the event: its thread is waited for after the event's transaction.
+        with ThreadPoolExecutor(1) as other, portal.database.write() as session:
             Apply(portal.database, Context(portal.settings, portal.parts.vault))._one(session, due)
-            with ThreadPoolExecutor(1) as other:
-                installing = other.submit(lambda: (portal.install(), work(portal, GHL)))
-                time.sleep(1)
+            installing = other.submit(lambda: (portal.install(), work(portal, GHL)))
+            time.sleep(1)
         installing.result(30)
         Clockwork(portal.parts).recover()
         Clockwork(portal.parts).look_for_lost()
@@ -709,3 +712,11 @@ def test_the_same_contact_id_in_two_locations_is_two_contacts(idle):
     one = queued(idle, "one")
     two = queued(idle, "two", fields={"locationId": world.DEMO_LOCATIONS[1].id})
     assert one.location_id != two.location_id and one.conversation_id != two.conversation_id
+
+
+def test_a_row_that_the_database_refuses_does_not_get_into_the_log(idle):
+    with pytest.raises(IntegrityError) as refused, idle.database.write() as session:
+        session.add(OptOut(location_id=None, family="sms", address="BANK", source="her words", created_at=clock.now()))
+    record = logging.LogRecord("portal", logging.ERROR, "x", 1, "failed", None, refused._excinfo)
+    line = JsonFormatter().format(record)
+    assert "opt_out" in line and "her words" not in line and "BANK" not in line

@@ -8,10 +8,12 @@ import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.installations.tokens import NoToken, Tokens
+from portal.ghl.oauth import REFRESH_SECONDS
+from portal.installations.tokens import LEASE, NoToken, Tokens
 from portal.models import Grant, GrantState, InstallState, Location
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
+from portal.worker.scheduler import FINISH_SECONDS, Clockwork
 from tests.portal import PLACE, Portal, eventually
 
 OTHER = world.DEMO_LOCATIONS[1]
@@ -51,8 +53,10 @@ def test_a_marketplace_install_without_state_is_as_good(bare):
     assert location(bare).install_state == InstallState.INSTALLED
     stored = grant(bare)
     assert PLACE.id not in stored.access_token and "." not in stored.access_token[:8], "sealed at rest"
+    generation = stored.generation
     again = callback(bare, code=code)
-    assert again.status_code == 502 and "Begin the installation again" in again.text
+    assert again.status_code == 200 and "Installed" in again.text, "a page that is loaded twice"
+    assert grant(bare).generation == generation
     assert grant(bare).access_token == stored.access_token
 
 
@@ -124,6 +128,44 @@ def test_fifty_needs_of_a_token_make_one_refresh(idle):
         found = set(pool.map(lambda n: (idle.parts.tokens, twin)[n % 2].for_location(PLACE.id), range(50)))
     assert len(found) == 1
     assert len(idle.sandbox.ghl.grants.refreshes) == 1
+
+
+def outcomes(portal):
+    return [one.outcome for one in portal.sandbox.ghl.grants.refreshes]
+
+
+def test_what_a_process_died_over_is_renewed_while_highlevel_repeats_its_answer(idle):
+    expire(idle)
+    before = grant(idle)
+    # It had the lease and HighLevel's answer, and had not stored it.
+    idle.parts.oauth.refresh(idle.parts.vault.open(before.refresh_token), "Location")
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=1)))
+    clockwork = Clockwork(idle.parts)
+    clockwork.finish_refreshes()
+    assert outcomes(idle) == ["rotated"], "it may live yet"
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(refreshing_until=clock.now() - timedelta(seconds=1)))
+    clockwork.finish_refreshes()
+    assert outcomes(idle) == ["rotated", "grace"]
+    assert grant(idle).generation == before.generation + 1 and grant(idle).refreshing_until is None
+    clockwork.finish_refreshes()
+    assert len(outcomes(idle)) == 2, "there is nothing left to finish"
+
+
+def test_a_second_refresh_falls_into_the_time_in_which_highlevel_repeats_the_first(idle):
+    lease, grace = LEASE.total_seconds(), idle.sandbox.ghl.grants.grace_seconds
+    assert lease > REFRESH_SECONDS, "nobody takes over what is still under way"
+    # The clock's tasks come up to a tenth late, and everything takes its time.
+    assert lease + 1.1 * FINISH_SECONDS + REFRESH_SECONDS <= grace
+
+
+def test_a_refresh_whose_answer_was_lost_is_asked_for_again_at_once(portal):
+    portal.sandbox.faults.arm("ghl.token", "reset_after")
+    portal.sandbox.ghl.grants.expire_access_tokens()
+    portal.sandbox.deliveries.send("Renew")
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered")
+    assert outcomes(portal) == ["rotated", "grace"]
 
 
 def test_a_refused_token_is_renewed_once_and_the_status_arrives(portal):

@@ -21,7 +21,7 @@ def answer(status, message=None, **more):
         (answer(401, "Invalid token: access token is invalid", error="Unauthorized"), Kind.TOKEN_REJECTED),
         (answer(401, "The access token has expired"), Kind.TOKEN_REJECTED),
         (Response(401, {}, b""), Kind.TOKEN_REJECTED),
-        (answer(401, "The token is not authorized for this scope."), Kind.NO_ACCESS),
+        (answer(401, "The token is not authorized for this scope."), Kind.NO_SCOPE),
         (answer(401, "Token's user type mismatch!"), Kind.NO_ACCESS),
         (answer(401, "This authClass type is not allowed to access this scope. Please…"), Kind.NO_ACCESS),
         (answer(401, "version header was not found."), Kind.INVALID),

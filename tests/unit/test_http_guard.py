@@ -163,6 +163,15 @@ class TestGuard:
         assert isinstance(caught.value, AddressRefused) or "could not be found" in str(caught.value)
         assert server.accepted == 0
 
+    @pytest.mark.parametrize(
+        "host", ["a b", "\x00", "127.0.0.1%00.test", "[fe80::1%lo]", "%31%32%37.0.0.1", "a\x7f", "[::1", "x]", "a<b"]
+    )
+    def test_a_host_that_is_none_is_told_for_certain(self, client, server, host):
+        """As an unknown outcome it would leave the message to a person for ever."""
+        with pytest.raises(AddressRefused):
+            client.request("POST", f"http://{host}:{server.port}/", private_hosts=True)
+        assert server.accepted == 0
+
     def test_the_address_that_was_checked_is_the_one_connected_to(self, client, server, monkeypatch):
         asked = []
 

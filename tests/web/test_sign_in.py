@@ -1,15 +1,19 @@
 """Signing in and out: who gets in, what a stranger learns, and where the way leads."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
+from portal import clock
 from portal.accounts import passwords
+from portal.accounts.throttle import count_attempt
 from portal.accounts.users import authenticate
 from portal.database import Database
-from portal.models import User
+from portal.models import EndedSession, User
 from portal.web.auth.guard import local_path
 from tests.web.conftest import PASSWORD, post, sign_in, token
 
@@ -166,3 +170,28 @@ def test_a_database_that_is_away_gets_a_page(client: FlaskClient, parts, person,
     page = client.get("/admin")
     assert page.status_code == 503
     assert "The database does not answer" in page.text
+
+
+def test_a_copy_of_the_cookie_is_signed_out_too(app: Flask, client: FlaskClient, database: Database, person) -> None:
+    person("anna@example.com")
+    elsewhere, thief = app.test_client(), app.test_client()
+    sign_in(elsewhere, "anna@example.com")
+    sign_in(client, "anna@example.com")
+    thief.set_cookie("session", client.get_cookie("session").value)
+    assert thief.get("/admin").status_code == 200
+    post(client, "/logout")
+    assert thief.get("/admin").status_code == 303, "signed out, and a copy of the cookie is still signed in"
+    assert elsewhere.get("/admin").status_code == 200, "the same person at another desk goes on"
+    thief.get("/login")
+    with thief.session_transaction() as session:
+        assert "_user_id" not in session, "signed anew by a page, it would outlive what is remembered of its end"
+    with database.write() as session:
+        session.execute(update(EndedSession).values(until=clock.now() - timedelta(days=1)))
+    post(elsewhere, "/logout")
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(EndedSession)) == 1, "what is over is forgotten"
+
+
+def test_callers_over_ipv4_are_told_apart_where_the_server_listens_on_both(database: Database) -> None:
+    for number in range(40):
+        count_attempt(database, f"::ffff:192.0.2.{number}", f"nobody{number}@example.com")

@@ -1,86 +1,82 @@
 """Cast's API v1: send under an idempotency key, poll the status, look at the account."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 from portal.channels.base import (
     Accepted,
     Account,
+    BulkResult,
     ChannelError,
     ChannelEvent,
-    CredentialField,
     Family,
-    Outcome,
     Outgoing,
     Probe,
     Receipt,
-    Scope,
     WebhookRequest,
 )
-from portal.channels.cast.codes import BY_HTTP_STATUS, DELIVERY_WORDS, ERRORS, FAILURES, STATUSES
-from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
+from portal.channels.capabilities import Balance, ListedOptOut, SenderId
+from portal.channels.cast import account as accounts
+from portal.channels.cast import bulk, receipts
+from portal.channels.cast.fields import FIELDS, LOW_BALANCE, OTP, SIM, SMS, TEST_KEY, VIBER, dialled, product
+from portal.channels.cast.wire import call, count, definite, read, refuse
+from portal.http import HttpClient
 
-PUBLIC_URL = "https://api.cast.ph"
-SEND = "/api/v1/sms/send"
-STATUS = "/api/v1/sms/status/"
-BALANCE = "/api/v1/account/balance"
-SENDER_IDS = "/api/v1/account/sender-ids"
+SEND = {SMS: "/sms/send", OTP: "/otp/send", SIM: "/sim/send", VIBER: "/viber/send"}
+STATUS = {SMS: "/sms/status/", OTP: "/sms/status/", SIM: "/sim/status/", VIBER: "/viber/status/"}
+SANDBOX_ID, VIBER_ID = "SANDBOX_", "cstvbr_"
 
 
 class Cast:
-    """Cast keeps an idempotency key's answer for 24 h, so an unknown outcome is repeated under the same key."""
+    """Cast keeps an idempotency key's answer for 24 h, so an unknown outcome is repeated under the same key.
+
+    An account may send about 10 messages a second, and one IP address may ask 30 times a second, polls included.
+    """
 
     kind = "cast"
     name = "Cast.ph SMS"
     family = Family.SMS
-    fields: tuple[CredentialField, ...] = (
-        CredentialField("api_key", "API key", secret=True, help="Starts with cast_ (cast_test_ sends nothing)."),
-        CredentialField("sender_id", "Sender id", help="The name people see, as approved by Cast."),
-    )
+    fields = FIELDS
     idempotent = True
     polls = True
     separate_attachments = False
     confirms_delivery = True
+    account_pace = 10.0
+    account_poll_pace = 15.0
+    low_balance = LOW_BALANCE
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST. A repetition under the same key gets the first call's answer and sends nothing again."""
-        payload = {"to": part.to, "message": "\n".join(filter(None, (part.text, *part.attachments)))}
-        if sender_id := account.credentials.get("sender_id"):
-            payload["sender_id"] = sender_id
-        answer = _call(http, account, "POST", SEND, json=payload, key=part.idempotency_key)
-        said = _read(answer)
+        wanted = product(account.credentials)
+        payload = _viber(account.credentials, part) if wanted == VIBER else _text(account.credentials, part)
+        answer = call(http, account, SEND[wanted], json=payload, key=part.idempotency_key)
+        said = read(answer)
         if answer.status == 200 and said.get("success") is not False and said.get("message_id"):
-            code = "sandbox" if said.get("sandbox") else ""
-            return Accepted(str(said["message_id"]), _count(said.get("parts")), code)
-        _refuse(answer, said, in_doubt=not _definite(answer, said))
+            external_id = str(said["message_id"])
+            sandbox = bool(said.get("sandbox")) or external_id.startswith(SANDBOX_ID)
+            billed = count(said.get("credits_used" if wanted == VIBER else "parts"))
+            return Accepted(external_id, billed, "sandbox" if sandbox else "", sandbox)
+        refuse(account, answer, said, in_doubt=not definite(answer, said))
 
     def status(self, http: HttpClient, account: Account, external_id: str) -> Receipt | None:
-        """Cast's word on a message: its own status first when that is final, then the carrier's raw word."""
-        answer = _call(http, account, "GET", STATUS + quote(external_id, safe=""))
-        said = _read(answer)
+        """Cast's word on a message. What a test key "sent" Cast does not know."""
+        if external_id.startswith(SANDBOX_ID):
+            return None
+        viber = external_id.startswith(VIBER_ID)
+        wanted = VIBER if viber else product(account.credentials)
+        path = STATUS[SMS if wanted == VIBER and not viber else wanted]
+        answer = call(http, account, path + quote(external_id, safe=""))
+        said = read(answer)
         if said.get("error_code") == "NOT_FOUND":
             raise ChannelError("Cast does not know this message.", code="NOT_FOUND")
         if answer.status != 200:
-            _refuse(answer, said)
-        return _receipt(external_id, said)
+            refuse(account, answer, said)
+        return receipts.of_viber(external_id, said) if viber else receipts.of_sms(external_id, said)
 
     def probe(self, http: HttpClient, account: Account) -> Probe:
-        """Reads the balance, and whether the sender id is approved. A refusal is the probe's answer, not an error."""
-        answer = _call(http, account, "GET", BALANCE)
-        said = _read(answer)
-        if answer.status in (401, 402, 403, 404):
-            return Probe(False, _verdict(answer, said)[3])
-        if answer.status != 200 or "credits" not in said:
-            _refuse(answer, said)
-        facts = {"credits": str(said["credits"]), "currency": str(said.get("currency", ""))}
-        sender_id = account.credentials.get("sender_id", "")
-        approved = _approved(http, account)
-        if sender_id and approved is not None and sender_id not in approved:
-            known = ", ".join(sorted(approved)) or "none"
-            return Probe(False, f"Cast has not approved the sender id {sender_id} for SMS. Approved: {known}.", facts)
-        return Probe(True, f"Cast knows the key. Balance: {facts['credits']} credits.", facts)
+        """Reads the balance, and whether product and sender id are approved. A refusal is an answer, not an error."""
+        return accounts.probe(http, account)
 
     def verify(self, account: Account, request: WebhookRequest) -> bool:
         """Never: Cast documents no webhooks."""
@@ -98,97 +94,60 @@ class Cast:
         """Nothing in particular."""
         return "", "text/plain"
 
+    def family_of(self, credentials: Mapping[str, str]) -> Family:
+        """Viber is a family of its own: who has left SMS has not left Viber, and texts are not cut into segments."""
+        return Family.VIBER if product(credentials) == VIBER else Family.SMS
 
-def _call(
-    http: HttpClient, account: Account, method: str, path: str, *, json: Mapping[str, str] | None = None, key: str = ""
-) -> Response:
-    headers = {"X-API-Key": account.credentials.get("api_key", "")}
-    if key:
-        headers["X-Idempotency-Key"] = key
-    url = (account.api_url or PUBLIC_URL).rstrip("/") + path
-    try:
-        return http.request(method, url, headers=headers, json=json, private_hosts=account.private_hosts)
-    except NotSent as error:
-        raise ChannelError(error.message, scope=Scope.SENDER, retry=True) from error
-    except OutcomeUnknown as error:
-        raise ChannelError(error.message, scope=Scope.SENDER, retry=True, unknown=method == "POST") from error
+    def account_name(self, credentials: Mapping[str, str]) -> str:
+        """The API key."""
+        return credentials.get("api_key", "")
 
+    def is_sandbox(self, credentials: Mapping[str, str]) -> bool:
+        """Cast marks such keys by their first letters."""
+        return credentials.get("api_key", "").startswith(TEST_KEY)
 
-def _read(answer: Response) -> Mapping[str, Any]:
-    try:
-        said = answer.json()
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    def balance(self, http: HttpClient, account: Account) -> Balance:
+        """Credits, each worth one SMS part."""
+        return accounts.balance(http, account)
 
+    def opt_outs(self, http: HttpClient, account: Account) -> Sequence[ListedOptOut]:
+        """Who has unsubscribed by the link in a message, from which sender id."""
+        return accounts.opt_outs(http, account)
 
-def _definite(answer: Response, said: Mapping[str, Any]) -> bool:
-    """Is this a refusal, for certain? A 2xx that says nothing, a 5xx, 408 and 409 (still at it) are not."""
-    if answer.status < 300:
-        return said.get("success") is False
-    return answer.status < 500 and answer.status not in (408, 409)
+    def line(self, credentials: Mapping[str, str]) -> str:
+        """The sender id; Viber has none, and nobody can unsubscribe from it."""
+        return "" if product(credentials) == VIBER else credentials.get("sender_id", "")
 
+    def sender_ids(self, http: HttpClient, account: Account) -> Sequence[SenderId]:
+        """The sender ids for this sender's product."""
+        return accounts.sender_ids(http, account)
 
-def _refuse(answer: Response, said: Mapping[str, Any], *, in_doubt: bool = False) -> NoReturn:
-    code, scope, retry, sentence = _verdict(answer, said)
-    # A replayed refusal stays under its key for 24 h: nothing is in doubt, and the same key will never do better.
-    # A replayed 2xx that cannot be read is no refusal: the message most likely went out.
-    replayed = answer.headers.get("x-idempotent-replay", "").lower() == "true"
-    cached = replayed and (answer.status >= 400 or said.get("success") is False)
-    raise ChannelError(
-        sentence,
-        code=code,
-        scope=Scope.SENDER if in_doubt else scope,
-        retry=in_doubt or retry,
-        retry_after=answer.retry_after(),
-        unknown=in_doubt and not cached,
-        cached=cached,
-    )
+    def bulk_limit(self, credentials: Mapping[str, str]) -> int:
+        """A thousand, for SMS and the SIM gateway."""
+        return bulk.limit(credentials)
+
+    def send_bulk(
+        self, http: HttpClient, account: Account, to: Sequence[str], text: str, key: str
+    ) -> Sequence[BulkResult]:
+        """One text for up to a thousand numbers, reserved together; what fails is refunded by Cast."""
+        return bulk.send(http, account, to, text, key)
 
 
-def _verdict(answer: Response, said: Mapping[str, Any]) -> tuple[str, Scope, bool, str]:
-    code = str(said.get("error_code") or "")[:60]
-    known = ERRORS.get(code) or ERRORS.get(BY_HTTP_STATUS.get(answer.status, ""))
-    if known is None and _definite(answer, said) and not 300 <= answer.status < 400:
-        known = (Scope.MESSAGE, False, f"Cast refused it, for a reason that is not known here (HTTP {answer.status}).")
-    if known is None:
-        known = (Scope.SENDER, True, f"Cast's answer cannot be used (HTTP {answer.status}).")
-    return code or str(answer.status), *known
+def _text(credentials: Mapping[str, str], part: Outgoing) -> dict[str, Any]:
+    payload = {"to": dialled(part.to, credentials), "message": _with_links(part)}
+    if sender_id := credentials.get("sender_id"):
+        payload["sender_id"] = sender_id
+    return payload
 
 
-def _receipt(external_id: str, said: Mapping[str, Any]) -> Receipt | None:
-    status, word = str(said.get("status") or "").lower(), str(said.get("dlr_status") or "").upper()
-    outcome = STATUSES.get(status)
-    if status not in ("delivered", "failed"):
-        outcome = DELIVERY_WORDS.get(word, outcome)
-    if outcome is None:
-        return None
-    at = _moment(said.get({Outcome.SENT: "sent_at", Outcome.DELIVERED: "delivered_at"}.get(outcome, "")))
-    lost = outcome in (Outcome.FAILED, Outcome.EXPIRED)
-    detail = (FAILURES.get(word) or FAILURES[status]) if lost else ""
-    return Receipt(external_id, outcome, code=word or status, detail=detail, at=at)
+def _viber(credentials: Mapping[str, str], part: Outgoing) -> dict[str, Any]:
+    options: dict[str, Any] = {"external_id": part.idempotency_key}
+    if ttl := credentials.get("ttl"):
+        options["ttl"] = int(ttl)
+    named = {name: credentials[name] for name in ("sender_code", "label") if credentials.get(name)}
+    content = [{"type": "text", "text": _with_links(part)}]
+    return {"recipient": part.to, **named, "content": content, "options": options}
 
 
-def _moment(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _approved(http: HttpClient, account: Account) -> set[str] | None:
-    """The account's approved sender ids for SMS, or None when Cast does not say."""
-    try:
-        answer = _call(http, account, "GET", SENDER_IDS)
-    except ChannelError:
-        return None
-    listed = _read(answer).get("sender_ids")
-    if answer.status != 200 or not isinstance(listed, list):
-        return None
-    entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("channel", "sms") == "sms"]
-    return {str(entry["sender_id"]) for entry in entries if entry.get("sender_id")}
+def _with_links(part: Outgoing) -> str:
+    return "\n".join(filter(None, (part.text, *part.attachments)))

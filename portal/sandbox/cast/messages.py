@@ -1,9 +1,7 @@
-"""What Cast deals in: accounts, answers, and accepted messages with their progress."""
+"""What Cast deals in: orders, answers, and accepted messages with their progress."""
 
 from dataclasses import dataclass
 from typing import Any
-
-from portal.sandbox.world import DEMO_LOCATIONS
 
 # The carrier's last word by outcome: status, raw receipt, sentence.
 OUTCOMES = {
@@ -14,6 +12,8 @@ OUTCOMES = {
     "failed": ("failed", "", "The message could not be handed to the carrier"),
     "stuck": ("sent", "", ""),
 }
+# Viber's numbers: on the handset, and not on Viber at all.
+ON_THE_HANDSET, NOT_ON_VIBER = 70, 91
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,14 @@ class Progress:
     outcome: str = "delivered"
 
 
-@dataclass(slots=True)
-class Account:
-    """One customer of Cast. A credit pays one part."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One text for one number, as a send call asks for it. `product` is sms, otp, sim or viber."""
 
-    credits: int = 1_000_000
-    sender_ids: tuple[str, ...] = tuple(location.sender_name for location in DEMO_LOCATIONS)
+    product: str
+    to: str
+    text: str
+    sender_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +57,25 @@ class Accepted:
     sender_id: str
     parts: int
     progress: Progress
+    product: str = "sms"
 
     def status(self, now: float) -> dict[str, Any]:
         """What `GET /sms/status/{id}` says of the message; times are unix seconds."""
         age = now - self.at
-        answer: dict[str, Any] = {"success": True, "message_id": self.message_id, "status": "pending"}
-        if age < self.progress.sent_after:
-            return answer
-        answer.update(status="sent", sent_at=self.at + self.progress.sent_after)
-        if age < self.progress.final_after or self.progress.outcome == "stuck":
+        # Handed to the carrier it is "sent"; once the carrier has said ACCEPTD it is "pending", and no longer "sent".
+        answer: dict[str, Any] = {"success": True, "message_id": self.message_id, "status": "sent", "sent_at": self.at}
+        if age < self.progress.sent_after or self.progress.outcome == "stuck":
             return answer
         word, raw, sentence = OUTCOMES[self.progress.outcome]
-        answer.update(status=word)
-        if raw:
-            answer.update(dlr_status=raw)
-        if sentence:
-            answer.update(error_message=sentence)
+        if age < self.progress.final_after:
+            answer.update({} if self.product == "viber" else {"status": "pending", "dlr_status": "ACCEPTD"})
+            return answer
+        if self.product == "viber":
+            answer.update(delivery_status=ON_THE_HANDSET if word == "delivered" else NOT_ON_VIBER)
+        else:
+            answer.update(status=word)
+            answer.update({"dlr_status": raw} if raw else {})
+            answer.update({"error_message": sentence} if sentence else {})
         if word == "delivered":
             answer.update(delivered_at=self.at + self.progress.final_after)
         return answer

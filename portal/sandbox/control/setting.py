@@ -48,6 +48,7 @@ def settings() -> Response:
         "portal_url": here,
         "expires_in": here.ghl.grants,
         "grace_seconds": here.ghl.grants,
+        "scope": here.ghl.grants,
         "early_403_seconds": here.ghl,
         "most": here.ghl.limit,
         "daily": here.ghl.limit,
@@ -58,8 +59,30 @@ def settings() -> Response:
     for name, value in body().items():
         if name in ("sent_after", "final_after", "outcome"):
             here.cast.progress = dataclasses.replace(here.cast.progress, **{name: value})
+        elif name in ("address_rate", "address_burst"):
+            setattr(here.cast.address, name.removeprefix("address_"), value)
         else:
             setattr(owners[name], name, value)
+    return jsonify(ok=True)
+
+
+@blueprint.post("/cast/accounts")
+def cast_account() -> Response:
+    """Another account at Cast or another key of it, `{api_key, …}` with any of the account's fields."""
+    asked = body()
+    known = sandbox().cast.accounts
+    account = known.get(asked["api_key"]) or sandbox().cast.add_key(asked["api_key"])
+    for name, value in asked.items():
+        if name != "api_key":
+            setattr(account, name, tuple(value) if isinstance(value, list) else value)
+    return jsonify(credits=account.credits, channels=account.channels, sender_ids=account.sender_ids)
+
+
+@blueprint.post("/cast/unsubscribe")
+def cast_unsubscribe() -> Response:
+    """The customer unsubscribes from a sender id at Cast, `{phone, sender_id, api_key?}`."""
+    asked = body()
+    sandbox().cast.unsubscribe(asked["phone"], asked["sender_id"], asked.get("api_key", CAST_API_KEY))
     return jsonify(ok=True)
 
 
@@ -71,13 +94,20 @@ def add_location() -> Response:
 
 @blueprint.patch("/locations/<location_id>")
 def change_location(location_id: str) -> Response:
-    """`{active?, installed?, name?}`: a paused sub-account refuses refreshes and keeps its token."""
+    """`{active?, installed?, name?, company_id?}`: a paused sub-account refuses refreshes and keeps its token."""
     location = sandbox().world.locations[location_id]
     for name, value in body().items():
-        if name not in ("active", "installed", "name"):
+        if name not in ("active", "installed", "name", "company_id"):
             raise KeyError(name)
         setattr(location, name, value)
     return jsonify(plain(location))
+
+
+@blueprint.delete("/locations/<location_id>")
+def delete_location(location_id: str) -> Response:
+    """The sub-account is deleted; its tokens live on, as far as anybody knows."""
+    sandbox().world.remove(location_id)
+    return jsonify(ok=True)
 
 
 @blueprint.post("/contacts")

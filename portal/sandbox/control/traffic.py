@@ -23,13 +23,15 @@ def deliver() -> Response:
 
 @blueprint.post("/events")
 def event() -> Response:
-    """An app event, `{type, …fields}`; UNINSTALL also kills the location's tokens."""
+    """An app event, `{type, …fields}`; UNINSTALL also kills the tokens of the location, or of the whole agency."""
     asked, deliveries = body(), sandbox().deliveries
     kind = asked.pop("type")
     if kind == "INSTALL":
         return jsonify(plain(deliveries.install(asked.pop("companyId", DEMO_COMPANY.id), **asked)))
     if kind == "UNINSTALL" and "locationId" in asked:
         return jsonify(plain(deliveries.uninstall(asked.pop("locationId"), **asked)))
+    if kind == "UNINSTALL" and "companyId" in asked:
+        return jsonify(plain(deliveries.uninstall_company(asked.pop("companyId"), **asked)))
     return jsonify(plain(deliveries.event(kind, asked)))
 
 

@@ -15,6 +15,26 @@ P = ParamSpec("P")
 blueprint = Blueprint("ghl", __name__)
 
 VERSIONS = ("2021-04-15", "2021-07-28", "2023-02-21", "v3")
+# What a token must have been given for a call; the others are free for any token of the right kind.
+SCOPES = {
+    "update_status": "conversations/message.write",
+    "add_inbound": "conversations/message.write",
+    "list_messages": "conversations/message.readonly",
+    "get_message": "conversations/message.readonly",
+    "search_conversations": "conversations.readonly",
+    "create_conversation": "conversations.write",
+    "find_duplicate": "contacts.readonly",
+    "get_contact": "contacts.readonly",
+    "create_contact": "contacts.write",
+    "upsert_contact": "contacts.write",
+    "update_contact": "contacts.write",
+    "add_tags": "contacts.write",
+    "remove_tags": "contacts.write",
+    "get_location": "locations.readonly",
+    "installed_locations": "oauth.readonly",
+    "location_token": "oauth.write",
+    "uninstall": "oauth.write",
+}
 NAMES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 422: "Unprocessable Entity"}
 
 
@@ -111,4 +131,7 @@ def _token_fault(kinds: tuple[str, ...]) -> Response | None:
         return refuse(error.status, error.words)
     if caller().kind not in kinds:
         return refuse(401, "This authClass type is not allowed to access this scope. Please generate another token.")
+    needed = SCOPES.get((request.endpoint or "").rpartition(".")[2])
+    if needed and not sandbox().ghl.grants.may(token, needed):
+        return refuse(401, "The token is not authorized for this scope.")
     return None

@@ -34,16 +34,22 @@ def chosen() -> Response:
     """Mints the code, sends the INSTALL event and sends the browser back, in the order HighLevel leaves to chance."""
     form, world = request.form, sandbox().world
     _check(form.get("client_id", ""), form.get("redirect_uri", ""))
+    if "cancel" in form:
+        return _back(form["redirect_uri"], {"error": "access_denied"}, form.get("state", ""))
     location = world.locations.get(form.get("location", ""))
     if location is not None:
         location.installed = True
     owner = Owner(location.company_id, location.id) if location is not None else Owner(DEMO_COMPANY.id)
     query = {"code": sandbox().ghl.grants.mint_code(owner)}
-    if form.get("state"):
-        query["state"] = form["state"]
     deliveries = sandbox().deliveries
     sandbox().later(lambda: deliveries.install(owner.company_id, owner.location_id))
-    return redirect(f"{form['redirect_uri']}?{urlencode(query)}", 303)
+    return _back(form["redirect_uri"], query, form.get("state", ""))
+
+
+def _back(redirect_uri: str, query: dict[str, str], state: str) -> Response:
+    if state:
+        query["state"] = state
+    return redirect(f"{redirect_uri}?{urlencode(query)}", 303)
 
 
 def _check(client_id: str, redirect_uri: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portal.sandbox.ghl.tokens import Owner, Pair, Refresh, Refused
 from portal.sandbox.signing import SigningKey
-from portal.sandbox.world import Ids, World
+from portal.sandbox.world import SCOPE, Ids, World
 
 MOST_TOKENS = 20_000
 
@@ -24,12 +24,14 @@ class Grants:
 
     `expires_in` is the life of an access token in seconds. Within `grace_seconds` of its first use a refresh token
     gives its successor again (HighLevel's changelog, "Smarter Refresh Token Handling"); 0 switches the window off.
-    Tokens are sealed with the sandbox's key, so that those of an earlier run are still known.
+    Tokens are sealed with the sandbox's key, so that those of an earlier run are still known. `scope` is what a new
+    consent grants; a renewed token has the scope of the old one, as after an update of the app.
     """
 
     def __init__(self, key: SigningKey, world: World, ids: Ids, clock: Callable[[], float]) -> None:
         self.expires_in = 86_399
         self.grace_seconds = 30.0
+        self.scope = SCOPE
         self.refreshes: deque[Refresh] = deque(maxlen=MOST_TOKENS)
         self._key, self._world, self._ids, self._clock = key, world, ids, clock
         self._lock = threading.Lock()
@@ -63,7 +65,7 @@ class Grants:
     def mint(self, owner: Owner) -> Pair:
         """New tokens for the owner, however they came about."""
         with self._lock:
-            return self._pair(owner, self._seal(owner, "refresh", 365 * 86_400))
+            return self._pair(owner, self._seal(owner, "refresh", 365 * 86_400, self.scope), self.scope)
 
     def refresh(self, token: str) -> Pair:
         """The tokens that follow this refresh token. Raises `Refused` and notes the outcome."""
@@ -75,11 +77,12 @@ class Grants:
                 raise Refused(400, "Location is not active")
             if outcome in ("unknown", "reused"):
                 raise Refused(400, "Invalid grant: refresh token is invalid")
+            scope = str((claims or {}).get("scope", SCOPE))
             if outcome == "rotated":
-                successor = self._seal(owner, "refresh", 365 * 86_400)
+                successor = self._seal(owner, "refresh", 365 * 86_400, scope)
                 self._used[token] = _Used(self._clock(), successor)
                 _bound(self._used)
-            return self._pair(owner, successor)
+            return self._pair(owner, successor, scope)
 
     def check(self, token: str) -> Owner:
         """Whom the access token speaks for. Raises `Refused` when it is unknown, expired or revoked."""
@@ -90,6 +93,11 @@ class Grants:
         if claims["exp"] <= self._clock() or (this_life and claims["n"] <= self._expired_below):
             raise Refused(401, "The token has expired.")
         return Owner(claims["company"], claims["location"])
+
+    def may(self, token: str, scope: str) -> bool:
+        """Whether the token was given this scope."""
+        claims = self._read(token) or {}
+        return scope in str(claims.get("scope", SCOPE)).split()
 
     def expire_access_tokens(self) -> None:
         """Every access token given so far has expired. Refresh tokens stay good."""
@@ -116,10 +124,11 @@ class Grants:
         within = self.grace_seconds > 0 and self._clock() - used.at <= self.grace_seconds
         return owner, "grace" if within else "reused", used.successor
 
-    def _pair(self, owner: Owner, refresh_token: str) -> Pair:
-        return Pair(owner, self._seal(owner, "access", self.expires_in), refresh_token, self.expires_in)
+    def _pair(self, owner: Owner, refresh_token: str, scope: str) -> Pair:
+        access_token = self._seal(owner, "access", self.expires_in, scope)
+        return Pair(owner, access_token, refresh_token, self.expires_in, scope)
 
-    def _seal(self, owner: Owner, use: str, seconds: float) -> str:
+    def _seal(self, owner: Owner, use: str, seconds: float, scope: str) -> str:
         self._serial += 1
         claims = {
             "authClass": owner.kind,
@@ -127,6 +136,7 @@ class Grants:
             "company": owner.company_id,
             "location": owner.location_id,
             "use": use,
+            "scope": scope,
             "exp": self._clock() + seconds,
             "life": self._ids.seed,
             "n": self._serial,

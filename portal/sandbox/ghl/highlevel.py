@@ -35,6 +35,12 @@ class HighLevel:
             location.installed = False
         self.grants.revoke(location_id)
 
+    def uninstall_company(self, company_id: str) -> None:
+        """The app leaves the agency and every location of it."""
+        for location in self.world.of_company(company_id):
+            location.installed = False
+        self.grants.revoke(company_id)
+
 
 def api() -> Blueprint:
     """The routes of HighLevel's API."""

@@ -5,9 +5,9 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from portal.sandbox.context import sandbox
-from portal.sandbox.ghl.access import blueprint, caller, company_call, created, refuse
+from portal.sandbox.ghl.access import any_call, blueprint, caller, company_call, created, payload, refuse
 from portal.sandbox.ghl.tokens import Owner, Pair, Refused
-from portal.sandbox.world import APP_ID, CLIENT_ID, CLIENT_SECRET, SCOPE, USER_ID, Location
+from portal.sandbox.world import APP_ID, CLIENT_ID, CLIENT_SECRET, USER_ID, Location
 
 # The form's field and the name HighLevel's refusal gives it.
 REQUIRED = {"client_id": "clientId", "client_secret": "clientSecret", "grant_type": "grantType"}
@@ -44,6 +44,8 @@ def location_token() -> Response:
         return refuse(400, "Invalid parameter: companyId")
     if location is None or location.company_id != caller().company_id or not location.installed:
         return refuse(400, "The app is not installed on this location")
+    if not location.active:
+        return refuse(400, "Location is not active")
     return created(**_described(sandbox().ghl.grants.mint(Owner(location.company_id, location.id))))
 
 
@@ -60,6 +62,27 @@ def installed_locations() -> Response:
     skip, limit = max(0, asked.get("skip", 0, int)), min(100, max(1, asked.get("limit", 20, int)))
     page = [_listed(location) for location in found[skip : skip + limit]]
     return jsonify(locations=page, count=len(found), installToFutureLocations=True)
+
+
+@blueprint.delete("/marketplace/app/<app_id>/installations")
+@any_call
+def uninstall(app_id: str) -> Response:
+    """With a location's token the app leaves that location, with an agency's all of them. UNINSTALL follows."""
+    body, owner = payload(), caller()
+    if app_id != APP_ID:
+        return refuse(403, "The token does not have access to this app.")
+    if body.get("locationId" if owner.location_id else "companyId") != owner.id:
+        return refuse(422, ["locationId or companyId must be the token's own"])
+    if not body.get("reason"):
+        return refuse(422, ["reason should not be empty"])
+    deliveries = sandbox().deliveries
+    if owner.location_id:
+        sandbox().ghl.uninstall(owner.location_id)
+        sandbox().later(lambda: deliveries.event("UNINSTALL", {"locationId": owner.location_id}))
+    else:
+        sandbox().ghl.uninstall_company(owner.company_id)
+        sandbox().later(lambda: deliveries.event("UNINSTALL", {"companyId": owner.company_id}))
+    return jsonify(success=True)
 
 
 def _listed(location: Location) -> dict[str, Any]:
@@ -83,7 +106,7 @@ def _described(pair: Pair) -> dict[str, Any]:
         "token_type": "Bearer",
         "expires_in": pair.expires_in,
         "refresh_token": pair.refresh_token,
-        "scope": SCOPE,
+        "scope": pair.scope,
         "userType": pair.owner.kind,
         "companyId": pair.owner.company_id,
         "userId": USER_ID,

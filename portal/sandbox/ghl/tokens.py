@@ -41,9 +41,10 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An access token and the refresh token that came with it."""
+    """An access token and the refresh token that came with it; `scope` names what both may do."""
 
     owner: Owner
     access_token: str
     refresh_token: str
     expires_in: int
+    scope: str

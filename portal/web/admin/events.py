@@ -8,6 +8,7 @@ from flask_login import current_user
 
 from portal import htmx
 from portal.errors import NotFound
+from portal.journal.entry import SEALED
 from portal.logs import redact
 from portal.models import Event, EventState
 from portal.web.admin import bp
@@ -52,7 +53,8 @@ def event(event_id: int) -> ResponseReturnValue:
         "content",
         event=row,
         body=readable(row.body) if row.body is not None else None,
-        query=redact(row.query),
+        query=redact(row.query)[:SHOWN],
+        headers={name: redact(value) for name, value in row.headers.items() if name != SEALED},
         verdict=verdict(row),
         replayable=row.state == EventState.PARKED,
     )

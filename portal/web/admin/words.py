@@ -9,7 +9,7 @@ from markupsafe import Markup
 from portal import clock
 from portal.alerts import notices
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallState, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -24,6 +24,15 @@ INSTALL: Mapping[str, str] = {
     InstallState.INACTIVE: "paused in HighLevel",
     InstallState.UNINSTALLED: "uninstalled",
 }
+INSTALL_FILTER: Mapping[str, str] = {"attention": "needs somebody", **INSTALL}
+INSTALL_EVENT: Mapping[str, str] = {
+    "": "nothing was heard yet",
+    InstallEvent.INSTALL: "HighLevel said that it was installed",
+    InstallEvent.UNINSTALL: "HighLevel said that it was uninstalled",
+    InstallEvent.CONSENT: "somebody gave the permission",
+    InstallEvent.LISTED: "the agency's list named it",
+    InstallEvent.DISCONNECT: "somebody disconnected it here",
+}
 SENDER: Mapping[str, str] = {
     SenderState.ACTIVE: "active",
     SenderState.PAUSED: "paused",
@@ -35,10 +44,22 @@ ALERT: Mapping[str, str] = {
     notices.CHOOSE_DEFAULT: "Choose a default sender",
     notices.NOT_INSTALLED: "The app is not installed",
     notices.DEAD_TOKEN: "Reconnect HighLevel",
+    notices.SCOPES_MISSING: "Permissions are missing",
+    notices.LOCATION_INACTIVE: "A sub-account is paused in HighLevel",
+    notices.LOCATION_GONE: "HighLevel does not show a sub-account any more",
+    notices.LOCATION_MOVED: "A sub-account moved to another agency",
+    notices.UNLISTED: "An agency does not list a sub-account any more",
+    notices.WEBHOOK_LEFT: "A webhook could not be changed at a provider",
+    notices.NOT_TOLD: "HighLevel could not be told of a disconnection",
     notices.PARKED: "Webhooks set aside",
     notices.SENDER_FAULT: "A sender is in trouble",
+    notices.RESTORED: "A backup was restored",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
     notices.GHL_WAITS: "HighLevel does not take messages",
+    notices.SPOOL_DAMAGED: "Webhooks of an outage that could not be read back",
+    notices.LOW_BALANCE: "A provider account runs low",
+    notices.REJECTIONS: "Carriers reject a sender's messages",
+    notices.REJECTIONS_OVER: "A sender's messages get through again",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
@@ -70,6 +91,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "entry": ENTRY,
     "event": EVENT,
     "install": INSTALL,
+    "install_event": INSTALL_EVENT,
+    "install_filter": INSTALL_FILTER,
     "pool": POOL,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},

@@ -8,6 +8,7 @@ from flask_login import current_user, login_required, login_user, logout_user
 from flask_wtf.csrf import CSRFError
 
 from portal import htmx
+from portal.accounts.sessions import end_session, new_session
 from portal.accounts.throttle import TooManyAttempts
 from portal.accounts.users import authenticate, change_password
 from portal.errors import InvalidInput
@@ -48,7 +49,9 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Ends this session."""
+    """Ends this session, also where somebody has a copy of its cookie."""
+    if current_user.is_authenticated:
+        end_session(services().database, session["name"])
     logout_user()
     session.clear()
     return redirect(url_for("auth.login"), 303)
@@ -82,6 +85,7 @@ def password() -> ResponseReturnValue:
 def _begin_session(user: User) -> None:
     """From an empty one: nothing that was put into the cookie before lives on in it."""
     session.clear()
+    session["name"] = new_session()
     login_user(user)
 
 

@@ -3,14 +3,14 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, flash, g, redirect, render_template, request, url_for
+from flask import Response, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import htmx
-from portal.accounts.users import find_session
+from portal.accounts.sessions import find_session
 from portal.database import DatabaseAway, is_away
 from portal.extensions import login_manager
 from portal.models import User
@@ -24,12 +24,15 @@ def load_user(key: str) -> User | None:
     if g.get("database_away"):
         return None
     try:
-        return find_session(services().database, key)
+        user = find_session(services().database, key, session.get("name", ""))
     except (SQLAlchemyError, TimeoutError) as error:
         if not is_away(error):
             raise
         g.database_away = True
         raise DatabaseAway("The database does not answer: try again in a minute.") from error
+    if user is None:
+        session.clear()  # a page that signs the cookie anew must not lengthen the life of an ended session
+    return user
 
 
 def to_sign_in() -> ResponseReturnValue:

@@ -2,71 +2,82 @@
 
 import logging
 import secrets
+import time
 
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from portal.ghl.errors import GhlError, Kind
-from portal.ghl.oauth import COMPANY, LOCATION, TokenGrant, install_url
-from portal.installations import grants
-from portal.installations.lifecycle import ensure_agency
-from portal.queue.jobs import GHL, enqueue, job
-from portal.services import Services
+from portal.ghl.oauth import install_url
+from portal.models import GrantKind
 from portal.web.context import services
 
 log = logging.getLogger(__name__)
 
 bp = Blueprint("oauth", __name__, url_prefix="/oauth")
 
-STATE = "oauth_state"
+STATES = "oauth_states"
+# Whoever opens several windows may finish in any of them; whoever takes longer begins again.
+MOST_STATES, STATE_SECONDS = 5, 3600
+LONGEST_CODE = 2000
+
+AGAIN = "Begin again with the button below, or from HighLevel's marketplace."
+DENIED = f"The permission was not given at HighLevel, so nothing was installed. {AGAIN}"
+OLD_STATE = (
+    "This installation was begun in another browser, or more than an hour ago, so nothing was installed. "
+    f"{AGAIN} Finish it in the same browser."
+)
+NO_CODE = f"HighLevel sent no code, so nothing was installed. {AGAIN}"
+DONE = "You can close this window and open the app in HighLevel."
+DONE_AGENCY = (
+    "The agency is connected, and its sub-accounts follow one by one, as a rule within a minute. "
+    "You can close this window."
+)
 
 
 @bp.get("/install")
 def install() -> ResponseReturnValue:
     """Sends the browser to HighLevel's consent page."""
     settings = services().settings
-    session[STATE] = secrets.token_urlsafe(24)
-    return redirect(
-        install_url(settings.ghl_client_id, settings.redirect_uri, session[STATE], app_id=settings.ghl_app_id), 302
-    )
+    state = secrets.token_urlsafe(24)
+    known = sorted(_states().items(), key=lambda each: each[1])[-(MOST_STATES - 1) :]
+    session[STATES] = {**dict(known), state: int(time.time())}
+    return redirect(install_url(settings.ghl_client_id, settings.redirect_uri, state, app_id=settings.ghl_app_id), 302)
 
 
 @bp.get("/callback")
 def callback() -> ResponseReturnValue:
     """Takes the code. An installation begun in HighLevel's marketplace brings no `state`, and is as good."""
-    state, expected = request.args.get("state"), session.pop(STATE, None)
-    if state and expected and not secrets.compare_digest(state.encode(), expected.encode()):
-        return _page("This installation was begun in another window: begin again.", 400)
+    state, code = request.args.get("state", ""), request.args.get("code", "")
+    if state and not _take(state):
+        return _page(OLD_STATE, 400)
     if request.args.get("error"):
-        return _page("HighLevel reports that the consent was refused: nothing was installed.", 400)
-    code = request.args.get("code", "")
-    if not code or len(code) > 2000:
-        return _page("HighLevel sent no code: begin the installation again from its marketplace.", 400)
-    parts = services()
+        return _page(DENIED, 400)
+    if not code or len(code) > LONGEST_CODE:
+        return _page(NO_CODE, 400)
     try:
-        granted = _exchange(parts, code)
+        grant = services().consents.take(code)
     except GhlError as error:
         log.warning("code not exchanged", extra={"reason": error.message})
-        again = "Begin the installation again." if error.kind is Kind.GRANT_DEAD else "Try again in a minute."
+        again = AGAIN if error.kind is Kind.GRANT_DEAD else f"Load this page again in a minute. {AGAIN}"
         return _page(f"{error.message} {again}", 502)
-    if not granted.location_id and not granted.company_id:
-        return _page("HighLevel named neither a sub-account nor an agency: begin the installation again.", 502)
-    _store(parts, granted)
-    return _page("Installed. You can close this window and open the app in HighLevel.", 200)
+    sentence = DONE_AGENCY if grant.kind == GrantKind.COMPANY else DONE
+    return _page(sentence, 200, services().consents.missing(grant))
 
 
-def _exchange(parts: Services, code: str) -> TokenGrant:
-    return parts.oauth.exchange_code(code, parts.settings.redirect_uri, LOCATION)
+def _states() -> dict[str, int]:
+    """The states given to this browser that are still good, with their times in unix seconds."""
+    known = session.get(STATES)
+    oldest = time.time() - STATE_SECONDS
+    if not isinstance(known, dict):
+        return {}
+    return {state: at for state, at in known.items() if isinstance(at, int) and at > oldest}
 
 
-def _store(parts: Services, granted: TokenGrant) -> None:
-    with parts.database.write() as database:
-        grants.save(database, parts.vault, granted, consented=True)
-        if not granted.location_id or granted.user_type == COMPANY:
-            agency = ensure_agency(database, granted.company_id)
-            database.flush()
-            enqueue(database, [job(GHL, "install_locations", agency.id, f"install:{agency.id}")])
+def _take(state: str) -> bool:
+    """Is it a state of this browser? It stays good for a page that is loaded twice: a code works once anyway."""
+    return any(secrets.compare_digest(state.encode(), known.encode()) for known in _states())
 
 
-def _page(sentence: str, status: int) -> ResponseReturnValue:
-    return render_template("oauth.html", sentence=sentence, ok=status == 200), status
+def _page(sentence: str, status: int, missing: tuple[str, ...] = ()) -> ResponseReturnValue:
+    return render_template("oauth.html", sentence=sentence, ok=status == 200, missing=missing), status

@@ -7,7 +7,7 @@ from collections import deque
 
 from flask import Request, Response, request
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from portal import clock
 from portal.alerts.notices import UNAUTHENTIC, raise_alert
@@ -23,23 +23,28 @@ LARGEST = 1024 * 1024
 # Evidence of forgeries is bounded: so many are kept a minute, with so many bytes of body each.
 KEPT_A_MINUTE = 20
 KEPT_BODY = 4096
+KEPT_HEADER = 1000
 ALERT_FROM = 10
 
 
 def read_body(largest: int = LARGEST) -> bytes:
-    """The raw body. Raises 413 when it is larger than the route allows."""
-    if (request.content_length or 0) > largest:
+    """The raw body. Raises 413 when it is larger than the route allows, 400 when the caller broke off."""
+    announced = request.content_length
+    if (announced or 0) > largest:
         raise RequestEntityTooLarge
     body = request.get_data(cache=False)
     if len(body) > largest:
         raise RequestEntityTooLarge
+    # The server ends a body where the connection ended: half of it would pass for a message.
+    if announced is not None and len(body) != announced:
+        raise BadRequest
     return body
 
 
 def kept_headers(incoming: Request) -> dict[str, str]:
     """The headers that are kept with the event."""
     found = {name: incoming.headers.get(name) for name in KEPT_HEADERS}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value[:KEPT_HEADER] for name, value in found.items() if value is not None}
 
 
 def accepted(body: str = "", content_type: str = "text/plain") -> Response:
@@ -70,7 +75,8 @@ class Evidence:
 
     def _keep(self, services: Services, entry: Entry, why: str, recent: int) -> None:
         row = entry.row(EventState.REFUSED, why)
-        row.update(dedupe_key=None, verified=False, body=entry.body[:KEPT_BODY], applied_at=clock.now())
+        short = {"body": entry.body[:KEPT_BODY], "query": row["query"][:KEPT_BODY]}
+        row.update(dedupe_key=None, verified=False, applied_at=clock.now(), **short)
         try:
             with services.database.write() as session:
                 session.execute(insert(session, Event).values(**row).on_conflict_do_nothing())

@@ -13,7 +13,7 @@ from portal.channels import registry
 from portal.channels.base import Account, Channel, WebhookRequest
 from portal.crypto import SealBroken
 from portal.errors import InvalidInput, NotFound, Overloaded
-from portal.journal.entry import Entry
+from portal.journal.entry import SEALED, Entry
 from portal.journal.spool import Spool
 from portal.messaging.accounts import account_of
 from portal.models import Sender, SenderState
@@ -26,6 +26,7 @@ ACTIONS = ("receive", "status")
 _KEY = re.compile(r"[\w-]{8,64}", re.ASCII)
 KEEP_SECONDS = 30.0
 STALE_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 1.0
 MOST_KEPT = 10_000
 
 
@@ -44,11 +45,14 @@ class SenderKeys:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Known]] = {}
 
-    def get(self, parts: Services, key: str) -> Known | None:
-        """The sender behind a key, None when there is none. Raises the database's error on a miss in an outage."""
+    def get(self, parts: Services, key: str, keep: float = KEEP_SECONDS) -> Known | None:
+        """The sender behind a key, None when there is none; looked up anew when it is known for more than `keep`.
+
+        Raises the database's error on a miss in an outage.
+        """
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and kept[0] > time.monotonic():
+        if kept is not None and kept[0] > time.monotonic() + KEEP_SECONDS - keep:
             return kept[1]
         try:
             known = self._load(parts, key)
@@ -113,8 +117,10 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
         query=request.query_string.decode("latin-1"),
     )
     verified = _verify(parts, channel, key, heard)
+    headers = kept_headers(request)
     if not verified:
-        strangers.admit(parts.spool, len(body))
+        headers[SEALED] = parts.vault.seal_fields(heard.headers)
+        strangers.admit(parts.spool, len(body) + len(headers[SEALED]))
     parts.journal.append(
         Entry(
             kind,
@@ -123,7 +129,7 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
             verified=verified,
             action=action,
             sender_key=key,
-            headers=kept_headers(request),
+            headers=headers,
             query=heard.query,
         )
     )
@@ -147,7 +153,20 @@ def _verify(parts: Services, channel: Channel, key: str, heard: WebhookRequest) 
         return False
     if known is None or known.channel != channel.kind:
         raise NotFound("There is no such webhook.")
-    if not channel.verify(known.account, heard):
-        entry = Entry(channel.kind, channel.kind, heard.body, verified=False, action=heard.action, sender_key=key)
-        raise evidence.refuse(parts, entry, "The request does not prove that the provider sent it.")
-    return True
+    if channel.verify(known.account, heard):
+        return True
+    if _changed(parts, channel, key, known, heard):
+        return True
+    entry = Entry(channel.kind, channel.kind, heard.body, verified=False, action=heard.action, sender_key=key)
+    raise evidence.refuse(parts, entry, "The request does not prove that the provider sent it.")
+
+
+def _changed(parts: Services, channel: Channel, key: str, known: Known, heard: WebhookRequest) -> bool:
+    """Does it prove itself by a secret that was changed within the last seconds? A flood asks once a second."""
+    if parts.spool.in_use():
+        return False  # the database is away, and a flood would wait for it
+    try:
+        now = sender_keys.get(parts, key, keep=ASK_AGAIN_SECONDS)
+    except (SQLAlchemyError, TimeoutError, SealBroken):
+        return False
+    return now is not None and now is not known and channel.verify(now.account, heard)

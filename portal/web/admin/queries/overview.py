@@ -8,9 +8,10 @@ from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.models import Alert, Gate, Job, Location, Message, Sender, SenderState
-from portal.queue.gates import ghl_gate, poll_gate, sender_gate
-from portal.web.admin.queries.scope import Scope, location_ids, locations, sender_ids
+from portal.messaging.provider_accounts import gates_of
+from portal.models import Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
+from portal.queue.gates import ghl_gate, sender_gate
+from portal.web.admin.queries.scope import Scope, location_ids, locations
 
 MOST_LOCATIONS = 200
 MOST_NOTICES = 50
@@ -39,10 +40,11 @@ class Shut:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sender and its gate; `gate` is None when nothing holds it back."""
+    """A sender, its gate (None when nothing holds it back) and its account, where its provider has one to share."""
 
     sender: Sender
     gate: Gate | None
+    account: ProviderAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +66,57 @@ def queue(session: Session) -> list[Queued]:
 
 
 def shut_gates(session: Session, scope: Scope) -> list[Shut]:
-    """The gates that are closed now, the first to open first, at most fifty."""
+    """The gates that are closed now, the first to open first, at most fifty.
+
+    The gate of an account stands with the first of its senders that is in scope: others may be another agency's.
+    """
     closed = select(Gate).where(Gate.blocked_until > clock.now()).order_by(Gate.blocked_until).limit(MOST_NOTICES)
     if not scope.everything:
-        senders, places = sender_ids(session, scope), location_ids(session, scope)
-        keys = {key(each) for each in senders for key in (sender_gate, poll_gate)} | {ghl_gate(each) for each in places}
-        closed = closed.where(Gate.key.in_(keys))
-    gates = [(gate, *_subject(gate.key)) for gate in session.scalars(closed)]
-    senders_by_id = {
-        row.id: row for row in session.scalars(select(Sender).where(Sender.id.in_(_ids(gates, "sender", "poll"))))
-    }
-    wanted = _ids(gates, "ghl") | {sender.location_id for sender in senders_by_id.values()}
-    places_by_id = {row.id: row for row in session.scalars(select(Location).where(Location.id.in_(wanted)))}
+        closed = closed.where(Gate.key.in_(_keys(session, scope)))
+    gates = session.scalars(closed).all()
+    senders = _senders_of(session, scope, gates)
+    wanted = {sender.location_id for sender in senders.values()} | _numbers(gates, "ghl")
+    places = {row.id: row for row in session.scalars(select(Location).where(Location.id.in_(wanted)))}
     found = []
-    for gate, kind, subject in gates:
-        sender = senders_by_id.get(subject) if kind in ("sender", "poll") else None
-        place = places_by_id.get(sender.location_id if sender else subject)
+    for gate in gates:
+        kind, _, subject = gate.key.partition(":")
+        sender = senders.get(gate.key)
+        place = places.get(sender.location_id if sender else int(subject) if kind == "ghl" else 0)
         if place is not None and (sender is not None or kind == "ghl"):
             found.append(Shut(gate, _what(kind, sender), place))
     return found
 
 
-def _subject(key: str) -> tuple[str, int]:
-    kind, _, number = key.partition(":")
-    return kind, int(number) if number.isdigit() else 0
+def _keys(session: Session, scope: Scope) -> set[str]:
+    senders = session.scalars(scope.narrow(select(Sender).join(Location)))
+    return {key for sender in senders for key in gates_of(sender)} | {
+        ghl_gate(id_) for id_ in location_ids(session, scope)
+    }
 
 
-def _ids(gates: Sequence[tuple[Gate, str, int]], *kinds: str) -> set[int]:
-    return {subject for _, kind, subject in gates if kind in kinds}
+def _senders_of(session: Session, scope: Scope, gates: Sequence[Gate]) -> dict[str, Sender]:
+    """By gate, the sender that it holds back."""
+    accounts = {gate.key.partition(":")[2] for gate in gates if gate.key.startswith(("account:", "polls:"))}
+    own = _numbers(gates, "sender", "poll")
+    behind = select(Sender).join(Location).where(or_(Sender.id.in_(own), Sender.account_key.in_(accounts)))
+    found: dict[str, Sender] = {}
+    for sender in session.scalars(scope.narrow(behind).order_by(Sender.state == SenderState.REMOVED, Sender.id)):
+        for key in gates_of(sender):
+            found.setdefault(key, sender)
+    return found
+
+
+def _numbers(gates: Sequence[Gate], *kinds: str) -> set[int]:
+    named = [gate.key.partition(":") for gate in gates]
+    return {int(subject) for kind, _, subject in named if kind in kinds and subject.isdigit()}
 
 
 def _what(kind: str, sender: Sender | None) -> str:
     if sender is None:
         return "HighLevel"
-    return sender.name if kind == "sender" else f"status questions of {sender.name}"
+    questions = kind in ("poll", "polls")
+    name = f"{sender.name} and its account" if sender.account_key else sender.name
+    return f"status questions of {name}" if questions else name
 
 
 def alerts(session: Session, scope: Scope) -> Sequence[Alert]:
@@ -125,12 +144,14 @@ def places(session: Session, scope: Scope) -> list[Place]:
     present = Sender.location_id.in_(ids), Sender.state != SenderState.REMOVED
     for sender in session.scalars(select(Sender).where(*present).order_by(Sender.position, Sender.id)):
         lines.setdefault(sender.location_id, []).append(sender)
-    gates = _closed(session, [each.id for found in lines.values() for each in found], ids)
+    present_senders = [each for found in lines.values() for each in found]
+    gates = _closed(session, present_senders, ids)
+    accounts = _accounts(session, present_senders)
     held = _held(session, ids)
     return [
         Place(
             row,
-            [Line(sender, gates.get(sender_gate(sender.id))) for sender in lines.get(row.id, [])],
+            [_line(sender, gates, accounts) for sender in lines.get(row.id, [])],
             held.get(row.id, 0),
             gates.get(ghl_gate(row.id)),
         )
@@ -138,8 +159,19 @@ def places(session: Session, scope: Scope) -> list[Place]:
     ]
 
 
-def _closed(session: Session, senders: Sequence[int], places: Sequence[int]) -> dict[str, Gate]:
-    keys = [sender_gate(each) for each in senders] + [ghl_gate(each) for each in places]
+def _line(sender: Sender, gates: dict[str, Gate], accounts: dict[str, ProviderAccount]) -> Line:
+    gate = gates.get(sender_gate(sender.id, sender.account_key))
+    return Line(sender, gate, accounts.get(sender.account_key))
+
+
+def _accounts(session: Session, senders: Sequence[Sender]) -> dict[str, ProviderAccount]:
+    keys = {sender.account_key for sender in senders if sender.account_key}
+    wanted = select(ProviderAccount).where(ProviderAccount.key.in_(keys))
+    return {account.key: account for account in session.scalars(wanted)} if keys else {}
+
+
+def _closed(session: Session, senders: Sequence[Sender], places: Sequence[int]) -> dict[str, Gate]:
+    keys = [sender_gate(each.id, each.account_key) for each in senders] + [ghl_gate(each) for each in places]
     wanted = select(Gate).where(Gate.key.in_(keys), Gate.blocked_until > clock.now())
     return {gate.key: gate for gate in session.scalars(wanted)}
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from portal.models import Location, Sender, User
+from portal.models import Location, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,3 @@ def has_location(session: Session, scope: Scope, location_id: int) -> bool:
 def location_ids(session: Session, scope: Scope) -> frozenset[int]:
     """The ids of an agency's locations."""
     return frozenset(session.scalars(scope.narrow(select(Location.id))))
-
-
-def sender_ids(session: Session, scope: Scope) -> frozenset[int]:
-    """The ids of an agency's senders, the removed ones too."""
-    return frozenset(session.scalars(scope.narrow(select(Sender.id).join(Location))))

@@ -1,0 +1,145 @@
+"""What some channels offer beyond `Channel`: each a Protocol of its own, and a question that every channel answers.
+
+Callers ask the functions below and need not know which channel has what.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from portal.channels.base import Account, BulkResult, Channel, Family
+from portal.http import HttpClient
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has left, in the provider's own units. A postpaid account has none and may be below zero."""
+
+    credits: int
+    currency: str = ""
+    postpaid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedOptOut:
+    """A recipient who has asked the provider for silence. `line` is the sender id they left, "" for all of them."""
+
+    address: str
+    line: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderId:
+    """A name that an account may send under, once it is approved. `product` is what it is for (sms, sim)."""
+
+    name: str
+    product: str = ""
+    label: str = ""
+    approved: bool = True
+
+
+@runtime_checkable
+class SharesAccount(Protocol):
+    """Several senders may use one account, which has one limit. Paces are calls a second, for the whole account."""
+
+    account_pace: float
+    account_poll_pace: float
+
+    def account_name(self, credentials: Mapping[str, str]) -> str:
+        """What tells accounts apart (an API key). Kept as a digest only."""
+        ...
+
+
+@runtime_checkable
+class HasBalance(Protocol):
+    """The provider tells what an account has left. Senders may set the field `low_balance` (the provider's units)."""
+
+    low_balance: int
+
+    def balance(self, http: HttpClient, account: Account) -> Balance:
+        """What is left now. Raises `ChannelError`."""
+        ...
+
+
+@runtime_checkable
+class ListsOptOuts(Protocol):
+    """The provider keeps a list of its own of who has opted out."""
+
+    def opt_outs(self, http: HttpClient, account: Account) -> Sequence[ListedOptOut]:
+        """Everybody on the account's list. Raises `ChannelError`."""
+        ...
+
+    def line(self, credentials: Mapping[str, str]) -> str:
+        """The sender id of a sender, as `ListedOptOut.line` names it; "" when the provider chooses."""
+        ...
+
+
+@runtime_checkable
+class ListsSenderIds(Protocol):
+    """The provider approves the names that an account may send under."""
+
+    def sender_ids(self, http: HttpClient, account: Account) -> Sequence[SenderId]:
+        """The names that are fit for this sender's product. Raises `ChannelError`."""
+        ...
+
+
+@runtime_checkable
+class HasSandboxKeys(Protocol):
+    """The provider gives out keys that send nothing."""
+
+    def is_sandbox(self, credentials: Mapping[str, str]) -> bool:
+        """Is this such a key?"""
+        ...
+
+
+@runtime_checkable
+class SeveralFamilies(Protocol):
+    """Which family a sender is of depends on its settings."""
+
+    def family_of(self, credentials: Mapping[str, str]) -> Family:
+        """The family of a sender with these settings."""
+        ...
+
+
+@runtime_checkable
+class SendsBulk(Protocol):
+    """One call takes one text for many recipients."""
+
+    def bulk_limit(self, credentials: Mapping[str, str]) -> int:
+        """How many recipients one call may have with these settings; 0 when they allow no bulk."""
+        ...
+
+    def send_bulk(
+        self, http: HttpClient, account: Account, to: Sequence[str], text: str, key: str
+    ) -> Sequence[BulkResult]:
+        """One result for each of `to`, in its order. `key` is the idempotency key of the whole call.
+
+        Raises `ChannelError` when the call as a whole did not succeed; then it says so of every recipient.
+        """
+        ...
+
+
+def family_of(channel: Channel, credentials: Mapping[str, str]) -> Family:
+    """The family of a sender with these settings."""
+    return channel.family_of(credentials) if isinstance(channel, SeveralFamilies) else channel.family
+
+
+def is_sandbox(channel: Channel, credentials: Mapping[str, str]) -> bool:
+    """Does a sender with these credentials send nothing?"""
+    return isinstance(channel, HasSandboxKeys) and channel.is_sandbox(credentials)
+
+
+def bulk_limit(channel: Channel, credentials: Mapping[str, str]) -> int:
+    """How many recipients one call may have; 0 where there is no bulk."""
+    return channel.bulk_limit(credentials) if isinstance(channel, SendsBulk) else 0
+
+
+def account_key(channel: Channel, credentials: Mapping[str, str], api_url: str) -> str:
+    """A digest that senders of one account share, 32 hex digits; "" where every sender is its own account."""
+    if not isinstance(channel, SharesAccount):
+        return ""
+    named = "\n".join((channel.kind, api_url.rstrip("/"), channel.account_name(credentials)))
+    return hashlib.sha256(named.encode()).hexdigest()[:32]

@@ -1,0 +1,35 @@
+"""`flask events`: the journal of webhooks."""
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from portal.cli.answers import _say, _services
+from portal.errors import PortalError
+from portal.messaging import replay
+from portal.models import Event, EventState
+
+events = AppGroup("events", help="The journal of webhooks.")
+
+
+@events.command("replay")
+@click.argument("event_id", type=int)
+def replay_event(event_id: int) -> None:
+    """Applies a parked event again."""
+    try:
+        with _services().database.write() as session:
+            event = replay.replay(session, event_id)
+    except PortalError as error:
+        raise click.ClickException(error.message) from None
+    _say({"id": event.id, "state": event.state})
+
+
+@events.command("list")
+@click.option("--state", default=EventState.PARKED.value)
+@click.option("--limit", default=100)
+def list_events(state: str, limit: int) -> None:
+    """Prints events of one state, the newest first."""
+    with _services().database.read() as session:
+        wanted = select(Event).where(Event.state == state).order_by(Event.id.desc()).limit(limit)
+        for event in session.scalars(wanted):
+            _say({"id": event.id, "source": event.source, "received": event.received_at, "note": event.note})

@@ -1,0 +1,26 @@
+"""`flask keys`: encryption keys."""
+
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from portal.cli.answers import _say, _services
+from portal.models import Grant, Sender
+
+keys = AppGroup("keys", help="Encryption keys.")
+
+
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Seals every stored secret with the first of ENCRYPTION_KEYS."""
+    parts = _services()
+    count = 0
+    with parts.database.write() as session:
+        for row in session.scalars(select(Sender).with_for_update()):
+            row.credentials = parts.vault.reseal(row.credentials)
+            count += 1
+        for grant in session.scalars(select(Grant).with_for_update()):
+            for field in ("access_token", "refresh_token"):
+                if getattr(grant, field):
+                    setattr(grant, field, parts.vault.reseal(getattr(grant, field)))
+                    count += 1
+    _say({"resealed": count})

@@ -1,0 +1,139 @@
+"""`flask sender`: the senders of a sub-account."""
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from portal.channels import registry
+from portal.channels.capabilities import ListsSenderIds
+from portal.cli.answers import _plainly, _say, _services
+from portal.errors import InvalidInput, PortalError
+from portal.installations.lifecycle import ensure_location
+from portal.messaging import senders
+from portal.models import Location, Sender
+
+sender = AppGroup("sender", help="Senders of a sub-account.")
+
+
+@sender.command("add")
+@click.option("--location", "location_id", required=True, help="The HighLevel sub-account id.")
+@click.option("--channel", required=True, help="The kind of sender: cast, simulator, …")
+@click.option("--name", default="", help="How people call it.")
+@click.option("--api-url", default="", help="The provider's address, when it is not the public one.")
+@click.option("--pace", type=float, help="Messages a second.")
+@click.option("--default", "is_default", is_flag=True, help="Use it where nothing else decides.")
+@click.option("--no-check", is_flag=True, help="Do not ask the provider whether the credentials are good.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A credential.")
+def add_sender(
+    location_id: str,
+    channel: str,
+    name: str,
+    api_url: str,
+    pace: float | None,
+    is_default: bool,
+    no_check: bool,
+    pairs: tuple[str, ...],
+) -> None:
+    """Adds a sender and prints its id and webhook address."""
+    parts = _services()
+    credentials = dict(pair.partition("=")[::2] for pair in pairs)
+    wanted = senders.NewSender(channel, name, credentials, api_url, pace, is_default, operator=True)
+    try:
+        if not no_check:
+            senders.check(parts.http, wanted)
+        with parts.database.write() as session:
+            location = ensure_location(session, location_id)
+            added = senders.add(session, parts.vault, location, wanted)
+            _say({"id": added.id, "webhook_url": senders.webhook_url(parts.settings, added), "name": added.name})
+    except PortalError as error:
+        raise click.ClickException(error.message) from None
+
+
+@sender.command("list")
+@click.option("--location", "location_id", help="The HighLevel sub-account id.")
+def list_senders(location_id: str | None) -> None:
+    """Prints every sender, one JSON object a line."""
+    parts = _services()
+    with parts.database.read() as session:
+        wanted = select(Sender, Location.ghl_id).join(Location).order_by(Sender.id)
+        for row, ghl_id in session.execute(wanted.where(Location.ghl_id == location_id) if location_id else wanted):
+            _say(
+                {
+                    "id": row.id,
+                    "location": ghl_id,
+                    "channel": row.channel,
+                    "name": row.name,
+                    "state": row.state,
+                    "sandbox": row.sandbox,
+                    "default": row.is_default,
+                    "webhook_url": senders.webhook_url(parts.settings, row),
+                }
+            )
+
+
+@sender.command("default")
+@click.argument("sender_id", type=int)
+def default_sender(sender_id: int) -> None:
+    """Makes a sender its location's default and sends what waited for one."""
+    with _plainly():
+        count = _services().database.patiently(lambda session: senders.make_default(session, sender_id))
+        _say({"id": sender_id, "tried_again": count})
+
+
+@sender.command("pause")
+@click.argument("sender_id", type=int)
+@click.option("--reason", default="paused from the command line")
+def pause_sender(sender_id: int, reason: str) -> None:
+    """Stops a sender; what it would send is held."""
+    with _plainly(), _services().database.write() as session:
+        senders.pause(session, sender_id, reason)
+        _say({"id": sender_id, "state": "paused"})
+
+
+@sender.command("resume")
+@click.argument("sender_id", type=int)
+def resume_sender(sender_id: int) -> None:
+    """Starts a sender again and sends what was held for it."""
+    with _plainly():
+        count = _services().database.patiently(lambda session: senders.resume(session, sender_id))
+        _say({"id": sender_id, "state": "active", "tried_again": count})
+
+
+@sender.command("set")
+@click.argument("sender_id", type=int)
+@click.option("--no-check", is_flag=True, help="Do not ask the provider whether the credentials are good.")
+@click.option("--set", "pairs", multiple=True, required=True, metavar="KEY=VALUE", help="A credential.")
+def set_credentials(sender_id: int, no_check: bool, pairs: tuple[str, ...]) -> None:
+    """Replaces credentials of a sender, asks the provider, and lets it try again at once."""
+    parts = _services()
+    changes = dict(pair.partition("=")[::2] for pair in pairs)
+    with _plainly():
+        wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
+        if not no_check:
+            senders.check(parts.http, wanted)
+        with parts.database.write() as session:
+            senders.repair(session, parts.vault, sender_id, wanted)
+            _say({"id": sender_id, "changed": sorted(changes)})
+
+
+@sender.command("ids")
+@click.argument("sender_id", type=int)
+def list_sender_ids(sender_id: int) -> None:
+    """Asks the provider which sender ids the account has, and prints one JSON object a line."""
+    parts = _services()
+    with _plainly():
+        wanted = senders.with_changes(parts.database, parts.vault, sender_id, {})
+        channel = registry.get(wanted.channel)
+        if not isinstance(channel, ListsSenderIds):
+            raise InvalidInput(f"{channel.name} has no list of sender ids.")
+        for each in channel.sender_ids(parts.http, parts.accounts.get(sender_id).account):
+            _say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
+
+
+@sender.command("remove")
+@click.argument("sender_id", type=int)
+def remove_sender(sender_id: int) -> None:
+    """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
+    with _plainly():
+        _services().database.patiently(lambda session: senders.remove(session, sender_id))
+        _say({"id": sender_id, "state": "removed"})

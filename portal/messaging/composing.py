@@ -1,0 +1,189 @@
+"""Messages that are written in the portal: judged at once, kept as events, and put on their way like any other.
+
+HighLevel does not know of them: what the provider has accepted is logged there afterwards, once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.database import Database
+from portal.errors import InvalidInput
+from portal.journal.entry import Entry
+from portal.journal.writer import Journal
+from portal.messaging import contacts, numbers
+from portal.messaging.outbound import Request, queue_message
+from portal.messaging.storable import storable
+from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
+from portal.models.base import new_uuid
+
+SOURCE = "portal"
+LONGEST = 10_000
+MOST_RECIPIENTS = 10_000
+MOST_ATTACHMENTS = 10
+FURTHEST = timedelta(days=365)
+# Recipients of one event: they are applied in one transaction.
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody wants sent. `to` are numbers as a person writes them, `sender_id` None leaves it to the routing.
+
+    `key` makes a repetition of the same draft harmless; `by` says who wrote it.
+    """
+
+    to: Sequence[str]
+    text: str
+    by: str
+    attachments: Sequence[str] = ()
+    sender_id: int | None = None
+    scheduled_at: datetime | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One recipient: the number and the id of the message to it, or the reason why there is none."""
+
+    to: str
+    number: str = ""
+    message: str = ""
+    code: str = ""
+    reason: str = ""
+
+
+class _Kept(msgspec.Struct):
+    """A draft as its event's body keeps it; `to` are pairs of message id and E.164 number."""
+
+    text: str
+    to: list[tuple[str, str]]
+    by: str
+    attachments: list[str] = []
+    sender_id: int | None = None
+    scheduled_at: datetime | None = None
+    bulk: str = ""
+
+
+def compose(database: Database, journal: Journal, location: Location, draft: Draft) -> list[Taken]:
+    """Takes a draft: when this returns, every message that was taken is on disk.
+
+    Raises `InvalidInput` when the draft itself makes no sense; a bad number only costs that recipient.
+    """
+    with database.read() as session:
+        _check(session, location, draft)
+    key = draft.key or new_uuid()
+    taken = list(_judge(location, draft, key))
+    good = [(each.message, each.number) for each in taken if each.message]
+    bulk = str(_id(location, key, "")) if len(good) > 1 else ""
+    for place in range(0, len(good), AT_ONCE):
+        kept = _Kept(
+            storable(draft.text, LONGEST),
+            good[place : place + AT_ONCE],
+            storable(draft.by, 128),
+            [storable(each, 2000) for each in draft.attachments],
+            draft.sender_id,
+            draft.scheduled_at,
+            bulk,
+        )
+        dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
+        lane = f"{SOURCE}:{location.ghl_id}"
+        journal.append(Entry(SOURCE, lane, msgspec.json.encode(kept), action="send", dedupe_key=dedupe))
+    return taken
+
+
+def _check(session: Session, location: Location, draft: Draft) -> None:
+    if not draft.text.strip() and not draft.attachments:
+        raise InvalidInput("The message is empty: write a text or attach a file.")
+    if len(draft.text) > LONGEST:
+        raise InvalidInput(f"The message is longer than {LONGEST} characters: shorten it.")
+    if len(draft.attachments) > MOST_ATTACHMENTS:
+        raise InvalidInput(f"A message takes at most {MOST_ATTACHMENTS} attachments.")
+    if not 1 <= len(draft.to) <= MOST_RECIPIENTS:
+        raise InvalidInput(f"Name 1 to {MOST_RECIPIENTS} recipients.")
+    if len(draft.key) > 200:
+        raise InvalidInput("The idempotency key is longer than 200 characters.")
+    if draft.scheduled_at is not None:
+        _check_time(draft.scheduled_at)
+    if draft.sender_id is not None:
+        own = select(Sender.id).where(
+            Sender.id == draft.sender_id, Sender.location_id == location.id, Sender.state != SenderState.REMOVED
+        )
+        if session.scalar(own) is None:
+            raise InvalidInput(f"There is no sender {draft.sender_id} in this sub-account.")
+
+
+def _check_time(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise InvalidInput("The time needs its zone: for example 2026-12-01T09:00:00+08:00.")
+    if at > clock.now() + FURTHEST:
+        raise InvalidInput("The time is more than a year away.")
+    if at < clock.now() - timedelta(minutes=5):
+        raise InvalidInput("The time is over.")
+
+
+def _judge(location: Location, draft: Draft, key: str) -> Iterator[Taken]:
+    seen: set[str] = set()
+    for text in draft.to:
+        number = numbers.normalise(text, location.country or None)
+        if isinstance(number, numbers.Rejection):
+            yield Taken(text, code=number.reason.value, reason=number.sentence)
+        elif number.e164 in seen:
+            yield Taken(text, number.e164, code="duplicate", reason="This number stands in the list already.")
+        else:
+            seen.add(number.e164)
+            yield Taken(text, number.e164, str(_id(location, key, number.e164)))
+
+
+def _id(location: Location, key: str, number: str) -> UUID:
+    """The same for a repetition under the same key, so that it names the same messages."""
+    return uuid5(NAMESPACE_URL, f"sendero:{location.id}:{key}:{number}")
+
+
+def apply(session: Session, event: Event) -> str:
+    """Queues the messages of one event; a message that is there already is left as it is."""
+    kept = msgspec.json.decode(event.body or b"", type=_Kept)
+    location = _location(session, event)
+    wanted = [uuid for uuid, _ in kept.to]
+    there = set(session.scalars(select(Message.uuid).where(Message.uuid.in_(wanted))))
+    # In the order of the numbers: two events that took the same contacts crosswise would block each other.
+    for uuid, number in sorted(kept.to, key=lambda each: each[1]):
+        if uuid not in there:
+            queue_message(session, location, _request(kept, event, uuid, number, _contact(session, location, number)))
+    return f"{len(kept.to)} messages"
+
+
+def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact) -> Request:
+    return Request(
+        contact=contact,
+        phone=number,
+        body=kept.text,
+        position=event.id,
+        received_at=event.received_at,
+        attachments=kept.attachments,
+        event_id=event.id,
+        named_sender_id=kept.sender_id,
+        scheduled_at=kept.scheduled_at,
+        uuid=uuid,
+        author=kept.by,
+        bulk=kept.bulk,
+    )
+
+
+def _contact(session: Session, location: Location, number: str) -> Contact:
+    """Who was last talked to under this number, where several contacts have it."""
+    contact, conversation_id = contacts.for_address(session, location.id, contacts.PHONE, number)
+    if conversation_id is None:
+        return contact
+    return session.get_one(Contact, session.get_one(Conversation, conversation_id).contact_id)
+
+
+def _location(session: Session, event: Event) -> Location:
+    ghl_id = event.lane.removeprefix(f"{SOURCE}:")
+    return session.scalars(select(Location).where(Location.ghl_id == ghl_id)).one()

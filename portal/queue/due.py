@@ -1,0 +1,102 @@
+"""What is due in a pool, read gate by gate: what waits behind a gate that is shut is never read, however much it is."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from portal.models import Job
+from portal.models.base import UtcDateTime
+from portal.queue.jobs import PRIORITIES
+
+# Jobs of a gate that are looked at, however many gates there are.
+FEWEST = 4
+
+
+def waiting_gates(session: Session, pool: str) -> Sequence[Row[Any]]:
+    """Every gate that jobs of the pool name: its name, `blocked_until`, `next_at`, `failures` (None: no row)."""
+    return session.connection().execute(_GATES, {"pool": pool}).all()
+
+
+def due_lanes(
+    session: Session, pool: str, gates: Sequence[str], seen: Collection[str], moment: datetime, most: int
+) -> dict[str, str]:
+    """Lanes with something due and nothing leased, with the gate that lets them in: most urgent first, none of `seen`.
+
+    `most` is the number of jobs that are looked at; every gate has its share of it.
+    """
+    if not gates:
+        return {}
+    each = max(FEWEST, most // len(gates))
+    lists = {"gates": list(gates), "priorities": list(PRIORITIES), "seen": list(seen)}
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    given = {name: json.dumps(values) for name, values in lists.items()} if sqlite else lists
+    rows = session.connection().execute(
+        _DUE_ON_SQLITE if sqlite else _DUE, {"pool": pool, "moment": moment, "most": each, **given}
+    )
+    return {row.lane: row.gate for row in rows}
+
+
+def heads(session: Session, lanes: Sequence[str], most: int) -> dict[str, list[Row[Any]]]:
+    """The first jobs of each lane in order, at most so many: deep lanes are not read to their end."""
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    wanted = {"lanes": json.dumps(lanes) if sqlite else list(lanes), "most": most}
+    found: dict[str, list[Row[Any]]] = {}
+    for row in session.connection().execute(_HEADS_ON_SQLITE if sqlite else _HEADS, wanted):
+        found.setdefault(row.lane, []).append(row)
+    return found
+
+
+def next_run(session: Session, pool: str, moment: datetime) -> datetime | None:
+    """The earliest time after `moment` at which a job of the pool becomes due by its own clock."""
+    free = or_(Job.lease_until.is_(None), Job.lease_until < moment)
+    return session.scalar(select(func.min(Job.run_at)).where(Job.pool == pool, Job.run_at > moment, free))
+
+
+# Neither engine finds the few different values of a column in an index by itself: this steps from one to the next.
+_GATES = text(
+    "WITH RECURSIVE waiting(name) AS ("
+    "SELECT min(job.gate) FROM job WHERE job.pool = :pool UNION ALL "
+    "SELECT (SELECT min(job.gate) FROM job WHERE job.pool = :pool AND job.gate > waiting.name)"
+    " FROM waiting WHERE waiting.name IS NOT NULL) "
+    "SELECT waiting.name, gate.blocked_until, gate.next_at, gate.failures "
+    "FROM waiting LEFT JOIN gate ON gate.key = waiting.name WHERE waiting.name IS NOT NULL"
+).columns(blocked_until=UtcDateTime(), next_at=UtcDateTime())
+
+_MAY_START = (
+    " AND run_at <= :moment AND (lease_until IS NULL OR lease_until < :moment)"
+    " AND lane NOT IN (SELECT leased.lane FROM job AS leased WHERE leased.lease_until >= :moment)"
+)
+_moment = bindparam("moment", type_=UtcDateTime())
+# LATERAL stops after the first rows of each gate, however much waits there.
+_DUE = text(
+    f"""
+    SELECT due.lane, due.gate FROM unnest(CAST(:gates AS varchar[])) AS open(gate)
+    CROSS JOIN unnest(CAST(:priorities AS integer[])) AS ranked(priority) CROSS JOIN LATERAL (
+        SELECT lane, gate, priority, run_at, id FROM job
+        WHERE pool = :pool AND gate = open.gate AND priority = ranked.priority {_MAY_START}
+        AND lane <> ALL (CAST(:seen AS varchar[])) ORDER BY run_at, id LIMIT :most
+    ) AS due ORDER BY due.priority, due.run_at, due.id
+    """  # noqa: S608 - constants of this module
+).bindparams(_moment)
+_DUE_ON_SQLITE = text(
+    f"""
+    SELECT job.lane, job.gate FROM json_each(:gates) AS open JOIN json_each(:priorities) AS ranked
+    JOIN job ON job.id IN (
+        SELECT id FROM job
+        WHERE pool = :pool AND gate = open.value AND priority = ranked.value {_MAY_START}
+        AND lane NOT IN (SELECT value FROM json_each(:seen)) ORDER BY run_at, id LIMIT :most
+    ) ORDER BY job.priority, job.run_at, job.id
+    """  # noqa: S608 - constants of this module
+).bindparams(_moment)
+_HEADS = text(
+    "SELECT head.* FROM unnest(CAST(:lanes AS varchar[])) AS wanted(name) CROSS JOIN LATERAL ("
+    "SELECT * FROM job WHERE job.lane = wanted.name ORDER BY job.id LIMIT :most) AS head ORDER BY head.lane, head.id"
+)
+_HEADS_ON_SQLITE = text(
+    "SELECT job.* FROM json_each(:lanes) AS wanted JOIN job ON job.id IN ("
+    "SELECT head.id FROM job AS head WHERE head.lane = wanted.value ORDER BY head.id LIMIT :most) ORDER BY lane, id"
+).columns(run_at=UtcDateTime(), created_at=UtcDateTime(), lease_until=UtcDateTime())

@@ -1,0 +1,126 @@
+"""What an operator's own programs may call, each with a key of its own from the settings.
+
+`PUT /api/admin/locations/<locationId>/sender-id` is the route of the Cast plugin for HighLevel, as it was there.
+"""
+
+import logging
+import secrets
+from json import loads
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.accounts import throttle
+from portal.channels import registry
+from portal.channels.base import ChannelError
+from portal.channels.capabilities import ListsSenderIds
+from portal.errors import InvalidInput, NotFound, PortalError, Unauthentic
+from portal.extensions import csrf
+from portal.messaging import senders
+from portal.models import Location, Sender, SenderState
+from portal.services import Services
+from portal.web.context import services
+
+log = logging.getLogger(__name__)
+
+bp = Blueprint("operator_api", __name__, url_prefix="/api/admin")
+# Programs prove themselves by a key; there is no browser session to protect.
+csrf.exempt(bp)
+
+CHANNEL = "cast"
+MOST_BODY = 4096
+
+
+class NotOne(PortalError):
+    """The sub-account has no sender that this could be for, or several."""
+
+    http_status = 409
+
+
+@bp.put("/locations/<string:location_id>/sender-id")
+def put_sender_id(location_id: str) -> Response:
+    """Gives a location's Cast sender another sender id: `{"sender_id": "…"}`, or `senderId`."""
+    parts = services()
+    _authenticate(parts)
+    wanted = _wanted()
+    with parts.database.read() as session:
+        sender = _the_sender(session, location_id)
+    changed = senders.with_changes(parts.database, parts.vault, sender.id, {"sender_id": wanted})
+    note = _check(parts, sender.id, changed, wanted)
+    with parts.database.write() as session:
+        senders.change(session, parts.vault, sender.id, {"sender_id": wanted})
+    log.info(
+        "sender id set by the operator's key",
+        extra={"location": location_id, "sender": sender.id, "before": sender.address, "after": wanted, "note": note},
+    )
+    answer = {"success": True, "location_id": location_id, "sender_id": wanted, "sender": sender.id}
+    return jsonify(answer | {"checked": not note} | ({"note": note} if note else {}))
+
+
+def _authenticate(parts: Services) -> None:
+    """Raises `NotFound` when the route is off, `Unauthentic` for a wrong key, `Overloaded` after many of those."""
+    key = parts.settings.cast_admin_key
+    if not key:
+        raise NotFound("Sender ids cannot be set here: the setting CAST_ADMIN_KEY is not set.")
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    address = request.remote_addr or ""
+    throttle.count_call(parts.database, address, "operator")
+    good = secrets.compare_digest(given.strip().encode(), key.encode())
+    if scheme.lower() != "bearer" or not good:
+        log.warning("operator's key refused", extra={"path": request.path, "address": address})
+        raise Unauthentic("The key is wrong or missing: send Authorization: Bearer with the value of CAST_ADMIN_KEY.")
+    throttle.forgive_call(parts.database, address, "operator")
+
+
+def _wanted() -> str:
+    raw = request.get_data()
+    if len(raw) > MOST_BODY:
+        raise InvalidInput("The body is too long: send a JSON object with sender_id.")
+    try:
+        said: Any = loads(raw)
+    except (ValueError, RecursionError):
+        said = None
+    named = [said[name] for name in ("sender_id", "senderId") if name in said] if isinstance(said, dict) else []
+    if not named or not all(isinstance(each, str) for each in named):
+        raise InvalidInput("Send a JSON object with sender_id, a text.")
+    found = {each.strip() for each in named}
+    if len(found) > 1:
+        raise InvalidInput("sender_id and senderId differ: send one of them.")
+    wanted: str = found.pop()
+    if not wanted:
+        raise InvalidInput("The sender id is empty: send the name as Cast has approved it.")
+    return wanted
+
+
+def _the_sender(session: Session, location_id: str) -> Sender:
+    location = session.scalar(select(Location).where(Location.ghl_id == location_id))
+    if location is None:
+        raise NotFound("There is no such sub-account: install the app there first.")
+    own = Sender.location_id == location.id, Sender.channel == CHANNEL, Sender.state != SenderState.REMOVED
+    # Viber shows no sender id, so it is not meant.
+    found = session.scalars(select(Sender).where(*own, Sender.family == registry.get(CHANNEL).family)).all()
+    if not found:
+        raise NotOne("This sub-account has no Cast sender for SMS: add one with flask sender add.")
+    chosen = found if len(found) == 1 else [sender for sender in found if sender.is_default]
+    if not chosen:
+        raise NotOne("This sub-account has several Cast senders and none is the default: choose one first.")
+    return chosen[0]
+
+
+def _check(parts: Services, sender_id: int, wanted: senders.NewSender, name: str) -> str:
+    """Raises `InvalidInput` for a name that is not fit or not approved; returns why it could not be asked, if so."""
+    senders.validate(wanted)
+    channel = registry.get(wanted.channel)
+    if not isinstance(channel, ListsSenderIds):
+        return ""
+    try:
+        listed = channel.sender_ids(parts.http, parts.accounts.get(sender_id).account)
+    except ChannelError as error:
+        return f"Cast could not be asked whether it has approved it, so it is stored unchecked. {error.message}"
+    approved = sorted(each.name for each in listed if each.approved)
+    if name not in approved:
+        known = ", ".join(approved) or "none"
+        raise InvalidInput(f"Cast has not approved the sender id {name} for this account. Approved: {known}.")
+    return ""
