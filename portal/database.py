@@ -26,6 +26,9 @@ from portal.models.base import Base
 from portal.writer_lock import Door, WriterLock
 
 Key = TypeVar("Key", int, str)
+Answer = TypeVar("Answer")
+
+DEADLOCKS = 5
 
 CHANNEL = "portal_jobs"
 # PostgreSQL, appendix A: read_only_sql_transaction.
@@ -156,6 +159,21 @@ class Database:
         if pools:
             self.wake(pools)
 
+    def patiently(self, work: Callable[[Session], Answer]) -> Answer:
+        """What `work` returns, done in a transaction of its own; anew when that one was ended to resolve a deadlock.
+
+        For what a person waits for: a worker's job comes again by itself.
+        """
+        for _ in range(DEADLOCKS):
+            try:
+                with self.write() as session:
+                    return work(session)
+            except OperationalError as error:
+                if not is_deadlock(error):
+                    raise
+        with self.write() as session:
+            return work(session)
+
     def answers(self) -> bool:
         """Does the database answer a trivial question?"""
         try:
@@ -164,6 +182,11 @@ class Database:
         except SQLAlchemyError:
             return False
         return True
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """True when the database ended this transaction so that another one could go on: nothing is wrong with it."""
+    return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
 
 
 def is_away(error: BaseException) -> bool:

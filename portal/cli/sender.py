@@ -75,8 +75,9 @@ def list_senders(location_id: str | None) -> None:
 @click.argument("sender_id", type=int)
 def default_sender(sender_id: int) -> None:
     """Makes a sender its location's default and sends what waited for one."""
-    with _plainly(), _services().database.write() as session:
-        _say({"id": sender_id, "released": senders.make_default(session, sender_id)})
+    with _plainly():
+        count = _services().database.patiently(lambda session: senders.make_default(session, sender_id))
+        _say({"id": sender_id, "tried_again": count})
 
 
 @sender.command("pause")
@@ -93,8 +94,9 @@ def pause_sender(sender_id: int, reason: str) -> None:
 @click.argument("sender_id", type=int)
 def resume_sender(sender_id: int) -> None:
     """Starts a sender again and sends what was held for it."""
-    with _plainly(), _services().database.write() as session:
-        _say({"id": sender_id, "state": "active", "released": senders.resume(session, sender_id)})
+    with _plainly():
+        count = _services().database.patiently(lambda session: senders.resume(session, sender_id))
+        _say({"id": sender_id, "state": "active", "tried_again": count})
 
 
 @sender.command("set")
@@ -132,6 +134,6 @@ def list_sender_ids(sender_id: int) -> None:
 @click.argument("sender_id", type=int)
 def remove_sender(sender_id: int) -> None:
     """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
-    with _plainly(), _services().database.write() as session:
-        senders.remove(session, sender_id)
+    with _plainly():
+        _services().database.patiently(lambda session: senders.remove(session, sender_id))
         _say({"id": sender_id, "state": "removed"})

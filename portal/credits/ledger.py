@@ -82,6 +82,33 @@ def hold_again(session: Session, location_id: int, message_id: int, part: int, a
     return True
 
 
+def affordable(session: Session, location_id: int, amount: int) -> bool:
+    """Could so much be held now? Only looks: another message may be quicker."""
+    enough = or_(Wallet.unlimited, Wallet.available >= amount)
+    return session.scalar(select(Wallet.id).where(Wallet.location_id == location_id, enough)) is not None
+
+
+def hold_difference(session: Session, location_id: int, message_id: int, difference: int) -> bool:
+    """Sets more aside for a message whose price has changed, or frees what it no longer needs.
+
+    False, and nothing written, when there are not enough. Booked on part 0: the parts' own shares are their prices.
+    """
+    if difference == 0:
+        return True
+    wallet = known_wallet(session, location_id)
+    turn = account_of(session, message_id, 0, 0).round
+    if difference < 0:
+        write(session, [give_back(wallet, message_id, 0, -difference, "it was cut anew", turn)])
+        return True
+    connection = session.connection()
+    if not connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": difference}).rowcount:
+        return False
+    key = _key(EntryKind.HOLD, message_id, 0, turn)
+    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-difference, held=difference)
+    connection.execute(_APPEND, _row(held, clock.now()))
+    return True
+
+
 def settle(wallet_id: int, message_id: int, part: int, amount: int, turn: int = 1) -> Movement:
     """The part was accepted: its share of the hold is spent."""
     key = _key(EntryKind.SETTLE, message_id, part, turn)

@@ -27,7 +27,7 @@ from portal.models import (
     SenderState,
 )
 from portal.queue.gates import ensure, ghl_gate
-from portal.queue.jobs import GHL, SEND, drop, enqueue, job
+from portal.queue.jobs import GHL, SEND, drop, enqueue, job, request
 
 # HighLevel allows 100 requests in 10 seconds for each app and location; some room is left for what we do not count.
 GHL_PACE, GHL_BURST = 9.5, 90.0
@@ -75,7 +75,7 @@ def connected(session: Session, location: Location, *, renewal: bool) -> None:
     if location.install_state != InstallState.INSTALLED:
         set_state(location, InstallState.INSTALLED)
         session.flush()
-        jobs.append(job(GHL, "release_held", location.id, f"release:{location.id}", priority=0))
+        request(session, [job(GHL, "release_held", location.id, f"release:location:{location.id}", priority=0)])
         sync_webhooks(session, location.id)
     enqueue(session, jobs)
 

@@ -26,9 +26,9 @@ from portal.http import HttpClient
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.outbound import enqueue_parts
-from portal.messaging.outcomes import clean_outcome
+from portal.messaging.outcomes import Result, clean_outcome
 from portal.messaging.receipts import lock_part
-from portal.messaging.results import Result, write_results
+from portal.messaging.results import write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.models import BulkCall, Conversation, Gate, Message, Part, Sender, SenderState, Status
 from portal.models.base import new_uuid

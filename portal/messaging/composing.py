@@ -154,9 +154,13 @@ def apply(session: Session, vault: Vault, event: Event) -> str:
     there = set(session.scalars(select(Message.uuid).where(Message.uuid.in_([uuid for uuid, _ in kept.to]))))
     # In the order of the numbers: two events that took the same contacts crosswise would block each other.
     wanted = sorted((each for each in kept.to if each[0] not in there), key=lambda each: each[1])
+    people = [_contact(session, location, number) for _, number in wanted]
+    for contact in people:
+        # All conversations are locked before the first message takes the wallet: the lock order everywhere.
+        contacts.conversation(session, location.id, contact.id)
     queued = [
-        queue_message(session, location, _request(kept, event, uuid, number, _contact(session, location, number)))
-        for uuid, number in wanted
+        queue_message(session, location, _request(kept, event, uuid, number, contact))
+        for (uuid, number), contact in zip(wanted, people, strict=True)
     ]
     if kept.bulk:
         bulk.plan(session, vault, queued)

@@ -2,16 +2,16 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.credits import ledger
-from portal.errors import InvalidInput, NotFound
+from portal.errors import InvalidInput
 from portal.messaging.charges import move_credits
+from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import enqueue_parts, let_go, place, push_status
-from portal.messaging.statuses import SENTENCES, follow_parts, move_message, move_part
-from portal.models import Conversation, Direction, Message, Part, Sender, Status
+from portal.messaging.statuses import FINAL, SENTENCES, follow_parts, move_message, move_part
+from portal.models import Conversation, Direction, Message, Sender, Status
 from portal.queue.jobs import drop
 
 CANCELLABLE = (Status.QUEUED, Status.HELD)
@@ -33,7 +33,7 @@ def cancel(session: Session, message_id: int, who: str, detail: str = DETAIL) ->
     The fence locks the same row before a provider is called, so either this or the call comes first, never both.
     Raises `NotFound`, or `InvalidInput` when it is too late.
     """
-    message = _locked(session, message_id)
+    _, message = lock_whole(session, message_id)
     parts = message.parts
     if not may_cancel(message) or any(part.status not in CANCELLABLE for part in parts):
         raise InvalidInput(f"It is too late to cancel this message. {SENTENCES[Status(message.status)]}")
@@ -56,9 +56,11 @@ def may_decide(message: Message) -> bool:
 def send_again(session: Session, message_id: int, who: str) -> Message:
     """A person takes the risk of a second copy: what the provider may have is sent again, under a new key.
 
-    Raises `NotFound`, or `InvalidInput` when nothing about the message is unknown.
+    Raises `NotFound`, or `InvalidInput` when nothing about the message is unknown, or a part has failed for good.
     """
-    message = _unknown(session, message_id)
+    conversation, message = _unknown(session, message_id)
+    if any(part.status in FINAL for part in message.parts):
+        raise InvalidInput("A part of it has failed for good, and the rest would be half a message: give it up.")
     for part in message.parts:
         if part.status == Status.UNKNOWN:
             if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
@@ -73,7 +75,6 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
     start = max(filter(None, (clock.now(), message.scheduled_at)))
     message.expires_at = start + timedelta(seconds=message.location.ttl_seconds)
     session.flush()
-    conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
     drop(session, "send", [part.id for part in message.parts])
     if message.status == Status.QUEUED:
         place(session, message.location, conversation, message)
@@ -88,7 +89,7 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
 
     A receipt that comes all the same is kept, and says so. Raises like `send_again`.
     """
-    message = _unknown(session, message_id)
+    _, message = _unknown(session, message_id)
     for part in message.parts:
         if part.status in (Status.UNKNOWN, Status.QUEUED):
             move_part(session, part, Status.FAILED if part.status == Status.UNKNOWN else Status.CANCELLED, who=who)
@@ -103,22 +104,10 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
     return message
 
 
-def _locked(session: Session, message_id: int) -> Message:
-    """The message and its parts, read afresh under the message's row lock."""
-    fresh = {"populate_existing": True}
-    locked = select(Message).where(Message.id == message_id).with_for_update(of=Message)
-    message = session.scalar(locked.execution_options(**fresh))
-    if message is None:
-        raise NotFound("There is no such message.")
-    session.scalars(select(Part).where(Part.message_id == message_id).execution_options(**fresh)).all()
-    session.refresh(message, ["parts"])
-    return message
-
-
-def _unknown(session: Session, message_id: int) -> Message:
-    message = _locked(session, message_id)
+def _unknown(session: Session, message_id: int) -> tuple[Conversation, Message]:
+    conversation, message = lock_whole(session, message_id)
     if any(part.bulk_call_id is not None for part in message.parts):
         raise InvalidInput("The provider is still being asked about the bulk call that it was part of: wait for that.")
     if not may_decide(message):
         raise InvalidInput(f"There is nothing to decide about this message. {SENTENCES[Status(message.status)]}")
-    return message
+    return conversation, message

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from portal import clock
-from portal.alerts.notices import STATUS_REFUSED, raise_alert
+from portal.alerts.notices import GHL_WAITS, STATUS_REFUSED, close_alert, raise_alert
 from portal.config import Settings
 from portal.database import Database
 from portal.ghl.client import GhlClient, StatusFault
@@ -26,7 +26,7 @@ from portal.installations.tokens import NoToken, Tokens
 from portal.messaging import contacts
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
-from portal.models import Address, Contact, Conversation, Direction, GrantKind, Location, Message, Status
+from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
 from portal.queue import gates
 from portal.queue.jobs import Due, complete, postpone
 
@@ -38,6 +38,10 @@ LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(hours=72)
 # Refusals that time will hardly cure; they are tried for GIVE_UP_AFTER all the same.
 STUBBORN = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.NO_SCOPE, Kind.TOO_EARLY)
+# Refusals of this one message; its contact may have been deleted.
+OWN_FAULTS = (Kind.INVALID, Kind.NOT_FOUND)
+# A person is told when HighLevel has not taken something for so long.
+TELL_AFTER = timedelta(minutes=15)
 # So often a status is tried at short intervals, while HighLevel stores its message.
 EARLY_TRIES = 20
 
@@ -119,6 +123,16 @@ class IntoGhl:
         return done
 
     def _post(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
+        try:
+            return self._post_once(ghl, token, location, posting)
+        except GhlError as error:
+            if error.kind not in OWN_FAULTS or not self._forget_gone(ghl, token, location, posting):
+                raise
+        fresh, _ = self._posting(posting.message.id)
+        assert fresh is not None  # messages are never deleted
+        return self._post_once(ghl, token, location, fresh)
+
+    def _post_once(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
         contact_id = posting.contact.ghl_contact_id or self._find_contact(ghl, token, location, posting)
         conversation_id = posting.conversation.ghl_conversation_id or ""
         if not conversation_id:
@@ -159,6 +173,27 @@ class IntoGhl:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
             contacts.identify(session, contact, found.id)
         return found.id
+
+    def _forget_gone(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> bool:
+        """Forgets a contact or a thread that was deleted in HighLevel, so that it is looked up anew; True when it was.
+
+        A refusal alone proves nothing: only what HighLevel does not know any more when it is asked for is gone.
+        """
+        contact_id, thread_id = posting.contact.ghl_contact_id, posting.conversation.ghl_conversation_id
+        if not contact_id:
+            return False
+        there = _knows_contact(ghl, token, contact_id)
+        if there:
+            thread = ghl.find_conversation(token, location.ghl_id, contact_id) if thread_id else None
+            if not thread_id or (thread is not None and thread.id == thread_id):
+                return False
+        with self._database.write() as session:
+            contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
+            if not there and contact.ghl_contact_id == contact_id:
+                contact.ghl_contact_id = None
+            session.get_one(Conversation, posting.conversation.id).ghl_conversation_id = None
+        log.info("gone from HighLevel, looked up anew", extra={"contact": posting.contact.id, "there": there})
+        return True
 
     def _remember_conversation(self, posting: _Posting, conversation_id: str) -> None:
         with self._database.write() as session:
@@ -216,6 +251,7 @@ class IntoGhl:
             message.pushed_at = clock.now()
             message.push_failure = ""
             push_status(session, message)
+            self._over(session, due, message.location_id)
             complete(session, [due.id])
         return True
 
@@ -225,11 +261,20 @@ class IntoGhl:
             row = _locked(session, message.id)
             if row.pushed_status != told:
                 row.pushed_status, row.pushed_at, row.push_failure = told, clock.now(), ""
+            self._over(session, due, row.location_id)
             if _wanted(row) != told:
                 postpone(session, due, clock.now())
                 return False
             complete(session, [due.id])
         return True
+
+    def _over(self, session: Session, due: Due, location_id: int) -> None:
+        """Closes the alert once HighLevel has taken the last of what it did not take for long."""
+        if clock.now() - due.created_at < TELL_AFTER:
+            return
+        others = Job.gate == due.gate, Job.created_at < clock.now() - TELL_AFTER, Job.attempts > 0, Job.id != due.id
+        if session.scalar(select(Job.id).where(*others).limit(1)) is None:
+            close_alert(session, GHL_WAITS, session.get_one(Location, location_id).ghl_id)
 
     def _done(self, due: Due) -> bool:
         with self._database.write() as session:
@@ -250,15 +295,17 @@ class IntoGhl:
             return self._wait_for_token(due, NoToken(error.message, self._tokens.note_inactive(location.ghl_id)))
         with self._database.write() as session:
             self._note_failure(session, due, error)
-            if error.kind is Kind.NOT_FOUND and due.kind == "post_message":
-                self._forget_contact(session, due.subject)
             if error.kind is Kind.NO_SCOPE:
                 grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
                 scopes.refused(session, grant, location, error.message)
             waited = clock.now() - due.created_at
+            if waited > TELL_AFTER:
+                text = f"HighLevel has not taken what it is told for {waited // timedelta(minutes=1)} minutes."
+                raise_alert(session, GHL_WAITS, location.ghl_id, f"{text} {error.message}", location.id)
             if due.kind == "push_status" and error.kind in STUBBORN and waited > GIVE_UP_AFTER:
                 text = f"HighLevel has refused what it was told for three days. {error.message}"
                 raise_alert(session, STATUS_REFUSED, location.ghl_id, text, location.id)
+                self._over(session, due, location.id)
                 complete(session, [due.id])
                 return True
             if error.kind is Kind.RATE_LIMITED:
@@ -270,16 +317,11 @@ class IntoGhl:
             wait = timedelta(seconds=2.0 ** min(due.attempts, 12))
             if error.kind is Kind.TOO_EARLY and due.attempts < EARLY_TRIES:
                 wait = TOO_EARLY_WAIT
-            postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message)
+            # What HighLevel refuses for its own sake does not keep the rest of its conversation waiting.
+            aside = due.kind == "post_message" and error.kind in OWN_FAULTS and waited > TELL_AFTER
+            lane = f"aside:in:{due.subject}" if aside else None
+            postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message, lane=lane)
         return False
-
-    def _forget_contact(self, session: Session, message_id: int) -> None:
-        """HighLevel does not know the contact or its conversation any more: by the number it is found, or made anew."""
-        message = session.get_one(Message, message_id)
-        conversation = session.get_one(Conversation, message.conversation_id)
-        if message.address.startswith("+"):
-            conversation.ghl_conversation_id = None
-            session.get_one(Contact, conversation.contact_id).ghl_contact_id = None
 
     def _note_failure(self, session: Session, due: Due, error: GhlError | NoToken) -> None:
         message = session.get(Message, due.subject)
@@ -297,6 +339,16 @@ class IntoGhl:
                     )
 
         return note
+
+
+def _knows_contact(ghl: GhlClient, token: str, contact_id: str) -> bool:
+    try:
+        ghl.get_contact(token, contact_id)
+    except GhlError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 def _locked(session: Session, message_id: int) -> Message:

@@ -8,11 +8,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, close_alert, raise_alert
+from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.credits import ledger, pricing
 from portal.messaging import contacts, optouts, parts, routing
 from portal.messaging.charges import move_credits
+from portal.messaging.locks import lock_conversation
+from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
 from portal.models import (
     Contact,
@@ -36,6 +38,7 @@ from portal.queue.jobs import GHL, SEND, drop, enqueue, job
 REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
+NO_CREDITS = "There are not enough credits: top up, and this goes out by itself."
 TO_BE_LOGGED = "wanted"
 REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
@@ -103,15 +106,21 @@ class _Place:
 
 
 def place(session: Session, location: Location, conversation: Conversation, message: Message) -> None:
-    """Routes a queued message again and gives it its jobs, or holds or fails it."""
-    _settle_place(session, conversation, message, _prepare(session, location, conversation, message))
+    """Routes a queued or held message again and gives it its jobs, or holds or fails it.
+
+    The caller has locked the conversation and the message.
+    """
+    placed = _prepare(session, location, conversation, message)
+    if placed.sender is not None and not cut_anew(session, message, placed.sender):
+        placed = _Place(None, hold=NO_CREDITS)
+    _settle_place(session, conversation, message, placed)
 
 
 def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
         return _Place(None, hold=not_installed(session, location))
-    choice = _route(session, location, conversation, message)
+    choice = route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
         raise_alert(session, CHOOSE_DEFAULT, location.ghl_id, f"{_name(location)}: {choice.reason}", location.id)
@@ -142,8 +151,9 @@ def _settle_place(
         _hold(session, conversation, message, placed.hold)
     elif not ledger.hold(session, message.location_id, message.id, message.credits):
         message.funded = False
-        _hold(session, conversation, message, "There are not enough credits: top up, and this goes out by itself.")
+        _hold(session, conversation, message, NO_CREDITS)
     else:
+        move_message(session, message, Status.QUEUED, who=WHO)
         message.funded = True
         contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
         session.flush()
@@ -224,13 +234,14 @@ def _hold(session: Session, conversation: Conversation, message: Message, reason
 def let_go(session: Session, conversation_id: int) -> None:
     """A conversation with nothing held any more must not hold what comes next."""
     held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
+    conversation = lock_conversation(session, conversation_id)
     if session.scalar(held.limit(1)) is None:
-        session.get_one(Conversation, conversation_id, with_for_update=True).held_reason = ""
+        conversation.held_reason = ""
 
 
 def hold_conversation(session: Session, message: Message, reason: str) -> None:
     """Holds a message that was about to go out, and all that is queued behind it, under the same reason."""
-    conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
+    conversation = lock_conversation(session, message.conversation_id)
     waiting = session.scalars(
         select(Message)
         .where(
@@ -247,30 +258,7 @@ def hold_conversation(session: Session, message: Message, reason: str) -> None:
         drop(session, "send", [part.id for part in each.parts])
 
 
-def release_held(session: Session, location_id: int, *, sender_id: int | None = None) -> int:
-    """Places every held message of a location again, in order; returns how many are on their way."""
-    held = select(Message).where(
-        Message.location_id == location_id, Message.direction == Direction.OUT, Message.status == Status.HELD
-    )
-    if sender_id is not None:
-        held = held.where(Message.sender_id == sender_id)
-    location = session.get_one(Location, location_id)
-    messages = session.scalars(held.order_by(Message.position).with_for_update()).all()
-    conversations: dict[int, Conversation] = {}
-    for each in messages:
-        if each.conversation_id not in conversations:
-            conversation = session.get_one(Conversation, each.conversation_id, with_for_update=True)
-            conversation.held_reason = ""
-            conversations[each.conversation_id] = conversation
-        move_message(session, each, Status.QUEUED, who=WHO, detail="")
-        place(session, location, conversations[each.conversation_id], each)
-    released = sum(1 for each in messages if each.status == Status.QUEUED)
-    if not any(each.status == Status.HELD for each in messages):
-        close_alert(session, CHOOSE_DEFAULT, location.ghl_id)
-    return released
-
-
-# Why nothing is sent for a location that is not installed. `sweeping.release_forgotten` knows holds by these.
+# Why nothing is sent for a location that is not installed.
 NOT_INSTALLED_REASONS = {
     InstallState.NOT_INSTALLED: "The app is not installed in this sub-account: install it, and this goes out.",
     InstallState.UNINSTALLED: "The app was uninstalled from this sub-account: install it again, and this goes out.",
@@ -321,7 +309,8 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
     )
 
 
-def _route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
+def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
+    """Chooses the message's sender as things are now. Changes nothing."""
     senders = _candidates(session, location.id)
     if len(senders) < 2:
         rules: list[routing.Rule] = []

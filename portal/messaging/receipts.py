@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -97,19 +97,6 @@ def take_back_rest(session: Session, failed: Part, detail: str) -> None:
             move_part(session, each, Status.CANCELLED, who="portal", detail=detail)
             move_credits(session, each, detail)
             drop(session, "send", [each.id])
-
-
-def match_orphans(session: Session) -> int:
-    """Receipts whose part has become known without either noticing the other: both were written at the same time."""
-    rows = session.execute(
-        select(ReceiptRow.id, Part.id.label("part_id"), Part.message_id)
-        .join(Part, and_(Part.sender_id == ReceiptRow.sender_id, Part.external_id == ReceiptRow.external_id))
-        .where(ReceiptRow.part_id.is_(None))
-        .limit(200)
-    ).all()
-    for row in rows:
-        match_early_receipts(session, lock_part(session, row.message_id, row.part_id), "late match")
-    return len(rows)
 
 
 def match_early_receipts(session: Session, part: Part, who: str) -> None:

@@ -11,7 +11,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import LOW_BALANCE, REJECTIONS, REJECTIONS_OVER, SENDER_FAULT, close_alert
+from portal.alerts.notices import (
+    CHOOSE_DEFAULT,
+    LOW_BALANCE,
+    REJECTIONS,
+    REJECTIONS_OVER,
+    SENDER_FAULT,
+    close_alert,
+)
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
 from portal.config import Settings
@@ -20,8 +27,8 @@ from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import HttpClient
 from portal.installations.moves import sync_webhook
-from portal.messaging.outbound import release_held
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
+from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
 from portal.queue import gates
 
@@ -92,11 +99,12 @@ def webhook_url(settings: Settings, sender: Sender) -> str:
 
 
 def make_default(session: Session, sender_id: int) -> int:
-    """Makes it the location's default; returns how many held messages go out now."""
+    """Makes it the location's default; returns how many held messages are tried again now."""
     sender = _get(session, sender_id)
     _clear_default(session, sender.location_id)
     sender.is_default = True
     session.flush()
+    close_alert(session, CHOOSE_DEFAULT, sender.location.ghl_id)
     return release_held(session, sender.location_id)
 
 
@@ -107,7 +115,7 @@ def pause(session: Session, sender_id: int, reason: str) -> None:
 
 
 def resume(session: Session, sender_id: int) -> int:
-    """Starts a sender again; returns how many held messages go out now."""
+    """Starts a sender again; returns how many held messages are tried again now."""
     sender = _get(session, sender_id)
     sender.state, sender.state_reason = SenderState.ACTIVE, ""
     _forget_faults(session, sender)
@@ -172,9 +180,9 @@ def remove(session: Session, sender_id: int) -> None:
 
 
 def _get(session: Session, sender_id: int) -> Sender:
-    sender = session.scalar(
-        select(Sender).where(Sender.id == sender_id, Sender.state != SenderState.REMOVED).with_for_update()
-    )
+    wanted = select(Sender).where(Sender.id == sender_id, Sender.state != SenderState.REMOVED)
+    # Without `key_share` every message that names the sender would wait for this transaction, and lock against it.
+    sender = session.scalar(wanted.with_for_update(key_share=True))
     if sender is None:
         raise NotFound(f"There is no sender {sender_id}.")
     return sender

@@ -24,12 +24,13 @@ from portal.logs import log_context
 from portal.messaging import optouts
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
+from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
-from portal.messaging.outcomes import clean_outcome
-from portal.messaging.receipts import lock_part
-from portal.messaging.results import Result, end_message, hold_back, write_results
-from portal.messaging.statuses import follow_parts, move_part
-from portal.models import InstallState, Location, Part, Sender, SenderState, Status
+from portal.messaging.outcomes import Result, clean_outcome
+from portal.messaging.releasing import release_conversations
+from portal.messaging.results import end_message, hold_back, write_results
+from portal.messaging.statuses import FINAL, follow_parts, move_part
+from portal.models import FailoverPolicy, InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
 from portal.queue.turn import Turn
 from portal.writer_lock import Door
@@ -184,7 +185,8 @@ class Outbox:
             if message_id is None:
                 complete(session, [due.id])
                 return True
-            part = lock_part(session, message_id, due.subject)
+            _, message = lock_whole(session, message_id)
+            part = next(each for each in message.parts if each.id == due.subject)
             if part.status in (Status.SENDING, Status.UNKNOWN):
                 if self._may_repeat_later(session, part):
                     postpone(session, due, clock.now() + DOUBT_WAIT, "its sender is held back")
@@ -214,20 +216,28 @@ class Outbox:
         message = part.message
         location = session.get_one(Location, message.location_id)
         sender = session.get_one(Sender, message.sender_id)
-        if opted_out := optouts.why(session, message.location_id, message.family, message.address):
+        if message.status in FINAL:
+            end_message(session, part, Status.CANCELLED, WHO, "", message.reason)
+        elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
+            complete(session, [due.id])  # held meanwhile
+        elif opted_out := optouts.why(session, message.location_id, message.family, message.address):
             end_message(session, part, Status.FAILED, WHO, "opted_out", opted_out)
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
         elif location.install_state != InstallState.INSTALLED:
             hold_back(session, due, part, not_installed(session, location))
-        elif sender.state == SenderState.REMOVED:
+        elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:
             detail = f"The sender {sender.name} was removed before this went out."
             end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)
+        elif sender.state == SenderState.REMOVED:
+            hold_back(session, due, part, f"{sender.name} was removed: another sender is looked for.")
+            release_conversations(session, location.id, [message.conversation_id])
         elif sender.state == SenderState.PAUSED:
             hold_back(session, due, part, f"{sender.name} is paused: resume it, and this goes out.")
-        elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
-            complete(session, [due.id])
+            if location.failover != FailoverPolicy.HOLD:
+                release_conversations(session, location.id, [message.conversation_id])
         else:
-            return False  # it opened meanwhile: the next claim tries again
+            postpone(session, due, clock.now() + DOUBT_WAIT, "what kept it back is gone")
+            return False
         return True

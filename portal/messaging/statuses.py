@@ -13,11 +13,12 @@ from portal.models import Message, Part, Status, StatusChange
 S = Status
 
 # `unknown → sending` repeats a call under the same idempotency key; only idempotent channels do. `queued → unknown` and
-# `held → unknown` happen when a backup was restored: nobody knows what went out after it was made.
+# `held → unknown` happen when a backup was restored: nobody knows what went out after it was made. `queued | held →
+# accepted`: a person had it sent again, and then the first call's answer came after all.
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
-        S.QUEUED: frozenset({S.SENDING, S.HELD, S.UNKNOWN, S.FAILED, S.EXPIRED, S.CANCELLED}),
-        S.HELD: frozenset({S.QUEUED, S.UNKNOWN, S.FAILED, S.EXPIRED, S.CANCELLED}),
+        S.QUEUED: frozenset({S.SENDING, S.ACCEPTED, S.HELD, S.UNKNOWN, S.FAILED, S.EXPIRED, S.CANCELLED}),
+        S.HELD: frozenset({S.QUEUED, S.ACCEPTED, S.UNKNOWN, S.FAILED, S.EXPIRED, S.CANCELLED}),
         S.SENDING: frozenset(
             {S.QUEUED, S.ACCEPTED, S.SENT, S.DELIVERED, S.READ, S.FAILED, S.UNKNOWN, S.EXPIRED, S.SENDING}
         ),

@@ -1,29 +1,29 @@
-"""Sweeps over messages: what is overdue ends, what lost its job gets it back, old holds are freed."""
+"""Sweeps over messages: what is overdue ends, what lost its job gets it back, old holds are freed.
 
+Each finds its rows without a lock, then looks at every one again under its lock, in a transaction of its own.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import and_, exists, func, or_, select, text
+from sqlalchemy import String, and_, cast, exists, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import clock
 from portal.credits import ledger
+from portal.database import Database, is_away
 from portal.messaging.bulk import KIND as BULK
-from portal.messaging.outbound import NOT_INSTALLED_REASONS, let_go, place, push_status, release_held
-from portal.messaging.receipts import RECEIPT_WAIT, lock_part
+from portal.messaging.locks import lock_whole
+from portal.messaging.outbound import let_go, place, push_status
+from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_early_receipts
+from portal.messaging.releasing import HELD, may_go, release_conversations
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
-from portal.models import (
-    Conversation,
-    Direction,
-    EntryKind,
-    InstallState,
-    Job,
-    LedgerEntry,
-    Location,
-    Message,
-    Part,
-    Status,
-)
+from portal.models import Direction, Job, LedgerEntry, Message, Part, ReceiptRow, Status
+
+log = logging.getLogger(__name__)
 
 WHO = "portal"
 AT_ONCE = 200
@@ -31,14 +31,16 @@ AT_ONCE = 200
 LOST_AFTER = timedelta(minutes=3)
 FORGOTTEN_AFTER = timedelta(minutes=2)
 YOUNGEST = timedelta(seconds=30)
+# What was held when its cause went away is found within this.
+LOOK_BACK = timedelta(minutes=10)
 # The sweeps that look for what should not be there look at so many of the newest rows.
 RECENT_ROWS = 200_000
 
 
-def end_overdue(session: Session) -> int:
+def end_overdue(database: Database) -> int:
     """Ends messages whose time-to-live is over while they are queued or held, and tells HighLevel."""
     moment = clock.now()
-    held = select(Message.id).where(Message.held, Message.expires_at < moment).limit(AT_ONCE)
+    held = select(Message.id).where(HELD, Message.expires_at < moment).limit(AT_ONCE)
     # Queued messages are found by their jobs: those whose sender keeps them waiting.
     queued = (
         select(Message.id)
@@ -53,109 +55,178 @@ def end_overdue(session: Session) -> int:
         .where(Job.created_at < moment - YOUNGEST, Message.status == Status.QUEUED, Message.expires_at < moment)
         .limit(AT_ONCE)
     )
-    found = {*session.scalars(held), *session.scalars(queued)}
-    overdue = session.scalars(
-        select(Message)
-        .where(Message.id.in_(found), Message.status.in_((Status.HELD, Status.QUEUED)))
-        .order_by(Message.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for message in overdue:
-        detail = f"It could not go out in time. {message.reason}".strip()
-        if message.parts:
-            end_message(session, message.parts[0], Status.EXPIRED, WHO, "expired", detail)
-        if message.status in (Status.HELD, Status.QUEUED):
-            move_message(session, message, Status.EXPIRED, who=WHO, code="expired", detail=detail)
-            push_status(session, message)
-        session.flush()
-        let_go(session, message.conversation_id)
-    return len(overdue)
+    with database.read() as session:
+        found = {*session.scalars(held), *session.scalars(queued)}
+    return _each(database, sorted(found), _end_overdue)
 
 
-def enqueue_forgotten(session: Session) -> int:
+def _end_overdue(session: Session, message_id: int) -> bool:
+    _, message = lock_whole(session, message_id)
+    late = message.expires_at is not None and message.expires_at < clock.now()
+    if message.status not in (Status.HELD, Status.QUEUED) or not late:
+        return False
+    detail = f"It could not go out in time. {message.reason}".strip()
+    if message.parts:
+        end_message(session, message.parts[0], Status.EXPIRED, WHO, "expired", detail)
+    if message.status in (Status.HELD, Status.QUEUED):
+        move_message(session, message, Status.EXPIRED, who=WHO, code="expired", detail=detail)
+        push_status(session, message)
+    session.flush()
+    let_go(session, message.conversation_id)
+    return True
+
+
+def enqueue_forgotten(database: Database) -> int:
     """Queued messages without a job get one. There should be none: a message and its job are written together."""
-    before = clock.now() - FORGOTTEN_AFTER
-    forgotten = session.scalars(
-        select(Message)
-        .join(Part, Part.message_id == Message.id)
-        .where(
-            Message.id > _recent(session, Message.id),
-            Message.status == Status.QUEUED,
-            Message.direction == Direction.OUT,
-            Message.status_at < before,
-            Part.status == Status.QUEUED,
-            Part.bulk_call_id.is_(None),
-            ~exists().where(Job.kind == "send", Job.subject == Part.id),
-        )
-        .limit(AT_ONCE)
-        .with_for_update(of=Message, skip_locked=True)
-    ).all()
-    for message in forgotten:
-        location = session.get_one(Location, message.location_id)
-        conversation = session.get_one(Conversation, message.conversation_id, with_for_update=True)
-        place(session, location, conversation, message)
-    return len(forgotten)
+    with database.read() as session:
+        forgotten = session.scalars(
+            select(Message.id)
+            .join(Part, Part.message_id == Message.id)
+            .where(
+                Message.id > _recent(session, Message.id),
+                Message.status == Status.QUEUED,
+                Message.direction == Direction.OUT,
+                Message.status_at < clock.now() - FORGOTTEN_AFTER,
+                Part.status == Status.QUEUED,
+                Part.bulk_call_id.is_(None),
+                ~exists().where(Job.kind == "send", Job.subject == Part.id),
+            )
+            .order_by(Message.id)
+            .distinct()
+            .limit(AT_ONCE)
+        ).all()
+    return _each(database, forgotten, _enqueue_forgotten)
+
+
+def _enqueue_forgotten(session: Session, message_id: int) -> bool:
+    conversation, message = lock_whole(session, message_id)
+    if message.status != Status.QUEUED:
+        return False
+    place(session, message.location, conversation, message)
+    return True
 
 
 def _recent(session: Session, column: InstrumentedAttribute[int]) -> int:
     return max((session.scalar(select(func.max(column))) or 0) - RECENT_ROWS, 0)
 
 
-def settle_lost_calls(session: Session) -> int:
+def settle_lost_calls(database: Database) -> int:
     """Calls whose process is gone and whose job is too: only a receipt or a person can say what became of them."""
-    lost = session.execute(
-        select(Part.id, Part.message_id)
-        .where(
-            Part.id > _recent(session, Part.id),
-            Part.status == Status.SENDING,
-            Part.sending_at < clock.now() - LOST_AFTER,
-            ~exists().where(Job.kind == "send", Job.subject == Part.id),
-        )
-        .limit(AT_ONCE)
-    ).all()
-    for row in lost:
-        part = lock_part(session, row.message_id, row.id)
-        detail = "The portal stopped during the call to the provider: it may have gone out."
-        if move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
-            follow_parts(session, part.message, who=WHO, detail=detail)
-    return len(lost)
+    with database.read() as session:
+        lost = session.scalars(
+            select(Part.id)
+            .where(
+                Part.id > _recent(session, Part.id),
+                Part.status == Status.SENDING,
+                Part.sending_at < clock.now() - LOST_AFTER,
+                ~exists().where(Job.kind == "send", Job.subject == Part.id),
+            )
+            .limit(AT_ONCE)
+        ).all()
+    return _each(database, lost, _settle_lost_call)
 
 
-def release_forgotten(session: Session) -> int:
-    """What was held for want of an installation that came at the same moment."""
-    found = session.scalars(
-        select(Message.location_id)
-        .join(Location, Location.id == Message.location_id)
-        .where(
-            text("message.held"),
-            Location.install_state == InstallState.INSTALLED,
-            Message.reason.in_(NOT_INSTALLED_REASONS.values()),
-        )
-        .distinct()
-        .limit(AT_ONCE)
-    ).all()
-    return sum(release_held(session, location_id) for location_id in found)
+def _settle_lost_call(session: Session, part_id: int) -> bool:
+    part = lock_part_alone(session, part_id)
+    if part.sending_at is None or part.sending_at >= clock.now() - LOST_AFTER:
+        return False
+    detail = "The portal stopped during the call to the provider: it may have gone out."
+    if part.status != Status.SENDING or not move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
+        return False
+    follow_parts(session, part.message, who=WHO, detail=detail)
+    return True
 
 
-def release_old_holds(session: Session) -> int:
+def release_forgotten(database: Database) -> int:
+    """Conversations held at the very moment when their cause went away, so that neither noticed the other.
+
+    Looks at what was held a little while ago; what has a cause still is left alone.
+    """
+    with database.read() as session:
+        rows = session.execute(
+            select(Message.location_id, Message.conversation_id)
+            .where(HELD, Message.status_at > clock.now() - LOOK_BACK)
+            .distinct()
+            .limit(AT_ONCE)
+        ).all()
+        found = [row for row in rows if may_go(session, row.conversation_id)]
+    if found:
+        with database.write() as session:
+            for row in found:
+                release_conversations(session, row.location_id, [row.conversation_id])
+    return len(found)
+
+
+def release_old_holds(database: Database) -> int:
     """After 72 hours an unknown outcome frees its credits; a later receipt charges them."""
-    before = clock.now() - RECEIPT_WAIT
-    old = session.execute(
-        select(Part.id, Part.message_id)
-        .where(
-            Part.id > _recent(session, Part.id),
-            Part.status == Status.UNKNOWN,
-            Part.price > 0,
-            Part.sending_at < before,
-            ~exists().where(LedgerEntry.message_id == Part.message_id, LedgerEntry.kind == EntryKind.RELEASE),
-        )
-        .limit(AT_ONCE)
-    ).all()
-    for row in old:
-        part = lock_part(session, row.message_id, row.id)
-        wallet = ledger.known_wallet(session, part.message.location_id)
-        account = ledger.account_of(session, part.message_id, part.number, part.price)
-        reason = "the provider gave no word within 72 hours"
-        back = ledger.give_back(wallet, part.message_id, part.number, account.held, reason, account.round)
-        ledger.write(session, [back])
-    return len(old)
+    # The part's own entries: `<kind>:<message>:<part>`, and from the second turn on a number more.
+    key = LedgerEntry.kind + ":" + cast(Part.message_id, String) + ":" + cast(Part.number, String)
+    own = or_(LedgerEntry.key == key, LedgerEntry.key.like(key + ":%"))
+    freed = select(func.coalesce(func.sum(LedgerEntry.held), 0)).where(LedgerEntry.message_id == Part.message_id, own)
+    with database.read() as session:
+        old = session.scalars(
+            select(Part.id)
+            .where(
+                Part.id > _recent(session, Part.id),
+                Part.status == Status.UNKNOWN,
+                Part.price > 0,
+                Part.sending_at < clock.now() - RECEIPT_WAIT,
+                freed.scalar_subquery() >= 0,
+            )
+            .limit(AT_ONCE)
+        ).all()
+    return _each(database, old, _release_old_hold)
+
+
+def _release_old_hold(session: Session, part_id: int) -> bool:
+    part = lock_part_alone(session, part_id)
+    account = ledger.account_of(session, part.message_id, part.number, part.price)
+    overdue = part.sending_at is not None and part.sending_at < clock.now() - RECEIPT_WAIT
+    if part.status != Status.UNKNOWN or not overdue or not account.held:
+        return False
+    wallet = ledger.known_wallet(session, part.message.location_id)
+    reason = "the provider gave no word within 72 hours"
+    back = ledger.give_back(wallet, part.message_id, part.number, account.held, reason, account.round)
+    ledger.write(session, [back])
+    return True
+
+
+def match_orphans(database: Database) -> int:
+    """Receipts whose part has become known without either noticing the other: both were written at the same time."""
+    with database.read() as session:
+        found = session.scalars(
+            select(Part.id)
+            .join(ReceiptRow, and_(Part.sender_id == ReceiptRow.sender_id, Part.external_id == ReceiptRow.external_id))
+            .where(ReceiptRow.part_id.is_(None))
+            .distinct()
+            .limit(AT_ONCE)
+        ).all()
+    return _each(database, found, _match_orphans)
+
+
+def _match_orphans(session: Session, part_id: int) -> bool:
+    match_early_receipts(session, lock_part_alone(session, part_id), "late match")
+    return True
+
+
+def lock_part_alone(session: Session, part_id: int) -> Part:
+    """The part, read afresh under its message's row lock."""
+    message_id = session.scalars(select(Part.message_id).where(Part.id == part_id)).one()
+    return lock_part(session, message_id, part_id)
+
+
+def _each(database: Database, ids: Sequence[int], work: Callable[[Session, int], bool]) -> int:
+    """Does the work for each row in a transaction of its own; how many it was done for.
+
+    One that fails is left for the next time, and keeps none of the others from being done.
+    """
+    done = 0
+    for id_ in ids:
+        try:
+            with database.write() as session:
+                done += work(session, id_)
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error):
+                raise
+            log.exception("sweep failed on a row", extra={"sweep": work.__name__, "row": id_})
+    return done

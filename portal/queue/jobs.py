@@ -14,6 +14,7 @@ from portal.models import Job
 
 APPLY, SEND, GHL = "apply", "send", "ghl"
 POOLS = (APPLY, SEND, GHL)
+_AT_ONCE = 500
 # Lower goes first. A claim looks for each of these by itself, so a job has to have one of them.
 PRIORITIES = (0, 10, 20, 25, 30)
 
@@ -65,6 +66,19 @@ def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     session.connection().execute(statement, rows)
     for row in rows:
         wakes(session, row["pool"])
+
+
+def request(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds jobs of one kind that look at more than their subject's row, and take themselves out before they look.
+
+    `enqueue` alone would let a request coalesce with a job that has looked already. Here one that is being carried out
+    is either kept from looking until this transaction ends, or waited for and then added anew.
+    """
+    for place in range(0, len(rows), _AT_ONCE):
+        some = rows[place : place + _AT_ONCE]
+        same = update(Job).where(Job.kind == some[0]["kind"], Job.subject.in_([row["subject"] for row in some]))
+        session.execute(same.values(run_at=clock.now()).execution_options(synchronize_session=False))
+        enqueue(session, some)
 
 
 def complete(session: Session, ids: Iterable[int]) -> None:

@@ -11,16 +11,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import is_away
+from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
 from portal.messaging import account_watch, rejections
 from portal.messaging.polling import enqueue_due
-from portal.messaging.receipts import match_orphans
 from portal.messaging.sweeping import (
     end_overdue,
     enqueue_forgotten,
+    match_orphans,
     release_forgotten,
     release_old_holds,
     settle_lost_calls,
@@ -94,8 +94,8 @@ class Clockwork:
         """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
         with self._database.write() as session:
             account_watch.enqueue_due(session)
-        self._sweep(rejections.look_for_missed)
-        self._sweep(rejections.look_for_ends)
+        self._sweep_at_once(rejections.look_for_missed)
+        self._sweep_at_once(rejections.look_for_ends)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""
@@ -112,11 +112,17 @@ class Clockwork:
         for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
             self._sweep(sweep)
 
-    def _sweep(self, sweep: Callable[[Session], int]) -> None:
+    def _sweep(self, sweep: Callable[[Database], int]) -> None:
+        self._note(sweep.__name__, sweep(self._database))
+
+    def _sweep_at_once(self, sweep: Callable[[Session], int]) -> None:
         with self._database.write() as session:
             done = sweep(session)
+        self._note(sweep.__name__, done)
+
+    def _note(self, sweep: str, done: int) -> None:
         if done:
-            log.info("swept", extra={"sweep": sweep.__name__, "rows": done})
+            log.info("swept", extra={"sweep": sweep, "rows": done})
 
     def refresh_tokens(self) -> None:
         """Renews tokens before they end, so that no message has to wait for it."""
@@ -141,7 +147,7 @@ class Clockwork:
 
     def check_installations(self) -> None:
         """Looks at each installation once a day: is it still there, and does its permission hold?"""
-        self._sweep(checks.enqueue_due)
+        self._sweep_at_once(checks.enqueue_due)
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

@@ -12,9 +12,9 @@ from portal import clock
 from portal.database import Database, is_away
 from portal.logs import log_context
 from portal.messaging import bulk
-from portal.messaging.outbound import release_held
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
+from portal.messaging.releasing import release_conversation, release_location
 from portal.models import Event, Location, Wallet
 from portal.queue.jobs import APPLY, Due, complete, postpone
 from portal.services import Services
@@ -123,11 +123,17 @@ class Upkeep:
         self._database = services.database
 
     def release_held(self, due: Due) -> bool:
-        """Sends what waited for the location."""
+        """Has the conversations that wait in a location tried again."""
         with self._database.write() as session:
-            released = release_held(session, due.subject)
-            complete(session, [due.id])
-        log.info("held messages released", extra={"location": due.subject, "messages": released})
+            found = release_location(session, due)
+        log.info("held conversations are tried again", extra={"location": due.subject, "conversations": found})
+        return True
+
+    def release(self, due: Due) -> bool:
+        """Sends what one conversation holds, as far as it may go."""
+        with self._database.write() as session:
+            released = release_conversation(session, due)
+        log.info("held messages released", extra={"conversation": due.subject, "messages": released})
         return True
 
 
@@ -144,6 +150,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         "release_held": upkeep.release_held,
+        "release": upkeep.release,
         "check_location": installing.check_location,
         "mint_token": installing.mint_token,
         "install_locations": installing.install_locations,

@@ -26,9 +26,10 @@ from portal.journal.replay import drain
 from portal.logs import JsonFormatter
 from portal.messaging import decisions, senders
 from portal.messaging.fence import open_fence
+from portal.messaging.outcomes import Result
 from portal.messaging.receipts import apply_receipt, lock_part, take_receipt
 from portal.messaging.receiving import Context
-from portal.messaging.results import Result, write_results
+from portal.messaging.results import write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.models import (
     Event,
@@ -136,6 +137,8 @@ def test_a_held_message_that_fails_on_release_gives_its_credits_back(idle):
         session.add(OptOut(location_id=1, family="sms", address=CONTACT, source="a person", created_at=clock.now()))
         session.flush()
         senders.resume(session, sender)
+    work(idle, GHL)
+    work(idle, SEND)
     assert idle.messages()[0].status == "failed"
     assert wallet(idle) == (5, 0, 0), "its hold is never released"
 
@@ -335,15 +338,16 @@ def test_a_message_held_while_the_app_is_being_installed_is_released(database_ur
         portal.add_sender("cast")
         portal.sandbox.deliveries.send("Welcome")
         due = next(due_of(row) for row in portal.jobs() if row.kind == "apply")
-        with portal.database.write() as session:
+        # The installation may wait for the event: its thread is waited for after the event's transaction.
+        with ThreadPoolExecutor(1) as other, portal.database.write() as session:
             Apply(portal.database, Context(portal.settings, portal.parts.vault))._one(session, due)
-            with ThreadPoolExecutor(1) as other:
-                installing = other.submit(lambda: (portal.install(), work(portal, GHL)))
-                time.sleep(1)
+            installing = other.submit(lambda: (portal.install(), work(portal, GHL)))
+            time.sleep(1)
         installing.result(30)
         Clockwork(portal.parts).recover()
         Clockwork(portal.parts).look_for_lost()
         work(portal, GHL)
+        work(portal, SEND)
         assert portal.messages()[0].status == "queued", "held for want of an installation that is there"
     finally:
         portal.close()

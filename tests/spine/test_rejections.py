@@ -10,7 +10,8 @@ from portal.alerts.notices import REJECTIONS, REJECTIONS_OVER, close_alert
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.messaging import contacts, rejections
 from portal.messaging.outbound import Request, queue_message
-from portal.messaging.receipts import match_orphans, take_receipt
+from portal.messaging.receipts import take_receipt
+from portal.messaging.sweeping import match_orphans
 from portal.models import Alert, Location, OptOut, Part, ReceiptRow, Sender
 from portal.queue.gates import sender_gate
 from portal.sandbox import world
@@ -163,8 +164,7 @@ def test_an_opt_out_in_a_receipt_is_learnt_also_when_it_comes_early(idle):
         contact = contacts.for_ghl(session, 1, "contact", phone)
         queue_message(session, session.get_one(Location, 1), Request(contact, phone, "Hi", 1, clock.now()))
         session.execute(update(Part).values(external_id="EARLY", status="accepted"))
-    with idle.database.write() as session:
-        assert match_orphans(session) == 1
+    assert match_orphans(idle.database) == 1
     with idle.session() as session:
         learnt = session.scalars(select(OptOut)).one()
     assert (learnt.address, learnt.family, "STOPPED" in learnt.source) == (phone, "sms", True)

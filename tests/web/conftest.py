@@ -24,6 +24,7 @@ from portal.models import Agency, Base, Event, EventState, InstallState, Job, Lo
 from portal.models.base import new_uuid
 from portal.queue.jobs import Due
 from portal.services import Services
+from portal.worker.tasks import handlers
 
 PASSWORD = "a password of my own"
 BEFORE = "the one-time password"
@@ -240,6 +241,17 @@ def carry_out(parts: Services, kind: str = "send") -> None:
         jobs = session.scalars(select(Job).where(Job.kind == kind).order_by(Job.id)).all()
     for job in jobs:
         calls[kind](Due(job.id, job.kind, job.subject, job.lane, job.gate, job.priority, job.attempts, job.created_at))
+
+
+def release(parts: Services) -> None:
+    """Tries again what is held, as a worker would when a person has asked for it."""
+    kinds = handlers(parts)
+    for kind in ("release_held", "release"):
+        with parts.database.read() as session:
+            rows = session.scalars(select(Job).where(Job.kind == kind)).all()
+        for job in rows:
+            due = Due(job.id, job.kind, job.subject, job.lane, job.gate, job.priority, job.attempts, job.created_at)
+            kinds[kind](due)
 
 
 def jobs(database: Database) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ from portal.messaging import decisions
 from portal.messaging.statuses import SENTENCES
 from portal.models import Conversation, LedgerEntry, Sender, SenderState, Status, StatusChange, Wallet
 from portal.queue.jobs import Due
-from tests.web.conftest import carry_out, jobs, post, reload
+from tests.web.conftest import carry_out, jobs, post, release, reload
 
 BOTH_ENGINES = True
 
@@ -77,20 +77,22 @@ def test_no_credits_come_from_nowhere(database, acme, queue) -> None:
     assert (wallet.available, wallet.held, wallet.spent) == (0, 0, 0)
 
 
-def test_held_messages_go_when_the_cause_is_gone(database, acme, queue, signed_in) -> None:
+def test_held_messages_go_when_the_cause_is_gone(parts, database, acme, queue, signed_in) -> None:
     with database.write() as session:
         session.execute(update(Sender).values(state=SenderState.PAUSED, state_reason="tea"))
     message = queue(acme)
     client = signed_in(acme.agency)
     assert "1 held" in client.get("/admin").text
     post(client, f"/admin/locations/{acme.location}/release")
-    assert "on their way now: 0" in client.get("/admin").text
+    release(parts)
+    assert reload(database, message).status == Status.HELD
     with database.write() as session:
         session.execute(update(Sender).values(state=SenderState.ACTIVE))
     page = f"/admin/messages/{message.uuid}"
     answer = post(client, f"/admin/locations/{acme.location}/release?back={page}", page)
     assert answer.headers["Location"] == page
-    assert "on their way now: 1" in client.get(page).text
+    assert "tried again now: 1" in client.get(page).text
+    release(parts)
     assert reload(database, message).status == Status.QUEUED
 
 

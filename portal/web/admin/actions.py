@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.alerts.notices import close_alert
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import decisions
-from portal.messaging.outbound import release_held
+from portal.messaging.releasing import release_held
 from portal.messaging.replay import replay
 from portal.web.admin import bp
 from portal.web.admin.queries import events, messages, overview, scope
@@ -26,18 +26,7 @@ log = logging.getLogger(__name__)
 @bp.post("/messages/<uuid:message_id>/cancel")
 def cancel(message_id: UUID) -> ResponseReturnValue:
     """Takes a message back that has not gone out."""
-    try:
-        with services().database.write() as session:
-            message = messages.one(session, _mine(), str(message_id))
-            if message is None:
-                raise NotFound("There is no such message, or it is not yours to see.")
-            decisions.cancel(session, message.id, current_user.email[:80])
-    except InvalidInput as error:
-        flash(error.message, "error")
-    else:
-        log.info("message cancelled", extra={"user": current_user.id, "message_id": str(message_id)})
-        flash("The message is cancelled, and HighLevel will be told.", "ok")
-    return redirect(url_for("admin.message", message_id=message_id), 303)
+    return _decide(message_id, decisions.cancel, "The message is cancelled, and HighLevel will be told.")
 
 
 @bp.post("/messages/<uuid:message_id>/again")
@@ -53,12 +42,14 @@ def give_up(message_id: UUID) -> ResponseReturnValue:
 
 
 def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:
+    def decide(session: Session) -> None:
+        message = messages.one(session, _mine(), str(message_id))
+        if message is None:
+            raise NotFound("There is no such message, or it is not yours to see.")
+        decision(session, message.id, current_user.email[:80])
+
     try:
-        with services().database.write() as session:
-            message = messages.one(session, _mine(), str(message_id))
-            if message is None:
-                raise NotFound("There is no such message, or it is not yours to see.")
-            decision(session, message.id, current_user.email[:80])
+        services().database.patiently(decide)
     except InvalidInput as error:
         flash(error.message, "error")
     else:
@@ -70,12 +61,15 @@ def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], d
 @bp.post("/locations/<int:location_id>/release")
 def release(location_id: int) -> ResponseReturnValue:
     """Tries again to send what a location's senders have held."""
-    with services().database.write() as session:
+
+    def release_all(session: Session) -> int:
         if not scope.has_location(session, _mine(), location_id):
             raise NotFound("There is no such sub-account, or it is not yours to see.")
-        count = release_held(session, location_id)
-    log.info("held messages released", extra={"user": current_user.id, "location": location_id, "messages": count})
-    flash(f"Held messages that are on their way now: {count}. What cannot go yet is held again.", "ok")
+        return release_held(session, location_id)
+
+    count = services().database.patiently(release_all)
+    log.info("held messages tried again", extra={"user": current_user.id, "location": location_id, "messages": count})
+    flash(f"Held messages that are tried again now: {count}. What cannot go yet stays held.", "ok")
     return redirect(local_path(request.args.get("back")), 303)
 
 

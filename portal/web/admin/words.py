@@ -55,6 +55,7 @@ ALERT: Mapping[str, str] = {
     notices.SENDER_FAULT: "A sender is in trouble",
     notices.RESTORED: "A backup was restored",
     notices.STATUS_REFUSED: "HighLevel refuses what it is told",
+    notices.GHL_WAITS: "HighLevel does not take messages",
     notices.SPOOL_DAMAGED: "Webhooks of an outage that could not be read back",
     notices.LOW_BALANCE: "A provider account runs low",
     notices.REJECTIONS: "Carriers reject a sender's messages",

@@ -1,0 +1,103 @@
+"""Letting held messages go: conversation by conversation and in order, each in a transaction of its own.
+
+Whoever changes what held them (a default, a sender, an installation) leaves one job for the location in the same
+transaction, and has nothing to wait for. That job leaves one for each conversation. Both take themselves out of the
+queue before they look at anything: what is asked for while they look becomes a job of its own.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, true, update
+from sqlalchemy.orm import Session
+
+from portal.alerts import notices
+from portal.credits import ledger
+from portal.messaging import routing
+from portal.messaging.locks import lock_conversation
+from portal.messaging.outbound import NO_CREDITS, place, route
+from portal.models import Conversation, InstallState, Location, Message, Status
+from portal.queue.jobs import GHL, SEND, Due, complete, job, request
+
+# So many messages of one conversation share a transaction.
+AT_ONCE = 100
+# Spelled out for the partial index: a parameter would hide it from the planner.
+HELD = Message.held == true()
+
+
+def release_held(session: Session, location_id: int) -> int:
+    """Has what is held in a location tried again; returns how many messages that is."""
+    request(session, [job(GHL, "release_held", location_id, f"release:location:{location_id}", priority=0)])
+    held = select(func.count()).select_from(Message).where(HELD, Message.location_id == location_id)
+    return session.scalar(held) or 0
+
+
+def release_location(session: Session, due: Due) -> int:
+    """Gives every conversation of the location that holds messages a job; returns how many."""
+    complete(session, [due.id])
+    held = (
+        select(Message.conversation_id)
+        .where(HELD, Message.location_id == due.subject)
+        .group_by(Message.conversation_id)
+        .order_by(func.min(Message.position))
+    )
+    found = session.scalars(held).all()
+    release_conversations(session, due.subject, found)
+    return len(found)
+
+
+def release_conversations(session: Session, location_id: int, ids: Sequence[int]) -> None:
+    """Has conversations of one location tried again. They share a gate: no location keeps all threads busy."""
+    gate = f"release:{location_id}"
+    request(session, [job(SEND, "release", id_, f"release:{id_}", gate=gate, priority=0) for id_ in ids])
+
+
+def release_conversation(session: Session, due: Due) -> int:
+    """Places the held messages of a conversation again, in order, up to the first that has to stay.
+
+    Returns how many are on their way.
+    """
+    complete(session, [due.id])
+    conversation = lock_conversation(session, due.subject)
+    location = session.get_one(Location, conversation.location_id)
+    held = (
+        select(Message).where(HELD, Message.conversation_id == conversation.id).order_by(Message.position, Message.id)
+    )
+    messages = session.scalars(held.limit(AT_ONCE + 1).with_for_update()).all()
+    before, conversation.held_reason = conversation.held_reason, ""
+    for message in messages[:AT_ONCE]:
+        place(session, location, conversation, message)
+        if message.status == Status.HELD:
+            break
+    session.flush()
+    if len(messages) > AT_ONCE and not conversation.held_reason:
+        conversation.held_reason = before  # what comes in meanwhile stays behind
+        release_conversations(session, location.id, [conversation.id])
+    _same_reason(session, conversation)
+    _close_alert(session, location, before)
+    return sum(message.status == Status.QUEUED for message in messages)
+
+
+def may_go(session: Session, conversation_id: int) -> bool:
+    """Is what holds the conversation's first held message gone? Only looks, and locks nothing."""
+    held = select(Message).where(HELD, Message.conversation_id == conversation_id)
+    message = session.scalar(held.order_by(Message.position, Message.id).limit(1))
+    if message is None or message.location.install_state != InstallState.INSTALLED:
+        return False
+    if route(session, message.location, message.conversation, message).verdict is routing.Verdict.HOLD:
+        return False
+    return message.reason != NO_CREDITS or ledger.affordable(session, message.location_id, message.credits)
+
+
+def _same_reason(session: Session, conversation: Conversation) -> None:
+    """What waits behind a held message waits for the same reason."""
+    if conversation.held_reason:
+        behind = update(Message).where(HELD, Message.conversation_id == conversation.id)
+        session.execute(behind.values(reason=conversation.held_reason))
+
+
+def _close_alert(session: Session, location: Location, before: str) -> None:
+    if before != routing.CHOOSE_DEFAULT:
+        return
+    same = select(Message.id).where(HELD, Message.location_id == location.id, Message.reason == before)
+    if session.scalar(same.limit(1)) is None:
+        notices.close_alert(session, notices.CHOOSE_DEFAULT, location.ghl_id)
