@@ -157,7 +157,7 @@ def _receive(parts: Services, sender_id: int) -> int:
     with parts.database.write() as session:
         sender = session.get_one(Sender, sender_id)
         wanted = select(Part.external_id).where(Part.status == Status.ACCEPTED, Part.next_poll_at.is_not(None))
-        ids = session.scalars(wanted.limit(AT_ONCE)).all()
+        ids = session.scalars(wanted.order_by(Part.message_id).limit(AT_ONCE)).all()
         for external_id in filter(None, ids):
             take_receipt(session, sender, Receipt(external_id, Outcome.DELIVERED, "delivered"), None)
     return len(ids)

@@ -112,11 +112,15 @@ def _in_child(task: Callable[[Settings], None], settings: Settings) -> None:
 
 
 def _prepare(settings: Settings) -> None:
-    from portal.migrate import upgrade
+    from portal.migrate import Unreachable, upgrade, was_migrated
 
     try:
         upgrade(settings)
     except SettingsError as error:
+        if isinstance(error, Unreachable) and settings.role == "web" and was_migrated(settings):
+            # Started anew in the middle of an outage: the spool takes webhooks without a database.
+            log.warning("database away at the start, webhooks go to the spool", extra={"reason": error.message})
+            return
         for fault in error.faults:
             print(f"sendero: {fault}", file=sys.stderr)
         sys.exit(2)
