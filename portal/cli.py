@@ -14,6 +14,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.cli_installation import installation
 from portal.credits import ledger
 from portal.errors import PortalError
 from portal.installations.lifecycle import ensure_agency, ensure_location
@@ -30,7 +31,7 @@ credits = AppGroup("credits", help="The ledger.")
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    for group in (admin, sender, events, keys, credits):
+    for group in (admin, sender, installation, events, keys, credits):
         app.cli.add_command(group)
     app.cli.add_command(messages)
 
