@@ -218,7 +218,8 @@ def _uninstall_location(session: Session, location: Location, at: datetime) -> s
         if grant is not None and grant.consented_at is not None and grant.consented_at < at:
             enqueue(session, [moves.check(location)])  # its token is from before: it may have died then
         return OLDER
-    note = location.install_note if location.install_event == InstallEvent.DISCONNECT else ""
+    gone = location.install_event in (InstallEvent.DISCONNECT, InstallEvent.UNINSTALL)
+    note = location.install_note if gone else ""
     moves.leave(session, location, InstallEvent.UNINSTALL, at, InstallState.UNINSTALLED, note)
     moves.forget_tokens(session, GrantKind.LOCATION, location.ghl_id)
     return "location uninstalled"
