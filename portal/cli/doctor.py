@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 from flask.cli import with_appcontext
 
-from portal.cli.answers import _services
+from portal.cli.answers import services
 from portal.doctor import Finding, Level, examine
 
 
@@ -18,7 +18,7 @@ from portal.doctor import Finding, Level, examine
 def doctor(as_json: bool) -> None:
     """Looks at settings, database, spool, clock, HighLevel, workers and senders; ends with 1 when there is a fault."""
     findings: list[Finding] = []
-    for finding in examine(_services()):
+    for finding in examine(services()):
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding))

@@ -6,55 +6,24 @@ than once; callbacks come when they come. When all has arrived, the portal must 
 
 import itertools
 import json
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from portal import clock
 from portal.ghl import payloads
 from portal.installations import lifecycle
-from portal.models import Agency, Grant, GrantState, InstallState, Job, Location
+from portal.models import Agency, Grant, GrantState, InstallState, Location
 from portal.models.tenants import PRESENT
-from portal.queue.claim import Limits, claim
 from portal.queue.jobs import GHL
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
-from portal.worker.tasks import handlers
+from tests.hand import Time, settle, work
 from tests.portal import Portal
 
 STEP = timedelta(seconds=10)
-
-
-@dataclass
-class Time:
-    """The portal's clock, moved by the story."""
-
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def now(self) -> datetime:
-        self.at += timedelta(milliseconds=1)
-        return self.at
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = Time()
-    monkeypatch.setattr(clock, "now", time.now)
-    return time
-
-
-@pytest.fixture
-def bare(database_url, sandbox, tmp_path, time):
-    """A portal that is installed nowhere, and whose worker is the test."""
-    sandbox.ghl.limit.enforced = False
-    running = Portal(database_url, sandbox, tmp_path)
-    running.handlers = handlers(running.parts)
-    yield running
-    running.close()
 
 
 class Story:
@@ -145,23 +114,11 @@ class Story:
         with self.portal.database.write() as session:
             lifecycle.apply(session, payloads.parse(webhook[0]), self.time.now())
 
-    def work(self) -> int:
-        """Carries out what is due, as a worker does."""
-        claimed = claim(self.portal.database, GHL, "a test", Limits(100, 100, 100), {})
-        for due in (due for lane in claimed.lanes for due in lane):
-            self.portal.handlers[due.kind](due)
-        return len(claimed.lanes)
+    def work(self) -> None:
+        work(self.portal, GHL)
 
     def settle(self) -> None:
-        """Lets the portal work until nothing is left to do."""
-        for _ in range(60):
-            while self.work():
-                pass
-            with self.portal.session() as session:
-                if session.scalar(select(Job.id).where(Job.pool == GHL).limit(1)) is None:
-                    return
-            self.time.at += timedelta(minutes=10)
-        raise AssertionError([(job.kind, job.note) for job in self.portal.jobs()])
+        settle(self.portal, self.time, GHL)
 
     # What must be true in the end
 
@@ -243,11 +200,11 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_every_order_of_the_webhooks_ends_the_same(bare, time, name):
+def test_every_order_of_the_webhooks_ends_the_same(by_hand, time, name):
     """All callbacks have been there before the first webhook arrives; then they arrive in each possible order."""
-    count = len(_told(bare, time, name).under_way)
+    count = len(_told(by_hand, time, name).under_way)
     for order in itertools.permutations(range(count)) if count < 5 else _some_orders(count):
-        story = _told(bare, time, name)
+        story = _told(by_hand, time, name)
         story.work()
         story.deliver(order)
         story.settle()
@@ -258,8 +215,8 @@ def test_every_order_of_the_webhooks_ends_the_same(bare, time, name):
         story.check()
 
 
-def _told(bare, time, name) -> Story:
-    story = Story(bare, time)
+def _told(by_hand, time, name) -> Story:
+    story = Story(by_hand, time)
     HISTORIES[name](story)
     return story
 
@@ -290,8 +247,8 @@ ACTIONS = st.one_of(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(actions=st.lists(ACTIONS, min_size=2, max_size=8), data=st.data())
-def test_any_story_ends_as_highlevel_knows_it(bare, time, actions, data):
-    story = Story(bare, time)
+def test_any_story_ends_as_highlevel_knows_it(by_hand, time, actions, data):
+    story = Story(by_hand, time)
     for action, *arguments in actions:
         getattr(story, action)(*arguments)
         count = len(story.under_way)
