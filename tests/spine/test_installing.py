@@ -357,7 +357,7 @@ def test_a_paused_sub_account_sends_nothing_and_comes_back_by_itself(by_hand, ti
     by_hand.sandbox.world.locations[PLACE.id].active = False
     by_hand.sandbox.ghl.grants.expire_access_tokens()
     deliver(by_hand, "one")
-    settle_for(by_hand, time, minutes=3)
+    settle_for(by_hand, time, minutes=15)
     assert states(by_hand) == {PLACE.id: "inactive"}
     assert grant(by_hand).refresh_token == before, "the same token works again"
     deliver(by_hand, "two")
