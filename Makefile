@@ -61,13 +61,14 @@ lint: install-dev
 bench: install
 	@$(python) -m bench $(ARGS)
 
-# Writes both lock files anew, with the newest versions that pyproject.toml allows and no registry's address.
+# Writes the lock files anew, with the newest versions that pyproject.toml allows and no registry's address.
 lock:
 	@$(find_python); scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; set -e; \
 	"$$found" -m venv "$$scratch"; "$$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
 	compile() { "$$scratch/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-emit-index-url --custom-compile-command "make lock" pyproject.toml "$$@"; }; \
-	compile -o requirements.txt; compile --extra dev -c requirements.txt -o requirements-dev.txt
+	compile -o requirements.txt; compile --extra sentry -c requirements.txt -o requirements-sentry.txt; \
+	compile --extra dev -c requirements.txt -o requirements-dev.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,10 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     settings = settings or config.load()
     logs.configure()
+    if settings.sentry_dsn:
+        from portal import sentry
+
+        sentry.start(settings, __version__)
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.config.update(
         SECRET_KEY=settings.secret_key,

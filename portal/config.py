@@ -1,10 +1,13 @@
 """Settings from the environment, checked as a whole: every fault is named with its remedy before anything starts."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cryptography.fernet import Fernet
 
@@ -15,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("all", "web", "worker")
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "your_", "your-", "replace", "<")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What follows the credentials of a database's address: a host, an IPv6 address in brackets, a port.
+_SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]/?]*)(?::\d{1,5})?(?:[/?].*)?", re.S)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Settings:
     media_dir: Path = ROOT / "instance" / "media"
     instance_dir: Path = ROOT / "instance"
     retention_days: int = 90
+    sentry_dsn: str = field(default="", repr=False)
 
     @property
     def sqlite(self) -> bool:
@@ -112,10 +118,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if sandbox:
         # The sandbox's own credentials and addresses are settings like any others, from a file of its own.
         reader.environ = {**_sandbox_settings(reader, instance), **given}
-    bind_host = reader.text("BIND_HOST", "127.0.0.1")
-    port = reader.number("PORT", 8000, 1, 65535)
+    bind_host = _bind_host(reader)
+    port, sandbox_port = _ports(reader)
     if sandbox:
         _refuse_sandbox(reader, given, bind_host)
+        if sandbox_port == port:
+            reader.faults.append("SANDBOX_PORT is the portal's own port: set another, or leave it out.")
     client_id = reader.text("GHL_CLIENT_ID")
     settings = Settings(
         database_url=_database_url(reader, instance),
@@ -126,7 +134,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         ghl_client_secret=reader.secret("GHL_CLIENT_SECRET", 8, _COPY_SECRET),
         ghl_shared_secret=_shared_secret(reader),
         ghl_providers=_providers(reader),
-        ghl_api_url=reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/"),
+        ghl_api_url=_ghl_api_url(reader, sandbox=sandbox),
         ghl_public_keys=_public_keys(reader),
         ghl_app_id=reader.text("GHL_APP_ID", client_id.split("-", 1)[0]),
         bind_host=bind_host,
@@ -134,7 +142,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         web_processes=reader.number("WEB_PROCESSES", 1, 1, 64),
         role=reader.text("PORTAL_ROLE", "all"),
         sandbox=sandbox,
-        sandbox_port=reader.number("SANDBOX_PORT", port + 1 if port < 65535 else 8001, 1, 65535),
+        sandbox_port=sandbox_port,
         allow_private_hosts=reader.flag("ALLOW_PRIVATE_HOSTS"),
         trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
@@ -144,6 +152,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
+        sentry_dsn=_sentry_dsn(reader),
     )
     if not client_id:
         reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")
@@ -153,11 +162,42 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def is_on(environ: Mapping[str, str], name: str) -> bool:
+    """Is this switch on? As `load` reads it, for those who must know before."""
+    return _Reader(environ).flag(name)
+
+
+def ports(environ: Mapping[str, str]) -> tuple[int, int]:
+    """The portal's port and the sandbox's, their defaults in place of what is none: `load` names the fault."""
+    return _ports(_Reader(environ))
+
+
+def _ports(reader: _Reader) -> tuple[int, int]:
+    port = reader.number("PORT", 8000, 1, 65535)
+    return port, reader.number("SANDBOX_PORT", port + 1 if port < 65535 else 8001, 1, 65535)
+
+
+def _bind_host(reader: _Reader) -> str:
+    host = reader.text("BIND_HOST", "127.0.0.1")
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        reader.faults.append(
+            "BIND_HOST is not an IP address: set one of this machine, 0.0.0.0 for all, or leave it out."
+        )
+        return host
+
+
 def _database_url(reader: _Reader, instance: Path) -> str:
     url = reader.text("DATABASE_URL") or f"sqlite:///{instance / 'portal.db'}"
-    if url.startswith(("postgres://", "postgresql://")):
-        return "postgresql+psycopg://" + url.split("://", 1)[1]
-    if url.startswith(("postgresql+psycopg://", "sqlite:////")):
+    if url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
+        where = url.split("://", 1)[1]
+        if not _SERVER.fullmatch(where.rpartition("@")[2]):
+            reader.faults.append("DATABASE_URL names no host and port that can be read: correct it.")
+        return f"postgresql+psycopg://{where}"
+    if url.startswith("sqlite:////"):
         return url
     if url.startswith("sqlite:///") and url != "sqlite:///:memory:" and len(url) > len("sqlite:///"):
         return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
@@ -171,14 +211,35 @@ _COPY_SECRET = "copy it from the app's Client Keys in HighLevel's marketplace."
 
 def _app_url(reader: _Reader) -> str:
     app_url = reader.text("APP_URL").rstrip("/")
-    parts = urlsplit(app_url)
     if not app_url:
         reader.faults.append(
             "APP_URL is missing: set it to the public address of this portal, like https://sms.example.com"
         )
-    elif parts.scheme not in ("http", "https") or not parts.hostname:
+    elif _address(app_url) is None:
         reader.faults.append("APP_URL is not an http(s) address: set it to the public address of this portal.")
     return app_url
+
+
+def _ghl_api_url(reader: _Reader, *, sandbox: bool) -> str:
+    url = reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/")
+    address = _address(url)
+    if address is None:
+        reader.faults.append("GHL_API_URL is not an http(s) address: correct it or leave it out.")
+    elif sandbox and address.hostname not in LOOPBACK:
+        reader.faults.append("GHL_API_URL is not the sandbox's: unset it, or unset SANDBOX to run for real.")
+    return url
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an http(s) address without credentials or query; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        readable = parts.port is None or parts.port > 0
+    except ValueError:
+        return None
+    good = parts.scheme in ("http", "https") and bool(parts.hostname) and readable
+    plain = not set(url) & set(' \t\r\n@?#\\<>"')
+    return parts if good and plain else None
 
 
 def _shared_secret(reader: _Reader) -> str:
@@ -213,6 +274,8 @@ def _providers(reader: _Reader) -> dict[str, str]:
         provider, _, kind = entry.partition(":")
         if kind not in ("", "sms", "custom"):
             reader.faults.append("GHL_CONVERSATION_PROVIDER_ID: after the colon comes sms or custom: correct it.")
+        if not provider:
+            reader.faults.append("GHL_CONVERSATION_PROVIDER_ID: an id is missing before the colon: correct it.")
         providers[provider] = kind or "sms"
     if not providers:
         reader.faults.append(
@@ -227,6 +290,19 @@ def _public_keys(reader: _Reader) -> tuple[str, ...]:
     except ValueError as error:
         reader.faults.append(f"GHL_WEBHOOK_PUBLIC_KEYS: {error}")
         return ()
+
+
+def _sentry_dsn(reader: _Reader) -> str:
+    dsn = reader.text("SENTRY_DSN")
+    parts = urlsplit(dsn)
+    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.path.strip("/")):
+        reader.faults.append("SENTRY_DSN is no DSN: copy it from the project's Client Keys in Sentry, or leave it out.")
+    elif dsn and find_spec("sentry_sdk") is None:
+        reader.faults.append(
+            "SENTRY_DSN needs the package sentry-sdk, which is not installed:"
+            " pip install --require-hashes -r requirements-sentry.txt, or leave SENTRY_DSN out."
+        )
+    return dsn
 
 
 def sandbox_file(instance: Path) -> Path:
@@ -244,9 +320,11 @@ def _sandbox_settings(reader: _Reader, instance: Path) -> dict[str, str]:
 
 
 def _refuse_sandbox(reader: _Reader, given: Mapping[str, str], bind_host: str) -> None:
-    if given.get("GHL_CLIENT_ID") or given.get("GHL_CLIENT_SECRET"):
+    credentials = ("GHL_CLIENT_ID", "GHL_CLIENT_SECRET")
+    if any(given.get(name) or given.get(f"{name}_FILE") for name in credentials):
         reader.faults.append("SANDBOX is on beside GHL credentials: unset SANDBOX to run for real, or the credentials.")
-    if urlsplit(reader.text("APP_URL")).hostname not in LOOPBACK or bind_host not in LOOPBACK:
+    address = _address(reader.text("APP_URL"))
+    if address is None or address.hostname not in LOOPBACK or bind_host not in LOOPBACK:
         reader.faults.append("SANDBOX works on loopback only: unset APP_URL and BIND_HOST, or unset SANDBOX.")
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from portal.errors import PortalError
 from portal.models.base import Base
-from portal.writer_lock import WriterLock
+from portal.writer_lock import Door, WriterLock
 
 Key = TypeVar("Key", int, str)
 Answer = TypeVar("Answer")
@@ -143,15 +143,14 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self, *, urgent: bool = False) -> Iterator[Session]:
+    def write(self, *, door: Door = Door.REST) -> Iterator[Session]:
         """A transaction for writing: committed at the end of the block, rolled back when the block raises.
 
         The worker pools that `wakes` names for this transaction are woken once it is durable: in this process
-        directly, in the others by one NOTIFY. `urgent` is for requests that somebody waits for: at SQLite's one writer
-        they go first.
+        directly, in the others by one NOTIFY. `door` says who goes first at SQLite's one writer.
         """
         made = Session(self._writing, expire_on_commit=False)
-        turn = self._writer.hold(urgent=urgent) if self._writer else nullcontext()
+        turn = self._writer.hold(door) if self._writer else nullcontext()
         with turn, made as session, session.begin():
             yield session
             pools: frozenset[str] = frozenset(session.info.get("wakes", ()))

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from portal.accounts.users import create_user, set_one_time_password
-from portal.config import ROOT, Settings, sandbox_file
+from portal.config import ROOT, Settings, ports, sandbox_file
 from portal.errors import SettingsError
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
@@ -27,6 +27,9 @@ from portal.sandbox import SigningKey, world
 from portal.services import Services
 
 ADMIN = "admin@sandbox.local"
+# A proxy of the environment knows no way to this machine.
+_direct = requests.Session()
+_direct.trust_env = False
 START_SECONDS = 20.0
 
 
@@ -35,8 +38,7 @@ def write_settings(environ: Mapping[str, str], instance: Path) -> None:
     instance.mkdir(parents=True, exist_ok=True)
     path = sandbox_file(instance)
     kept = dict(line.partition("=")[::2] for line in path.read_text().splitlines()) if path.exists() else {}
-    port = int(environ.get("PORT") or 8000)
-    sandbox_port = int(environ.get("SANDBOX_PORT") or port + 1)
+    port, sandbox_port = ports(environ)
     lines = {
         "SECRET_KEY": kept.get("SECRET_KEY") or secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": kept.get("ENCRYPTION_KEYS") or Fernet.generate_key().decode(),
@@ -66,7 +68,7 @@ def start_sandbox(settings: Settings) -> "subprocess.Popen[bytes]":
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            requests.get(f"{settings.ghl_api_url}/control/refreshes", timeout=2)
+            _direct.get(f"{settings.ghl_api_url}/control/refreshes", timeout=2)
         except requests.RequestException:
             time.sleep(0.1)
         else:
@@ -81,13 +83,13 @@ def seed(parts: Services) -> str:
     for place in world.DEMO_LOCATIONS:
         _install(parts, place)
         told += [_described(parts, place, sender) for sender in _senders(parts, place)]
-    requests.post(f"{parts.settings.ghl_api_url}/control/senders", json=told, timeout=5).raise_for_status()
+    _direct.post(f"{parts.settings.ghl_api_url}/control/senders", json=told, timeout=5).raise_for_status()
     return _admin(parts)
 
 
 def _install(parts: Services, place: world.Location) -> None:
     """As a person would: consent gives a code, the code a grant."""
-    answer = requests.post(
+    answer = _direct.post(
         f"{parts.settings.ghl_api_url}/control/codes", json={"location_id": place.id}, timeout=5
     ).json()
     granted = parts.oauth.exchange_code(answer["code"], parts.settings.redirect_uri)

@@ -49,9 +49,14 @@ def log_context(**fields: Any) -> Iterator[None]:
         _context.reset(token)
 
 
+def context() -> Mapping[str, Any]:
+    """The fields of the blocks that this thread is in."""
+    return _context.get() or {}
+
+
 def redact(text: str) -> str:
     """The text without anything that looks like a secret."""
-    for pattern in _SECRET_TEXT:
+    for pattern in (*_SECRET_TEXT, _ROW):
         text = pattern.sub("[redacted]", text)
     return text
 
@@ -81,10 +86,10 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": told(record.getMessage()),
-            **told({**(_context.get() or {}), **extra}),
+            **told({**context(), **extra}),
         }
         if record.exc_info:
-            line["exception"] = told(_ROW.sub("", self.formatException(record.exc_info)))
+            line["exception"] = told(self.formatException(record.exc_info))
         line["thread"] = threading.current_thread().name
         return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 

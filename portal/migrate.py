@@ -11,11 +11,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from portal.config import ROOT, Settings
+from portal.database import is_away
 from portal.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,10 @@ PAUSE_SECONDS = (3.0, 6.0)
 # PostgreSQL's codes: the lock was not to be had in time; a deadlock, which we were chosen to give way in.
 _BUSY = ("55P03", "40P01")
 _ADDS_ONLY = re.compile(r"(\d{4})_since_(\d{4})")
+
+
+class Unreachable(SettingsError):
+    """The database does not answer. A process that knows it migrated may start all the same."""
 
 
 def upgrade(settings: Settings, directory: str = str(ROOT / "migrations")) -> None:
@@ -42,7 +48,19 @@ def upgrade(settings: Settings, directory: str = str(ROOT / "migrations")) -> No
         except DBAPIError as error:
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
             fault = f"The database cannot be used ({reason}): check DATABASE_URL and the server."
-            raise SettingsError([fault]) from None
+            raise (Unreachable if is_away(error) else SettingsError)([fault]) from None
+    _mark(settings).touch()
+
+
+def was_migrated(settings: Settings) -> bool:
+    """Has a portal of this revision migrated the database from this machine before?"""
+    return _mark(settings).exists()
+
+
+def _mark(settings: Settings) -> Path:
+    """An empty file in the spool's folder, which outlives the process and its container."""
+    newest = max(path.stem for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+    return settings.spool_dir / f"migrated-{newest}"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Looks before the start: every missing prerequisite is named in one line with its remedy."""
 
+import errno
 import os
 import socket
 import sqlite3
@@ -61,6 +62,10 @@ def _port(host: str, port: int, name: str) -> list[str]:
                 probe.bind((host, port))
             return []
         except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                return [f"{host} is not an address of this machine: set BIND_HOST to one, or leave it out."]
+            if error.errno == errno.EACCES:
+                return [f"Port {port} is not for this user ({error.strerror}): set {name} to one above 1023."]
             if time.monotonic() > deadline:
                 return [f"Port {port} on {host} cannot be used ({error.strerror}): stop what uses it or set {name}."]
             time.sleep(0.1)

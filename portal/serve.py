@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from portal import config, logs
+from portal import config, logs, signals
 from portal.config import Settings
 from portal.errors import SettingsError
 
@@ -35,10 +35,13 @@ def main() -> NoReturn:
     """Runs until a signal ends it. Faults of the settings or the machine: one line each, and exit 2."""
     from portal import preflight
 
+    # Until somebody else listens: the first process of a container hears no signal that it has no handler for.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     processes: list[subprocess.Popen[bytes]] = []
     held: int | None = None
     try:
-        if os.environ.get("SANDBOX", "") not in ("", "0"):
+        if config.is_on(os.environ, "SANDBOX"):
             held = _write_sandbox_settings()
         settings = config.load()
         preflight.check(settings)
@@ -83,13 +86,17 @@ def _lone_process(settings: Settings) -> int | None:
     """SQLite is for one process: the lock is inherited by the children and ends with the last of them."""
     if not settings.sqlite:
         return None
-    path = Path(settings.database_url.removeprefix("sqlite:///") + ".lock")
+    # By the file itself: another way to it, over a link, must not lead past the lock.
+    path = Path(os.path.realpath(settings.database_url.removeprefix("sqlite:///")) + ".lock")
     return _hold(path, "Another portal uses this SQLite database: stop it, or set DATABASE_URL to PostgreSQL.")
 
 
 def _hold(path: Path, fault: str) -> int:
     """An exclusive lock that ends with this process and its children. Raises `SettingsError` when it is taken."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be opened ({error.strerror}): remove it, or make it writable."]) from None
     deadline = time.monotonic() + 5
     while True:
         try:
@@ -106,17 +113,25 @@ def _in_child(task: Callable[[Settings], None], settings: Settings) -> None:
     """Runs the task in a process of its own, so that the parent keeps neither its memory nor its connections."""
     child = multiprocessing.get_context("fork").Process(target=task, args=(settings,))
     child.start()
-    child.join()
+    try:
+        child.join()
+    except SystemExit:
+        child.terminate()  # a migration that is broken off leaves nothing behind
+        raise
     if child.exitcode:
         sys.exit(child.exitcode)
 
 
 def _prepare(settings: Settings) -> None:
-    from portal.migrate import upgrade
+    from portal.migrate import Unreachable, upgrade, was_migrated
 
     try:
         upgrade(settings)
     except SettingsError as error:
+        if isinstance(error, Unreachable) and settings.role == "web" and was_migrated(settings):
+            # Started anew in the middle of an outage: the spool takes webhooks without a database.
+            log.warning("database away at the start, webhooks go to the spool", extra={"reason": error.message})
+            return
         for fault in error.faults:
             print(f"sendero: {fault}", file=sys.stderr)
         sys.exit(2)
@@ -164,6 +179,8 @@ def _serve_web(settings: Settings) -> None:
         log_level=LogLevels.error,
         websockets=False,
     )
+    # A child inherits granian's handler, which only makes a note, and nobody reads that for as long as the child loads.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     parent = os.getpid()
     server.serve(target_loader=lambda: _load(settings, parent), wrap_loader=False)
 
@@ -172,14 +189,19 @@ def _load(settings: Settings, parent: int) -> Any:
     """In the child: the application, and in the role `all` the worker beside it."""
     end_with_parent(parent)
     from portal import create_app
+    from portal.web_server import DRAIN
     from portal.worker.process import SpoolKeeper, WorkerProcess
 
     app = create_app(settings)
     services = app.extensions["portal"]
     background = WorkerProcess(services) if settings.role == "all" else SpoolKeeper(services)
-    background.start()
     # Runs when granian has answered its last request and the process is about to end.
     multiprocessing.util.Finalize(None, background.stop, exitpriority=100)
+    # There is work in hand from here on. SIGTERM is granian's as soon as it listens.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(DRAIN, lambda *_: threading.Thread(target=background.stop, name="drain").start())
+    signals.hear()
+    background.start()
     return app
 
 
@@ -192,7 +214,7 @@ def _work(settings: Settings) -> NoReturn:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
+    signals.hear()
     worker.start()
-    while not ending.wait(3600):
-        pass
+    ending.wait()
     sys.exit(0 if worker.stop() else 1)

@@ -15,6 +15,7 @@ from portal.journal.spool import Spool
 from portal.journal.writer import Journal
 from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
+from portal.messaging.bulk import BulkOutbox
 from portal.messaging.into_ghl import IntoGhl
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
@@ -37,6 +38,7 @@ class Services:
     consents: Consents
     accounts: Accounts
     outbox: Outbox
+    bulk_outbox: BulkOutbox
     poller: Poller
     account_watch: AccountWatch
     into_ghl: IntoGhl
@@ -64,6 +66,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
         outbox=Outbox(database, http, accounts),
+        bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
         into_ghl=IntoGhl(database, settings, http, tokens),

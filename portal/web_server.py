@@ -1,5 +1,7 @@
-"""granian's server, which replaces its web processes however they die."""
+"""granian's server: it replaces its web processes however they die, and has their work end with them."""
 
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,6 +9,10 @@ from typing import Any
 
 from granian.server.mp import MPServer
 
+from portal.signals import WakingEvent
+
+# Tells a child to end its work, while it still answers.
+DRAIN = signal.SIGUSR1
 # From so many deaths in so many seconds on it is a fault of ours: granian ends, and whoever supervises it decides.
 MOST_DEATHS, SECONDS = 6, 30.0
 
@@ -19,6 +25,7 @@ class WebServer(MPServer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.main_loop_interrupt = WakingEvent()
         self._deaths: deque[float] = deque(maxlen=MOST_DEATHS)
 
     def _respawn_workers(
@@ -37,6 +44,14 @@ class WebServer(MPServer):
         if missed:
             self.interrupt_children.extend(missed)
             self.main_loop_interrupt.set()
+
+    def _stop_workers(self) -> None:
+        """Has the children end their work at once: granian waits for its last caller first, who may be slow."""
+        for worker in self.wrks:
+            process: Any = worker
+            if process.is_alive():
+                os.kill(process.inner.pid, DRAIN)
+        super()._stop_workers()  # type: ignore[no-untyped-call]
 
     def _lives(self, number: int) -> bool:
         process: Any = self.wrks[number]

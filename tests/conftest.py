@@ -82,3 +82,27 @@ def idle(database_url, sandbox, tmp_path):
     running.install()
     yield running
     running.close()
+
+
+@pytest.fixture
+def time(monkeypatch):
+    """The portal's clock, which the test moves."""
+    from portal import clock
+    from tests.hand import Time
+
+    time = Time()
+    monkeypatch.setattr(clock, "now", time.now)
+    return time
+
+
+@pytest.fixture
+def by_hand(database_url, sandbox, tmp_path, time):
+    """A portal that is installed nowhere, whose worker is the test (`tests.hand`), on a clock that the test moves."""
+    from portal.worker.tasks import handlers
+    from tests.portal import Portal
+
+    sandbox.ghl.limit.enforced = False
+    running = Portal(database_url, sandbox, tmp_path)
+    running.handlers = handlers(running.parts)
+    yield running
+    running.close()

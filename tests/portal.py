@@ -16,7 +16,7 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
-from portal.messaging import results, senders
+from portal.messaging import accepting, senders
 from portal.messaging.provider_accounts import gates_of
 from portal.models import Base, Event, Job, Message, Part, Sender, StatusChange
 from portal.queue import gates
@@ -57,7 +57,7 @@ class Portal:
         self.sandbox = sandbox
         # The carrier is quick and the first poll early: the tests wait for what happens, not for how long it takes.
         sandbox.cast.progress = Progress(sent_after=0.0, final_after=0.1)
-        results.FIRST_POLL = timedelta(seconds=0.2)
+        accepting.FIRST_POLL = timedelta(seconds=0.2)
         self.settings = settings_for(database_url, sandbox, folder, **more)
         self.app = create_app(self.settings)
         self.parts = self.app.extensions["portal"]

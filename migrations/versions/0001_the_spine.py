@@ -32,6 +32,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_agency_check_at"), ["check_at"], unique=False)
 
     op.create_table(
+        "ended_session",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ended_session")),
+    )
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ended_session_until"), ["until"], unique=False)
+
+    op.create_table(
         "event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -130,15 +139,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_job_run_at", ["pool", "run_at"], unique=False)
 
     op.create_table(
-        "ended_session",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_ended_session")),
-    )
-    with op.batch_alter_table("ended_session", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ended_session_until"), ["until"], unique=False)
-
-    op.create_table(
         "login_count",
         sa.Column("key", sa.String(length=80), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -193,12 +193,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("failover IN ('hold', 'same_channel', 'fail')", name=op.f("ck_location_failover_known")),
         sa.CheckConstraint(
-            "install_state IN ('not_installed', 'installed', 'inactive', 'uninstalled')",
-            name=op.f("ck_location_install_state_known"),
-        ),
-        sa.CheckConstraint(
             "install_event IN ('', 'install', 'uninstall', 'consent', 'listed', 'disconnect')",
             name=op.f("ck_location_install_event_known"),
+        ),
+        sa.CheckConstraint(
+            "install_state IN ('not_installed', 'installed', 'inactive', 'uninstalled')",
+            name=op.f("ck_location_install_state_known"),
         ),
         sa.ForeignKeyConstraint(["agency_id"], ["agency.id"], name=op.f("fk_location_agency_id_agency")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_location")),
@@ -327,6 +327,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("location_id", name=op.f("uq_wallet_location_id")),
     )
     op.create_table(
+        "bulk_call",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(length=36), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("members", sa.JSON(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["sender_id"], ["sender.id"], name=op.f("fk_bulk_call_sender_id_sender")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_call")),
+        sa.UniqueConstraint("key", name=op.f("uq_bulk_call_key")),
+    )
+    op.create_table(
         "conversation",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("location_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -446,6 +459,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_message_bulk",
+            ["bulk"],
+            unique=False,
+            postgresql_where=sa.text("bulk <> ''"),
+            sqlite_where=sa.text("bulk <> ''"),
+        )
+        batch_op.create_index(
             "ix_message_echo",
             ["location_id"],
             unique=False,
@@ -458,13 +478,6 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("held"),
             sqlite_where=sa.text("held = 1"),
-        )
-        batch_op.create_index(
-            "ix_message_bulk",
-            ["bulk"],
-            unique=False,
-            postgresql_where=sa.text("bulk <> ''"),
-            sqlite_where=sa.text("bulk <> ''"),
         )
         batch_op.create_index("ix_message_recent", ["location_id", "position"], unique=False)
         batch_op.create_index("ix_message_thread", ["conversation_id", "position"], unique=False)
@@ -509,6 +522,7 @@ def upgrade() -> None:
         sa.Column("sending_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("bulk_call_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("external_id", sa.String(length=200), nullable=True),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
@@ -520,6 +534,7 @@ def upgrade() -> None:
             "status IN ('queued', 'held', 'sending', 'unknown', 'accepted', 'sent', 'delivered', 'read', 'failed', 'expired', 'cancelled', 'received')",
             name=op.f("ck_part_status_known"),
         ),
+        sa.ForeignKeyConstraint(["bulk_call_id"], ["bulk_call.id"], name=op.f("fk_part_bulk_call_id_bulk_call")),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_part_message_id_message")),
         sa.ForeignKeyConstraint(["sender_id"], ["sender.id"], name=op.f("fk_part_sender_id_sender")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_part")),
@@ -528,6 +543,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 75},
     )
     with op.batch_alter_table("part", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_part_bulk_call_id"), ["bulk_call_id"], unique=False)
         batch_op.create_index(
             "ix_part_poll",
             ["next_poll_at"],
@@ -611,6 +627,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("next_poll_at IS NOT NULL"),
             sqlite_where=sa.text("next_poll_at IS NOT NULL"),
         )
+        batch_op.drop_index(batch_op.f("ix_part_bulk_call_id"))
 
     op.drop_table("part")
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
@@ -621,14 +638,14 @@ def downgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_thread")
         batch_op.drop_index("ix_message_recent")
-        batch_op.drop_index(
-            "ix_message_bulk", postgresql_where=sa.text("bulk <> ''"), sqlite_where=sa.text("bulk <> ''")
-        )
         batch_op.drop_index("ix_message_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held = 1"))
         batch_op.drop_index(
             "ix_message_echo",
             postgresql_where=sa.text("echo_state = 'open'"),
             sqlite_where=sa.text("echo_state = 'open'"),
+        )
+        batch_op.drop_index(
+            "ix_message_bulk", postgresql_where=sa.text("bulk <> ''"), sqlite_where=sa.text("bulk <> ''")
         )
 
     op.drop_table("message")
@@ -644,6 +661,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_conversation_recent")
 
     op.drop_table("conversation")
+    op.drop_table("bulk_call")
     op.drop_table("wallet")
     with op.batch_alter_table("sender", schema=None) as batch_op:
         batch_op.drop_index(
@@ -676,10 +694,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_login_count_until"))
 
     op.drop_table("login_count")
-    with op.batch_alter_table("ended_session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ended_session_until"))
-
-    op.drop_table("ended_session")
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("ix_job_run_at")
         batch_op.drop_index(batch_op.f("ix_job_lease_until"))
@@ -698,6 +712,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_event_state")
 
     op.drop_table("event")
+    with op.batch_alter_table("ended_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ended_session_until"))
+
+    op.drop_table("ended_session")
     with op.batch_alter_table("agency", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_agency_check_at"))
 

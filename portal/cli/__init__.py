@@ -5,8 +5,17 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    from portal.cli import admin, credits, events, keys, messages, restore, sender
+    from portal.cli import admin, credits, doctor, events, installation, keys, messages, restore, send, sender
 
-    for group in (admin.admin, sender.sender, events.events, keys.keys, credits.credits, restore.restore):
+    for group in (
+        admin.admin,
+        sender.sender,
+        installation.installation,
+        events.events,
+        keys.keys,
+        credits.credits,
+        restore.restore,
+    ):
         app.cli.add_command(group)
-    app.cli.add_command(messages.messages)
+    for command in (doctor.doctor, messages.messages, send.send):
+        app.cli.add_command(command)

@@ -5,7 +5,7 @@ import secrets
 import click
 from flask.cli import AppGroup
 
-from portal.cli.answers import _say, _services
+from portal.cli.answers import say, services
 from portal.errors import PortalError
 from portal.installations.lifecycle import ensure_agency
 
@@ -21,7 +21,7 @@ def create_admin(email: str, agency: str | None) -> None:
 
     password = secrets.token_urlsafe(12)
     try:
-        with _services().database.write() as session:
+        with services().database.write() as session:
             agency_id = None
             if agency:
                 found = ensure_agency(session, agency)
@@ -29,6 +29,6 @@ def create_admin(email: str, agency: str | None) -> None:
                 agency_id = found.id
             user = create_user(session, email, password, agency_id)
             session.flush()
-            _say({"id": user.id, "email": user.email, "agency": agency, "one_time_password": password})
+            say({"id": user.id, "email": user.email, "agency": agency, "one_time_password": password})
     except PortalError as error:
         raise click.ClickException(error.message) from None

@@ -13,12 +13,14 @@ from portal.errors import PortalError
 from portal.services import Services
 
 
-def _services() -> Services:
+def services() -> Services:
+    """The portal's parts."""
     found: Services = current_app.extensions["portal"]
     return found
 
 
-def _say(value: dict[str, Any]) -> None:
+def say(value: dict[str, Any]) -> None:
+    """Prints one JSON object on a line."""
     click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
 
 
@@ -27,7 +29,7 @@ def _plain(value: object) -> str:
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def plainly() -> Iterator[None]:
     """What a person did wrong is one sentence, not a traceback."""
     try:
         yield

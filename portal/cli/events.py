@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from portal.cli.answers import _say, _services
+from portal.cli.answers import say, services
 from portal.errors import PortalError
 from portal.messaging import replay
 from portal.models import Event, EventState
@@ -17,11 +17,11 @@ events = AppGroup("events", help="The journal of webhooks.")
 def replay_event(event_id: int) -> None:
     """Applies a parked event again."""
     try:
-        with _services().database.write() as session:
+        with services().database.write() as session:
             event = replay.replay(session, event_id)
     except PortalError as error:
         raise click.ClickException(error.message) from None
-    _say({"id": event.id, "state": event.state})
+    say({"id": event.id, "state": event.state})
 
 
 @events.command("list")
@@ -29,7 +29,7 @@ def replay_event(event_id: int) -> None:
 @click.option("--limit", default=100)
 def list_events(state: str, limit: int) -> None:
     """Prints events of one state, the newest first."""
-    with _services().database.read() as session:
+    with services().database.read() as session:
         wanted = select(Event).where(Event.state == state).order_by(Event.id.desc()).limit(limit)
         for event in session.scalars(wanted):
-            _say({"id": event.id, "source": event.source, "received": event.received_at, "note": event.note})
+            say({"id": event.id, "source": event.source, "received": event.received_at, "note": event.note})

@@ -3,7 +3,7 @@
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from portal.cli.answers import _say, _services
+from portal.cli.answers import say, services
 from portal.models import Grant, Sender
 
 keys = AppGroup("keys", help="Encryption keys.")
@@ -12,7 +12,7 @@ keys = AppGroup("keys", help="Encryption keys.")
 @keys.command("rotate")
 def rotate_keys() -> None:
     """Seals every stored secret with the first of ENCRYPTION_KEYS."""
-    parts = _services()
+    parts = services()
     count = 0
     with parts.database.write() as session:
         for row in session.scalars(select(Sender).with_for_update()):
@@ -23,4 +23,4 @@ def rotate_keys() -> None:
                 if getattr(grant, field):
                     setattr(grant, field, parts.vault.reseal(getattr(grant, field)))
                     count += 1
-    _say({"resealed": count})
+    say({"resealed": count})

@@ -7,7 +7,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.cli.answers import _say, _services
+from portal.cli.answers import say, services
 from portal.models import LedgerEntry, Location, Message, Part
 
 
@@ -15,9 +15,9 @@ from portal.models import LedgerEntry, Location, Message, Part
 @click.option("--location", "location_id", help="The HighLevel sub-account id.")
 def messages(location_id: str | None) -> None:
     """Prints every message, one JSON object a line, in the order of receipt."""
-    with _services().database.read() as session:
+    with services().database.read() as session:
         for line in _message_lines(session, location_id):
-            _say(line)
+            say(line)
 
 
 def _message_lines(session: Session, location_id: str | None) -> Iterator[dict[str, Any]]:

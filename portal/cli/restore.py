@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from portal.cli.answers import _say, _services
+from portal.cli.answers import say, services
 from portal.errors import PortalError
 from portal.journal.replay import drain
 from portal.messaging import decisions, replay, restoring
@@ -22,7 +22,7 @@ WHO = "flask restore"
 )
 def hold(trust_spool: bool) -> None:
     """Keeps all that may have gone out since the backup from going out again by itself. Run it with no worker alive."""
-    parts = _services()
+    parts = services()
     if alive := workers(parts.database, parts.settings):
         raise click.ClickException(
             f"{alive} worker(s) of this portal are running: stop them, restore again, then hold."
@@ -45,7 +45,7 @@ def hold(trust_spool: bool) -> None:
     with parts.database.write() as session:
         looked_up = restoring.look_before_posting(session)
         restoring.waiting(session)
-    _say(
+    say(
         {
             "messages_unknown": messages,
             "repetitions_dropped": repetitions,
@@ -71,7 +71,7 @@ def give_up(location_id: str | None) -> None:
 
 
 def _decide(location_id: str | None, *, again: bool) -> None:
-    database = _services().database
+    database = services().database
     with database.read() as session:
         messages = restoring.messages_waiting(session, location_id)
         events = restoring.events_waiting(session, location_id)
@@ -82,7 +82,7 @@ def _decide(location_id: str | None, *, again: bool) -> None:
                 (decisions.send_again if again else decisions.give_up)(session, message_id, WHO)
             decided += 1
         except PortalError as error:
-            _say({"message": message_id, "fault": error.message})
+            say({"message": message_id, "fault": error.message})
     for event_id in events:
         with database.write() as session:
             if again:
@@ -91,4 +91,4 @@ def _decide(location_id: str | None, *, again: bool) -> None:
                 restoring.leave_event(session, event_id)
     with database.write() as session:
         left = restoring.waiting(session)
-    _say({"messages": decided, "events": len(events), "still_waiting": left.messages + left.events})
+    say({"messages": decided, "events": len(events), "still_waiting": left.messages + left.events})

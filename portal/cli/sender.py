@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from portal.channels import registry
 from portal.channels.capabilities import ListsSenderIds
-from portal.cli.answers import _plainly, _say, _services
+from portal.cli.answers import plainly, say, services
 from portal.errors import InvalidInput, PortalError
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import senders
@@ -35,7 +35,7 @@ def add_sender(
     pairs: tuple[str, ...],
 ) -> None:
     """Adds a sender and prints its id and webhook address."""
-    parts = _services()
+    parts = services()
     credentials = dict(pair.partition("=")[::2] for pair in pairs)
     wanted = senders.NewSender(channel, name, credentials, api_url, pace, is_default, operator=True)
     try:
@@ -44,7 +44,7 @@ def add_sender(
         with parts.database.write() as session:
             location = ensure_location(session, location_id)
             added = senders.add(session, parts.vault, location, wanted)
-            _say({"id": added.id, "webhook_url": senders.webhook_url(parts.settings, added), "name": added.name})
+            say({"id": added.id, "webhook_url": senders.webhook_url(parts.settings, added), "name": added.name})
     except PortalError as error:
         raise click.ClickException(error.message) from None
 
@@ -53,11 +53,11 @@ def add_sender(
 @click.option("--location", "location_id", help="The HighLevel sub-account id.")
 def list_senders(location_id: str | None) -> None:
     """Prints every sender, one JSON object a line."""
-    parts = _services()
+    parts = services()
     with parts.database.read() as session:
         wanted = select(Sender, Location.ghl_id).join(Location).order_by(Sender.id)
         for row, ghl_id in session.execute(wanted.where(Location.ghl_id == location_id) if location_id else wanted):
-            _say(
+            say(
                 {
                     "id": row.id,
                     "location": ghl_id,
@@ -75,9 +75,9 @@ def list_senders(location_id: str | None) -> None:
 @click.argument("sender_id", type=int)
 def default_sender(sender_id: int) -> None:
     """Makes a sender its location's default and sends what waited for one."""
-    with _plainly():
-        count = _services().database.patiently(lambda session: senders.make_default(session, sender_id))
-        _say({"id": sender_id, "tried_again": count})
+    with plainly():
+        count = services().database.patiently(lambda session: senders.make_default(session, sender_id))
+        say({"id": sender_id, "tried_again": count})
 
 
 @sender.command("pause")
@@ -85,18 +85,18 @@ def default_sender(sender_id: int) -> None:
 @click.option("--reason", default="paused from the command line")
 def pause_sender(sender_id: int, reason: str) -> None:
     """Stops a sender; what it would send is held."""
-    with _plainly(), _services().database.write() as session:
+    with plainly(), services().database.write() as session:
         senders.pause(session, sender_id, reason)
-        _say({"id": sender_id, "state": "paused"})
+        say({"id": sender_id, "state": "paused"})
 
 
 @sender.command("resume")
 @click.argument("sender_id", type=int)
 def resume_sender(sender_id: int) -> None:
     """Starts a sender again and sends what was held for it."""
-    with _plainly():
-        count = _services().database.patiently(lambda session: senders.resume(session, sender_id))
-        _say({"id": sender_id, "state": "active", "tried_again": count})
+    with plainly():
+        count = services().database.patiently(lambda session: senders.resume(session, sender_id))
+        say({"id": sender_id, "state": "active", "tried_again": count})
 
 
 @sender.command("set")
@@ -105,35 +105,35 @@ def resume_sender(sender_id: int) -> None:
 @click.option("--set", "pairs", multiple=True, required=True, metavar="KEY=VALUE", help="A credential.")
 def set_credentials(sender_id: int, no_check: bool, pairs: tuple[str, ...]) -> None:
     """Replaces credentials of a sender, asks the provider, and lets it try again at once."""
-    parts = _services()
+    parts = services()
     changes = dict(pair.partition("=")[::2] for pair in pairs)
-    with _plainly():
+    with plainly():
         wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
         if not no_check:
             senders.check(parts.http, wanted)
         with parts.database.write() as session:
             senders.repair(session, parts.vault, sender_id, wanted)
-            _say({"id": sender_id, "changed": sorted(changes)})
+            say({"id": sender_id, "changed": sorted(changes)})
 
 
 @sender.command("ids")
 @click.argument("sender_id", type=int)
 def list_sender_ids(sender_id: int) -> None:
     """Asks the provider which sender ids the account has, and prints one JSON object a line."""
-    parts = _services()
-    with _plainly():
+    parts = services()
+    with plainly():
         wanted = senders.with_changes(parts.database, parts.vault, sender_id, {})
         channel = registry.get(wanted.channel)
         if not isinstance(channel, ListsSenderIds):
             raise InvalidInput(f"{channel.name} has no list of sender ids.")
         for each in channel.sender_ids(parts.http, parts.accounts.get(sender_id).account):
-            _say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
+            say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
 
 
 @sender.command("remove")
 @click.argument("sender_id", type=int)
 def remove_sender(sender_id: int) -> None:
     """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
-    with _plainly():
-        _services().database.patiently(lambda session: senders.remove(session, sender_id))
-        _say({"id": sender_id, "state": "removed"})
+    with plainly():
+        services().database.patiently(lambda session: senders.remove(session, sender_id))
+        say({"id": sender_id, "state": "removed"})

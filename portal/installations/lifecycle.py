@@ -34,6 +34,9 @@ BELIEVED = (2010, 2100)
 AHEAD = timedelta(minutes=5)
 # An INSTALL that comes with a consent is some seconds apart from it.
 ONE_INSTALLATION = timedelta(minutes=2)
+MOST_AGENCIES = 100
+# An agency's list may be some seconds behind the event.
+LIST_LAG = timedelta(seconds=15)
 
 
 def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
@@ -150,6 +153,8 @@ def _install_location(
     if grant is None or grant.state != GrantState.ACTIVE or location.install_state == InstallState.NOT_INSTALLED:
         # An agency's bulk install gives no code for its locations: their tokens are minted from the agency's.
         location.install_note = moves.NO_PERMISSION
+        if agency is None and location.agency_id is None:
+            return _look_for_owner(session)
         moves.mint(session, location, agency.id if agency else location.agency_id)
         return "installation noted"
     if grant.consented_at is None or at > grant.consented_at + ONE_INSTALLATION:
@@ -157,6 +162,16 @@ def _install_location(
         enqueue(session, [moves.check(location)])
         return "installed anew: HighLevel is asked whether the stored token still holds"
     return "already connected"
+
+
+def _look_for_owner(session: Session) -> str:
+    """HighLevel may leave out the agency of a location that it installs by itself: its agency's list names it."""
+    alive = Grant.kind == GrantKind.COMPANY, Grant.state == GrantState.ACTIVE
+    mine = select(Agency).join(Grant, Grant.ghl_id == Agency.company_id).where(*alive).order_by(Agency.id)
+    agencies = session.scalars(mine.limit(MOST_AGENCIES)).all()
+    for agency in agencies:
+        moves.list_locations(session, agency, LIST_LAG)
+    return f"installation noted; {len(agencies)} agencies are asked whether it is theirs"
 
 
 def _note_agency(agency: Agency, event: AppEvent, at: datetime) -> None:
@@ -191,9 +206,7 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
     left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]
     grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
     if grant is not None and grant.consented_at is not None and grant.consented_at > at:
-        # The agency has come back before this event did: the locations that it still has are connected again.
-        moves.list_locations(session, agency)
-        return f"older than the agency's consent: {len(left)} locations are looked up again"
+        return f"the agency has consented anew since; {len(left)} locations were uninstalled"
     moves.forget_tokens(session, GrantKind.COMPANY, agency.company_id)
     return f"agency uninstalled with {len(left)} locations"
 
@@ -201,8 +214,12 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
 def _uninstall_location(session: Session, location: Location, at: datetime) -> str:
     if location.install_event_at and at < location.install_event_at:
         location.uninstalled_at = max(filter(None, (location.uninstalled_at, at)))
+        grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
+        if grant is not None and grant.consented_at is not None and grant.consented_at < at:
+            enqueue(session, [moves.check(location)])  # its token is from before: it may have died then
         return OLDER
-    note = location.install_note if location.install_event == InstallEvent.DISCONNECT else ""
+    gone = location.install_event in (InstallEvent.DISCONNECT, InstallEvent.UNINSTALL)
+    note = location.install_note if gone else ""
     moves.leave(session, location, InstallEvent.UNINSTALL, at, InstallState.UNINSTALLED, note)
     moves.forget_tokens(session, GrantKind.LOCATION, location.ghl_id)
     return "location uninstalled"

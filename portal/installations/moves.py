@@ -4,7 +4,7 @@ Lock order everywhere: agency, location, grant. Whoever moves a location holds i
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -31,6 +31,8 @@ from portal.queue.jobs import GHL, SEND, drop, enqueue, job, request
 
 # HighLevel allows 100 requests in 10 seconds for each app and location; some room is left for what we do not count.
 GHL_PACE, GHL_BURST = 9.5, 90.0
+# An agency's own calls are many at a time, when it installs: never more than its limit in any 10 seconds.
+AGENCY_PACE, AGENCY_BURST = 9.0, 5.0
 NO_PERMISSION = "HighLevel's permission has not come yet."
 # What only an installed location can have.
 _OF_INSTALLED = (
@@ -182,14 +184,14 @@ def mint(session: Session, location: Location, agency_id: int | None) -> None:
     enqueue(session, [job(GHL, "mint_token", location.id, f"mint:{location.id}", gate=gate)])
 
 
-def list_locations(session: Session, agency: Agency) -> None:
+def list_locations(session: Session, agency: Agency, delay: timedelta = timedelta(0)) -> None:
     """Has the agency's installed locations looked up, and connected."""
-    gate = _agency_gate(session, agency.id)
-    enqueue(session, [job(GHL, "install_locations", agency.id, f"install:{agency.id}", gate=gate)])
+    gate, run_at = _agency_gate(session, agency.id), clock.now() + delay
+    enqueue(session, [job(GHL, "install_locations", agency.id, f"install:{agency.id}", gate=gate, run_at=run_at)])
 
 
 def _agency_gate(session: Session, agency_id: int) -> str:
     """The gate of an agency's own calls to HighLevel, which has a request limit of its own."""
     key = f"agency:{agency_id}"
-    ensure(session, key, GHL_PACE, GHL_BURST)
+    ensure(session, key, AGENCY_PACE, AGENCY_BURST)
     return key

@@ -6,9 +6,11 @@ a process died over and asks again for an answer that was lost: later, the grant
 """
 
 import logging
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,11 +28,15 @@ from portal.ghl.oauth import COMPANY, LOCATION, REFRESH_SECONDS, OAuthClient, To
 from portal.installations import grants, moves
 from portal.installations.lifecycle import locked_location
 from portal.models import Grant, GrantKind, GrantState, Location
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
-# A little longer than the call: a second one after its end still falls into HighLevel's 30 s.
-LEASE = timedelta(seconds=REFRESH_SECONDS + 1)
+# Short, and kept while the call lasts: when a process dies over it, several more tries fall into HighLevel's 30 s.
+LEASE = timedelta(seconds=6)
+KEEP_EVERY = 2.0
+# So long the others wait for whoever refreshes.
+PATIENCE = REFRESH_SECONDS + 3
 # A token this close to its end is not used for a call that may take 25 seconds.
 MARGIN = timedelta(seconds=60)
 _PAUSE = 0.05
@@ -96,6 +102,12 @@ class Tokens:
                 list(pool.map(self._finish, grants_left))
         return len(grants_left)
 
+    def forget_leases(self) -> None:
+        """Ends every lease. Only where no other process can hold one: SQLite, at the start."""
+        with self._database.write() as session:
+            held = update(Grant).where(Grant.refreshing_until.is_not(None))
+            session.execute(held.values(refreshing_until=clock.now()))
+
     def _finish(self, grant: Grant) -> None:
         with suppress(NoToken):  # noted, with the time at which it is tried again
             self._get(_Ask(GrantKind(grant.kind), grant.ghl_id, self._vault.open(grant.access_token)))
@@ -136,7 +148,7 @@ class Tokens:
         return self._oauth.location_token(self.for_company(company_id, rejected=token), company_id, location_id)
 
     def _get(self, ask: _Ask) -> str:
-        patience = time.monotonic() + LEASE.total_seconds()
+        patience = time.monotonic() + PATIENCE
         while True:
             grant = self._read(ask)
             token = self._vault.open(grant.access_token)
@@ -164,7 +176,7 @@ class Tokens:
 
     def _win(self, grant: Grant) -> bool:
         moment = clock.now()
-        with self._database.write() as session:
+        with self._database.write(door=Door.CALL) as session:
             won = session.execute(
                 update(Grant)
                 .where(
@@ -178,22 +190,39 @@ class Tokens:
 
     def _refresh(self, grant: Grant) -> str:
         """The new token, stored; "" when the app was uninstalled or installed anew meanwhile."""
-        try:
-            granted = self._renewed(grant)
-        except (GhlError, NoToken) as error:
-            raise self._note_failure(grant, error) from error
-        try:
-            self._store(granted, grant.generation)
-        except grants.Superseded:
-            return ""
+        with self._kept(grant):
+            try:
+                granted = self._renewed(grant)
+            except (GhlError, NoToken) as error:
+                raise self._note_failure(grant, error) from error
+            try:
+                self._store(granted, grant.generation)
+            except grants.Superseded:
+                return ""
         log.info("token refreshed", extra={"kind": grant.kind, "of": grant.ghl_id})
         return granted.access_token
+
+    @contextmanager
+    def _kept(self, grant: Grant) -> Iterator[None]:
+        """Renews the lease as long as the block lasts."""
+        over = threading.Event()
+        threading.Thread(target=self._keep, args=(grant, over), name="token-lease", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _keep(self, grant: Grant, over: threading.Event) -> None:
+        mine = Grant.id == grant.id, Grant.generation == grant.generation, Grant.refreshing_until.is_not(None)
+        while not over.wait(KEEP_EVERY):
+            with suppress(SQLAlchemyError, TimeoutError), self._database.write(door=Door.CALL) as session:
+                session.execute(update(Grant).where(*mine).values(refreshing_until=clock.now() + LEASE))
 
     def _store(self, granted: TokenGrant, generation: int) -> None:
         """The old refresh token is used up: while the database is away, this waits for it."""
         while True:
             try:
-                with self._database.write() as session:
+                with self._database.write(door=Door.CALL) as session:
                     grants.save(session, self._vault, granted, renewal_of=generation)
                     return
             except (SQLAlchemyError, TimeoutError) as error:

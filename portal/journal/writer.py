@@ -9,6 +9,7 @@ from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
 from portal.journal.spool import Spool
 from portal.journal.store import Kept, store
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Journal:
             return [self._one_by_one(entry) for entry in entries]
 
     def _store(self, entries: Sequence[Entry]) -> list[Kept]:
-        with self.database.write(urgent=True) as session:
+        with self.database.write(door=Door.WEBHOOK) as session:
             return store(session, entries)
 
     def _one_by_one(self, entry: Entry) -> Kept | Exception:

@@ -1,6 +1,6 @@
 """On PostgreSQL: what a group of accepted calls comes to, in one round trip.
 
-Round trips are what a commit costs there. The statement does for all rows what `portal.messaging.results` does in
+Round trips are what a commit costs there. The statement does for all rows what `portal.messaging.accepting` does in
 several statements on SQLite; rows that are not as expected are left alone and looked at one by one.
 """
 

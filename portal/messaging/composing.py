@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import contacts, numbers
+from portal.messaging import bulk, contacts, numbers
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.storable import storable
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
@@ -29,7 +30,7 @@ MOST_RECIPIENTS = 10_000
 MOST_ATTACHMENTS = 10
 FURTHEST = timedelta(days=365)
 # Recipients of one event: they are applied in one transaction.
-AT_ONCE = 200
+AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
     key = draft.key or new_uuid()
     taken = list(_judge(location, draft, key))
     good = [(each.message, each.number) for each in taken if each.message]
-    bulk = str(_id(location, key, "")) if len(good) > 1 else ""
+    bulk_id = str(_id(location, key, "")) if len(good) > 1 else ""
     for place in range(0, len(good), AT_ONCE):
         kept = _Kept(
             storable(draft.text, LONGEST),
@@ -90,7 +91,7 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             [storable(each, 2000) for each in draft.attachments],
             draft.sender_id,
             draft.scheduled_at,
-            bulk,
+            bulk_id,
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
@@ -146,16 +147,23 @@ def _id(location: Location, key: str, number: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"sendero:{location.id}:{key}:{number}")
 
 
-def apply(session: Session, event: Event) -> str:
+def apply(session: Session, vault: Vault, event: Event) -> str:
     """Queues the messages of one event; a message that is there already is left as it is."""
     kept = msgspec.json.decode(event.body or b"", type=_Kept)
     location = _location(session, event)
-    wanted = [uuid for uuid, _ in kept.to]
-    there = set(session.scalars(select(Message.uuid).where(Message.uuid.in_(wanted))))
+    there = set(session.scalars(select(Message.uuid).where(Message.uuid.in_([uuid for uuid, _ in kept.to]))))
     # In the order of the numbers: two events that took the same contacts crosswise would block each other.
-    for uuid, number in sorted(kept.to, key=lambda each: each[1]):
-        if uuid not in there:
-            queue_message(session, location, _request(kept, event, uuid, number, _contact(session, location, number)))
+    wanted = sorted((each for each in kept.to if each[0] not in there), key=lambda each: each[1])
+    people = [_contact(session, location, number) for _, number in wanted]
+    for contact in people:
+        # All conversations are locked before the first message takes the wallet: the lock order everywhere.
+        contacts.conversation(session, location.id, contact.id)
+    queued = [
+        queue_message(session, location, _request(kept, event, uuid, number, contact))
+        for (uuid, number), contact in zip(wanted, people, strict=True)
+    ]
+    if kept.bulk:
+        bulk.plan(session, vault, queued)
     return f"{len(kept.to)} messages"
 
 

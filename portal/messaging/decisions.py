@@ -106,6 +106,8 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
 
 def _unknown(session: Session, message_id: int) -> tuple[Conversation, Message]:
     conversation, message = lock_whole(session, message_id)
+    if any(part.bulk_call_id is not None for part in message.parts):
+        raise InvalidInput("The provider is still being asked about the bulk call that it was part of: wait for that.")
     if not may_decide(message):
         raise InvalidInput(f"There is nothing to decide about this message. {SENTENCES[Status(message.status)]}")
     return conversation, message

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
 from portal.channels import registry
 from portal.database import padded
 from portal.models import (
+    BulkCall,
     InstallState,
     Location,
     Message,
@@ -60,23 +61,24 @@ class Pass:
     started_at: datetime
 
 
-def open_fence(session: Session, part_ids: Sequence[int]) -> dict[int, Pass]:
+def open_fence(session: Session, part_ids: Sequence[int], bulk: BulkCall | None = None) -> dict[int, Pass]:
     """Moves every part that may be sent now to `sending` and returns them by part id. The others stay as they are.
 
-    A call whose outcome is unknown is made again, under the same idempotency key, on idempotent channels only.
+    A call whose outcome is unknown is made again, under the same idempotency key, on idempotent channels only. A part
+    of a bulk call goes out with that call and its key, and in no other way.
     """
-    moment = clock.now()
+    moment, call = clock.now(), bulk.id if bulk is not None else None
     connection = session.connection()
     rows = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     fresh = [row.id for row in rows if row.status == Status.QUEUED]
     again = [row.id for row in rows if row.status in _IN_DOUBT and registry.get(row.channel).idempotent]
     passed: set[int] = set()
     if fresh:
-        passed |= set(connection.scalars(_PASS_FRESH, {"ids": padded(fresh), "moment": moment}))
+        passed |= set(connection.scalars(_PASS_FRESH, {"ids": padded(fresh), "moment": moment, "call": call}))
     if again:
-        known = {"ids": padded(again), "moment": moment, "key_after": moment - KEY_LIFE}
+        known = {"ids": padded(again), "moment": moment, "call": call, "key_after": moment - KEY_LIFE}
         passed |= set(connection.scalars(_PASS_AGAIN, known))
-    passes = {row.id: _pass(row) for row in rows if row.id in passed}
+    passes = {row.id: _pass(row, bulk) for row in rows if row.id in passed}
     moving = [each for each in passes.values() if each.message_was != Status.SENDING]
     if moving:
         ids = sorted({each.message_id for each in moving})
@@ -133,6 +135,7 @@ _WANTED = (
 _moment = bindparam("moment", type_=UtcDateTime())
 _MAY_GO = (
     Part.id.in_(bindparam("ids", expanding=True)),
+    Part.bulk_call_id.is_not_distinct_from(bindparam("call", type_=BigInteger())),
     Message.id == Part.message_id,
     Message.status.in_((Status.QUEUED, Status.SENDING, Status.UNKNOWN)),
     Message.funded,
@@ -171,14 +174,14 @@ _MOVE_MESSAGES = (
 _NOTE_MOVES = insert(StatusChange.__table__)  # type: ignore[arg-type]
 
 
-def _pass(row: Any) -> Pass:
+def _pass(row: Any, bulk: BulkCall | None) -> Pass:
     return Pass(
         part_id=row.id,
         message_id=row.message_id,
         number=row.number,
         parts=row.parts,
         attempt=row.attempt + 1,
-        idempotency_key=_key(row.message_uuid, row.number, row.key_round),
+        idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else _key(row.message_uuid, row.number, row.key_round),
         to=row.address,
         body=row.body,
         attachments=tuple(row.attachments),

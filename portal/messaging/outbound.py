@@ -69,7 +69,10 @@ class Request:
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
-    """Writes the message in the state it deserves: queued, held or failed, with the reason in words."""
+    """Writes the message in the state it deserves: queued, held or failed, with the reason in words.
+
+    One of a bulk that is queued gets no job: `bulk.plan` has to follow in the same transaction.
+    """
     conversation = contacts.conversation(session, location.id, request.contact.id)
     message = _new_message(location, conversation, request)
     contacts.note_message(conversation, message, request.received_at)
@@ -85,7 +88,7 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
-        _settle_place(session, conversation, message, placed)
+        _settle_place(session, conversation, message, placed, alone=not request.bulk)
     return message
 
 
@@ -139,7 +142,9 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     return _Place(sender)
 
 
-def _settle_place(session: Session, conversation: Conversation, message: Message, placed: _Place) -> None:
+def _settle_place(
+    session: Session, conversation: Conversation, message: Message, placed: _Place, *, alone: bool = True
+) -> None:
     if placed.failure:
         fail(session, message, placed.failure, placed.code)
     elif placed.sender is None:
@@ -152,7 +157,8 @@ def _settle_place(session: Session, conversation: Conversation, message: Message
         message.funded = True
         contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
         session.flush()
-        enqueue_parts(session, conversation, message, placed.sender)
+        if alone:
+            enqueue_parts(session, conversation, message, placed.sender)
 
 
 def _ensure_parts(message: Message, sender: Sender) -> None:

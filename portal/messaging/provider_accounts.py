@@ -15,6 +15,7 @@ from portal.models import Job, Part, ProviderAccount, Sender
 from portal.queue import gates
 
 POLLS_A_SECOND = 20.0
+OWN_POLLS_A_SECOND = 200.0
 
 
 def attach(
@@ -53,6 +54,11 @@ def _ensure_gates(session: Session, sender: Sender, channel: Channel, pace: floa
     # One call at a time and no bursts: a provider counts what comes within any second.
     if pace is not None:
         gates.ensure(session, sends, pace, max(pace / 10, 1.0))
+    if sender.api_url:
+        # The documented limits are those of the provider's public address; another one says 429 when it has limits.
+        gates.ensure_exists(session, sends)
+        gates.ensure_exists(session, polls, OWN_POLLS_A_SECOND, OWN_POLLS_A_SECOND)
+        return
     gates.ensure_exists(session, sends, channel.account_pace)
     gates.ensure_exists(session, polls, channel.account_poll_pace)
 

@@ -200,7 +200,7 @@ def webhook_request(event: Event) -> WebhookRequest:
 
 
 def _apply_composed(session: Session, context: Context, event: Event) -> str:
-    return composing.apply(session, event)
+    return composing.apply(session, context.vault, event)
 
 
 _SOURCES: Mapping[str, Callable[[Session, Context, Event], str]] = {

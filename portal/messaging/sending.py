@@ -7,7 +7,7 @@ a kill leaves at most the calls in flight unknown. No transaction is open during
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -26,18 +26,18 @@ from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
+from portal.messaging.outcomes import Result, clean_outcome
 from portal.messaging.releasing import release_conversations
-from portal.messaging.results import Result, end_message, hold_back, write_results
+from portal.messaging.results import end_message, hold_back, write_results
 from portal.messaging.statuses import FINAL, follow_parts, move_part
-from portal.messaging.storable import storable
 from portal.models import FailoverPolicy, InstallState, Location, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
 from portal.queue.turn import Turn
+from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
 WHO = "portal"
-MOST_SEGMENTS = 1000
 # A repetition that may not be made now (its sender is paused) is looked at again after this.
 DOUBT_WAIT = timedelta(seconds=3)
 
@@ -56,17 +56,6 @@ class _Answer:
 
     go_on: bool
     passed: Pass | None = None
-
-
-def _clean(accepted: Accepted) -> Accepted:
-    """A provider's odd answer must not keep the results of others from being written."""
-    segments = min(max(accepted.segments, 0), MOST_SEGMENTS)
-    return replace(
-        accepted,
-        external_id=storable(accepted.external_id, 200),
-        segments=segments,
-        code=storable(accepted.code, 64),
-    )
 
 
 class Outbox:
@@ -145,9 +134,9 @@ class Outbox:
 
     def _outcome(self, passed: Pass, outgoing: Outgoing, account: Account) -> Accepted | ChannelError:
         try:
-            return _clean(registry.get(passed.channel).send(self._http, account, outgoing))
+            return clean_outcome(registry.get(passed.channel).send(self._http, account, outgoing))
         except ChannelError as error:
-            error.code, error.message = storable(error.code, 64), storable(error.message, 1000)
+            clean_outcome(error)
             log.warning(
                 "send not accepted",
                 extra={"code": error.code, "unknown": error.unknown, "retry": error.retry, "reason": error.message},
@@ -170,7 +159,7 @@ class Outbox:
 
     def _commit_together(self, steps: Sequence[_Step], *, singly: bool = False) -> Sequence[_Answer]:
         results = [step.result for step in steps if step.result is not None]
-        with self._database.write() as session:
+        with self._database.write(door=Door.CALL) as session:
             go_on = write_results(session, results, singly=singly) if results else {}
             after = [step.result is None or go_on.get(step.result.due.id, False) for step in steps]
             wanted = [step.next.subject for step, free in zip(steps, after, strict=True) if step.next and free]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from portal import clock
 from portal.credits import ledger
 from portal.database import Database, is_away
+from portal.messaging.bulk import KIND as BULK
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import let_go, place, push_status
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_early_receipts
@@ -44,7 +45,13 @@ def end_overdue(database: Database) -> int:
     queued = (
         select(Message.id)
         .join(Part, Part.message_id == Message.id)
-        .join(Job, and_(Job.kind == "send", Job.subject == Part.id))
+        .join(
+            Job,
+            or_(
+                and_(Job.kind == "send", Job.subject == Part.id),
+                and_(Job.kind == BULK, Job.subject == Part.bulk_call_id),
+            ),
+        )
         .where(Job.created_at < moment - YOUNGEST, Message.status == Status.QUEUED, Message.expires_at < moment)
         .limit(AT_ONCE)
     )
@@ -81,6 +88,7 @@ def enqueue_forgotten(database: Database) -> int:
                 Message.direction == Direction.OUT,
                 Message.status_at < clock.now() - FORGOTTEN_AFTER,
                 Part.status == Status.QUEUED,
+                Part.bulk_call_id.is_(None),
                 ~exists().where(Job.kind == "send", Job.subject == Part.id),
             )
             .order_by(Message.id)

@@ -5,7 +5,7 @@ from portal.models.contacts import Address, Contact, Conversation, OptOut
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
-from portal.models.messages import Attempt, Direction, Message, Part, ReceiptRow, Status, StatusChange
+from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
 from portal.models.tenants import (
@@ -25,6 +25,7 @@ __all__ = [
     "Alert",
     "Attempt",
     "Base",
+    "BulkCall",
     "Contact",
     "Conversation",
     "Direction",

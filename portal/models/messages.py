@@ -145,6 +145,7 @@ class Part(Base):
     sending_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
+    bulk_call_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_call.id"), index=True)
     external_id: Mapped[str | None] = mapped_column(String(200))
     code: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
@@ -154,6 +155,23 @@ class Part(Base):
     price: Mapped[int] = mapped_column(Integer, default=0)
 
     message: Mapped[Message] = relationship(back_populates="parts")
+
+
+class BulkCall(Base):
+    """One call for many recipients: the parts `members`, in this order, under the key `<key>:<round>`.
+
+    `begun_at` is when the present round was first called. A part names the call as long as it depends on it.
+    """
+
+    __tablename__ = "bulk_call"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(36), unique=True)
+    round: Mapped[int] = mapped_column(Integer, default=1)
+    sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
+    members: Mapped[list[int]] = mapped_column(JSON)
+    begun_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
 
 
 class StatusChange(Base):

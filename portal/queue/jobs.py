@@ -16,7 +16,7 @@ APPLY, SEND, GHL = "apply", "send", "ghl"
 POOLS = (APPLY, SEND, GHL)
 _AT_ONCE = 500
 # Lower goes first. A claim looks for each of these by itself, so a job has to have one of them.
-PRIORITIES = (0, 10, 20, 30)
+PRIORITIES = (0, 10, 20, 25, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,13 @@ class Due:
 
 
 def job(pool: str, kind: str, subject: int, lane: str, **more: Any) -> dict[str, Any]:
-    """A row for `enqueue`. `more` may hold gate, priority (lower goes first) and run_at."""
+    """A row for `enqueue`. `more` may hold gate, priority (lower goes first) and run_at.
+
+    Raises `ValueError` for a priority that no claim looks for.
+    """
     moment = clock.now()
+    if more.get("priority", PRIORITIES[0]) not in PRIORITIES:
+        raise ValueError(f"a job's priority is one of {PRIORITIES}: no claim would find it")
     return {
         "pool": pool,
         "kind": kind,

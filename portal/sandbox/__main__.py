@@ -2,8 +2,8 @@
 
 import argparse
 import logging
+import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -31,7 +31,9 @@ def main() -> None:
 
 
 def _end_with_input(closing: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through `sys.stdin`: the interpreter cannot end while a thread waits in its buffer.
+    while os.read(0, 4096):
+        pass
     closing.set()
 
 

@@ -36,12 +36,14 @@ class WorkerProcess:
         self._clockwork = Clockwork(services)
         self._heartbeat = Heartbeat(services.settings.instance_dir, self.runner.turning)
         self._listener: Listener | None = None
-        self._stopped = threading.Event()
+        self._stopping = threading.Lock()
+        self._drained: bool | None = None
 
     def start(self) -> None:
         """Starts the threads."""
         if self._services.database.sqlite:
             forget_leases(self._services.database)
+            self._services.tokens.forget_leases()
         else:
             self._listener = Listener(self._services.database.engine, self.wakeups)
             self._listener.start()
@@ -51,10 +53,13 @@ class WorkerProcess:
         log.info("worker started", extra={"owner": self.runner.owner})
 
     def stop(self) -> bool:
-        """Drains within the time that SIGTERM leaves; True when nothing was left in hand."""
-        if self._stopped.is_set():
-            return True
-        self._stopped.set()
+        """Drains within the time that SIGTERM leaves; True when nothing was left in hand. A second caller waits."""
+        with self._stopping:
+            if self._drained is None:
+                self._drained = self._drain()
+            return self._drained
+
+    def _drain(self) -> bool:
         self._clockwork.stop()
         if self._listener is not None:
             self._listener.stop()

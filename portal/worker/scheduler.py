@@ -32,7 +32,7 @@ from portal.services import Services
 log = logging.getLogger(__name__)
 
 PURGE_AT_ONCE = 1000
-# With a lease and a call it stays within the 30 s in which HighLevel repeats a refresh.
+# Often enough for several tries within the 30 s in which HighLevel repeats a refresh.
 FINISH_SECONDS = 4
 REFRESH_AT_ONCE = 500
 

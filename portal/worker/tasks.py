@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away
 from portal.logs import log_context
+from portal.messaging import bulk
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
@@ -142,6 +143,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     registrations = Registrations(services.database, services.http, services.accounts, services.settings)
     return {
         "send": services.outbox.send,
+        bulk.KIND: services.bulk_outbox.send,
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,

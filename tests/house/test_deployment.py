@@ -1,6 +1,8 @@
 """What is shipped for running Sendero as a service says what the portal needs, and nothing that it does not know."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -24,6 +26,7 @@ SERVICE = exactly(
     ["image", "restart", "stop_grace_period"],
     image={"type": "string"},
     build={"type": "string"},
+    command={"type": "array", "items": {"type": "string"}},
     restart={"enum": ["unless-stopped", "always"]},
     stop_grace_period=DURATION,
     stop_signal={"type": "string", "pattern": "^SIG[A-Z]+$"},
@@ -153,3 +156,46 @@ def test_only_what_is_copied_is_sent_to_the_builder():
     assert ignored()[0] == "*", "all is kept out but what is named"
     allowed = {line.removeprefix("!") for line in ignored() if line.startswith("!")}
     assert allowed == {*sources, "requirements.txt", "requirements-sentry.txt"}
+
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+def unit(path: Path) -> dict[str, list[str]]:
+    """The settings of a unit, each with all its values."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        name, given, value = line.partition("=")
+        if given and not line.startswith(("#", "[")):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_gives_time_to_end_and_little_to_write(path):
+    told = unit(path)
+    assert int(told["TimeoutStopSec"][0]) >= 40 and told["KillSignal"] == ["SIGTERM"] and told["Restart"] == ["always"]
+    assert told["User"] == ["sendero"] and told["ProtectSystem"] == ["strict"] and told["NoNewPrivileges"] == ["yes"]
+    assert told["CapabilityBoundingSet"] == [""] and "ReadWritePaths" not in told
+    assert told["EnvironmentFile"] == ["/etc/sendero/sendero.env"]
+    secrets = {value.split(":")[0] for value in told["LoadCredential"]}
+    named = {value.partition("=%d/")[2] for value in told["Environment"] if "=%d/" in value}
+    assert named == secrets
+    source = (ROOT / "portal" / "config.py").read_text()
+    assert all(f'"{name.upper()}"' in source for name in secrets)
+
+
+def test_web_and_workers_share_spool_and_media_but_no_sign_of_life():
+    worker = " ".join(unit(ROOT / "deploy" / "systemd" / "sendero-worker@.service")["Environment"])
+    assert "INSTANCE_DIR=/var/lib/sendero/worker-%i" in worker
+    assert "SPOOL_DIR=/var/lib/sendero/spool" in worker and "MEDIA_DIR=/var/lib/sendero/media" in worker
+    web = " ".join(unit(ROOT / "deploy" / "systemd" / "sendero.service")["Environment"])
+    assert "INSTANCE_DIR=/var/lib/sendero" in web.split(), "whose spool is /var/lib/sendero/spool"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_understands_the_units():
+    command = ["systemd-analyze", "verify", *map(str, UNITS)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    ours = [line for line in said if "sendero" in line]
+    assert [line for line in ours if ".venv/bin/python is not executable" not in line] == []

@@ -101,5 +101,5 @@ def test_no_tracked_file_names_a_download_address():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     locks = {"uv.lock", "package-lock.json", "yarn.lock", "poetry.lock"}
     assert [name for name in tracked if Path(name).name in locks] == []
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-sentry.txt", "requirements-dev.txt"):
         assert "://" not in (ROOT / name).read_text()

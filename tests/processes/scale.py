@@ -14,7 +14,8 @@ class Scale:
     `ids` are delivered to `contacts` in as many conversations. `kills` come at random moments, every `fault_every`th
     call of the provider is spoilt at most `faults` times, `silences` of them for `silence` seconds. `texts` come in
     from each of `writers`. `renewals` is how often all access tokens end. `away` is the length of the database's
-    outage, `talks` the conversations in it. `patience` bounds the wait for rest at the end.
+    outage, `talks` the conversations in it. `patience` is how long nothing may
+    come any nearer to rest at the end.
     """
 
     ids: int
@@ -45,7 +46,7 @@ SMALL = Scale(
     renewals=1,
     away=12.0,
     talks=16,
-    patience=100.0,
+    patience=60.0,
 )
 FULL = Scale(
     ids=3200,
@@ -60,7 +61,7 @@ FULL = Scale(
     renewals=3,
     away=60.0,
     talks=32,
-    patience=240.0,
+    patience=90.0,
 )
 
 IS_FULL = os.environ.get("DRILL", "") == "full"

@@ -104,7 +104,7 @@ def live_through(story: Story) -> None:
     after.facts.append(chaos.words())
     after.await_rest(SCALE.patience)
     readers.finish()
-    after.await_rest(30)
+    after.await_rest(SCALE.patience)
     try:
         after.check()
     finally:

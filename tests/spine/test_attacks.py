@@ -26,9 +26,10 @@ from portal.journal.replay import drain
 from portal.logs import JsonFormatter
 from portal.messaging import decisions, senders
 from portal.messaging.fence import open_fence
+from portal.messaging.outcomes import Result
 from portal.messaging.receipts import apply_receipt, lock_part, take_receipt
 from portal.messaging.receiving import Context
-from portal.messaging.results import Result, write_results
+from portal.messaging.results import write_results
 from portal.messaging.statuses import follow_parts, move_part
 from portal.models import (
     Event,

@@ -17,8 +17,9 @@ from portal.errors import InvalidInput
 from portal.messaging import contacts, decisions, releasing, senders
 from portal.messaging.fence import open_fence
 from portal.messaging.outbound import Request, hold_conversation, queue_message
+from portal.messaging.outcomes import Result
 from portal.messaging.receipts import take_receipt
-from portal.messaging.results import Result, write_results
+from portal.messaging.results import write_results
 from portal.models import (
     Alert,
     Attempt,

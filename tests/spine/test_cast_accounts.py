@@ -208,7 +208,16 @@ class TestSharedAccounts:
             senders.change(session, idle.parts.vault, sender, {"api_key": "cast_new"})
         new = the(idle, Job, Job.kind == "send").gate
         assert new == f"account:{the(idle, Sender).account_key}" != old
-        assert the(idle, Gate, Gate.key == new).pace == 10.0
+        assert the(idle, Gate, Gate.key == new)
+
+    @pytest.mark.parametrize(("api_url", "paces"), [("", (10.0, 15.0)), ("https://cast.example", (0.0, 200.0))])
+    def test_casts_own_limits_hold_at_its_public_address(self, idle, api_url, paces):
+        wanted = senders.NewSender("cast", "shop", {"api_key": "cast_key", "sender_id": "SHOP"}, api_url)
+        with idle.database.write() as session:
+            sender = senders.add(session, idle.parts.vault, session.get_one(Location, 1), wanted)
+        key = sender.account_key
+        found = [the(idle, Gate, Gate.key == name).pace for name in (f"account:{key}", f"polls:{key}")]
+        assert tuple(found) == paces
 
     def test_a_success_closes_the_alerts_of_all_its_senders(self, portal):
         other = second_location(portal)

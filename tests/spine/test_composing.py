@@ -1,5 +1,6 @@
 """What is written in the portal goes out like everything else, and HighLevel hears of it once."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from portal.errors import InvalidInput
 from portal.messaging import composing, optouts
 from portal.messaging.composing import Draft
 from portal.models import Location
-from tests.portal import eventually
+from tests.portal import PLACE, eventually
 
 ANNA, BEN = "+639171234501", "+639171234502"
 
@@ -116,3 +117,31 @@ def test_a_delivery_of_our_own_log_entry_is_not_sent_again(portal):
     portal.sandbox.deliveries.send("Our shop is closed on Monday.", message_id=own, contact=contact)
     eventually(lambda: [each.state for each in portal.events()].count("ignored") >= 1)
     assert len(portal.sandbox.cast.accepted()) == 1
+
+
+def run(portal, *words, **more):
+    return portal.app.test_cli_runner().invoke(args=["send", "--location", PLACE.id, *words], **more)
+
+
+def test_the_command_says_what_became_of_each_recipient(portal):
+    answer = run(portal, "--to", ANNA, "--to-file", "-", "--text", "Closed on Monday.", input=f"{BEN}\n\nnobody\n")
+    assert answer.exit_code == 0, answer.output
+    lines = [json.loads(line) for line in answer.output.splitlines()]
+    assert [line.get("code") for line in lines] == [None, None, "not_a_number"]
+    eventually(lambda: portal.statuses()["delivered"] == 2)
+    assert {each.uuid for each in portal.messages()} == {line["message"] for line in lines[:2]}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--text", "Hi"], "Name 1 to 10000 recipients"),
+        (["--to", ANNA], "The message is empty"),
+        (["--to", ANNA, "--text", "Hi", "--at", "tomorrow"], "read like 2026-12-01"),
+        (["--to", ANNA, "--text", "Hi", "--sender", "77"], "no sender 77"),
+        (["--to", ANNA, "--text", "Hi", "--location", "nowhere"], "no sub-account nowhere"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(idle, words, says):
+    answer = run(idle, *words)
+    assert answer.exit_code == 1 and says in answer.output and "Traceback" not in answer.output

@@ -2,14 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.ghl.oauth import REFRESH_SECONDS
-from portal.installations.tokens import LEASE, NoToken, Tokens
+from portal.installations.tokens import KEEP_EVERY, LEASE, NoToken, Tokens
 from portal.models import Grant, GrantState, InstallState, Location
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
@@ -72,7 +72,76 @@ def test_a_state_of_another_browser_is_refused(bare):
 @pytest.mark.parametrize("parameters", [{}, {"code": ""}, {"code": "x" * 3000}, {"error": "access_denied"}])
 def test_a_callback_without_a_usable_code_says_what_to_do(bare, parameters):
     answer = callback(bare, **parameters)
-    assert (answer.status_code == 400 and "again" in answer.text) or "refused" in answer.text
+    assert answer.status_code == 400
+    assert "nothing was installed" in answer.text and "Begin again" in answer.text
+    assert 'href="/oauth/install"' in answer.text
+
+
+def begin(bare) -> tuple[requests.Session, str]:
+    """A browser on its way to HighLevel, and the state it carries."""
+    browser = requests.Session()
+    there = browser.get(f"{bare.url}/oauth/install", allow_redirects=False, timeout=10).headers["Location"]
+    return browser, parse_qs(urlsplit(there).query)["state"][0]
+
+
+def come_back(bare, browser: requests.Session, **parameters):
+    code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id))
+    return browser.get(f"{bare.url}/oauth/callback", params={"code": code, **parameters}, timeout=20)
+
+
+def test_a_state_is_good_in_its_own_browser_in_any_of_its_windows(bare):
+    browser, first = begin(bare)
+    there = browser.get(f"{bare.url}/oauth/install", allow_redirects=False, timeout=10).headers["Location"]
+    second = parse_qs(urlsplit(there).query)["state"][0]
+    assert come_back(bare, browser, state=first).status_code == 200
+    assert come_back(bare, browser, state=second).status_code == 200
+
+
+def test_a_state_of_another_browser_or_of_yesterday_says_what_to_do(bare, monkeypatch):
+    _, state = begin(bare)
+    stranger = come_back(bare, requests.Session(), state=state)
+    assert stranger.status_code == 400 and "in another browser" in stranger.text and "Begin again" in stranger.text
+    browser, state = begin(bare)
+    monkeypatch.setattr("portal.web.oauth.STATE_SECONDS", -1)
+    assert "more than an hour ago" in come_back(bare, browser, state=state).text
+    assert bare.sandbox.records.count("ghl.token") == 0, "no code is used up"
+
+
+def test_a_refused_consent_of_a_browser_is_no_fault(bare):
+    browser, state = begin(bare)
+    parameters = {"error": "access_denied", "state": state}
+    answer = browser.get(f"{bare.url}/oauth/callback", params=parameters, timeout=20)
+    assert answer.status_code == 400 and "permission was not given" in answer.text
+
+
+def test_the_sandbox_lets_a_person_refuse(bare):
+    browser, state = begin(bare)
+    back = {"client_id": world.CLIENT_ID, "redirect_uri": f"{bare.url}/oauth/callback", "state": state, "cancel": "1"}
+    answer = browser.post(f"{bare.sandbox.url}/v2/oauth/chooselocation", data=back, timeout=20)
+    assert answer.status_code == 400 and "permission was not given" in answer.text
+
+
+def test_one_code_by_two_requests_at_once_is_one_installation(bare):
+    code = bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id))
+    bare.sandbox.faults.arm("ghl.token", "slow", seconds=0.5, times=1)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: callback(bare, code=code), range(2)))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert grant(bare).generation == 1
+
+
+def test_a_code_that_another_installation_used_is_none(bare):
+    answer = callback(bare, code="stolen")
+    assert answer.status_code == 502 and "Begin again" in answer.text
+    bare.sandbox.faults.arm("ghl.token", "status", status=500)
+    answer = callback(bare, code=bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id)))
+    assert answer.status_code == 502 and "Load this page again" in answer.text
+
+
+def test_missing_scopes_are_said_at_once(bare):
+    bare.sandbox.ghl.grants.scope = "locations.readonly"
+    answer = callback(bare, code=bare.sandbox.ghl.grants.mint_code(Owner(PLACE.company_id, PLACE.id)))
+    assert answer.status_code == 200 and "conversations/message.write" in answer.text
 
 
 def test_an_agency_install_gives_every_location_its_token(bare):
@@ -153,11 +222,29 @@ def test_what_a_process_died_over_is_renewed_while_highlevel_repeats_its_answer(
     assert len(outcomes(idle)) == 2, "there is nothing left to finish"
 
 
-def test_a_second_refresh_falls_into_the_time_in_which_highlevel_repeats_the_first(idle):
+def test_two_more_tries_fall_into_the_time_in_which_highlevel_repeats_its_answer(idle):
     lease, grace = LEASE.total_seconds(), idle.sandbox.ghl.grants.grace_seconds
-    assert lease > REFRESH_SECONDS, "nobody takes over what is still under way"
-    # The clock's tasks come up to a tenth late, and everything takes its time.
-    assert lease + 1.1 * FINISH_SECONDS + REFRESH_SECONDS <= grace
+    # The clock's tasks come up to a tenth late.
+    assert 2 * (lease + 1.1 * FINISH_SECONDS) < grace
+    assert lease > 2 * KEEP_EVERY
+
+
+def test_a_refresh_that_takes_long_keeps_its_lease(idle, monkeypatch):
+    monkeypatch.setattr("portal.installations.tokens.LEASE", timedelta(seconds=1))
+    monkeypatch.setattr("portal.installations.tokens.KEEP_EVERY", 0.2)
+    expire(idle)
+    idle.sandbox.faults.arm("ghl.token", "slow", seconds=3)
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: idle.parts.tokens.for_location(PLACE.id), range(4)))
+    assert len(found) == 1 and outcomes(idle) == ["rotated"]
+
+
+def test_a_new_life_on_sqlite_forgets_the_leases_of_the_one_before(idle):
+    with idle.database.write() as session:
+        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=6)))
+    idle.parts.tokens.forget_leases()
+    Clockwork(idle.parts).finish_refreshes()
+    assert outcomes(idle) == ["rotated"]
 
 
 def test_a_refresh_whose_answer_was_lost_is_asked_for_again_at_once(portal):

@@ -26,10 +26,10 @@ class Outage:
         self.away = False
 
     @contextmanager
-    def write(self, *, urgent=False):
+    def write(self, **options):
         if self.away:
             raise OperationalError("INSERT", {}, Exception("server closed the connection"))
-        with self.database.write(urgent=urgent) as session:
+        with self.database.write(**options) as session:
             yield session
 
     def answers(self):

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from portal import clock
 from portal.models import Gate, Job
 from portal.queue import gates
 from portal.queue.claim import Limits, claim, renew
-from portal.queue.jobs import GHL, SEND, Due, complete, enqueue, job, postpone
+from portal.queue.jobs import GHL, PRIORITIES, SEND, Due, complete, enqueue, job, postpone
 
 LIMITS = Limits(lanes=50, jobs_per_lane=4, lanes_per_gate=50)
 
@@ -135,3 +136,13 @@ def test_a_claim_tells_how_ill_the_gate_was(idle):
         gates.count_fault(session, "sender:5", "time-out")
     due: Due = take(idle).lanes[0][0]
     assert due.gate_failures == 1
+
+
+def test_a_priority_that_no_claim_looks_for_is_refused():
+    with pytest.raises(ValueError, match="no claim would find it"):
+        send(1, "out:1", priority=15)
+
+
+def test_every_priority_is_found(idle):
+    put(idle, *[send(number, f"out:{number}", priority=each) for number, each in enumerate(reversed(PRIORITIES))])
+    assert subjects(take(idle)) == [[number] for number in reversed(range(len(PRIORITIES)))]

@@ -24,7 +24,7 @@ def test_a_folder_that_is_gone_does_not_end_it(tmp_path):
 
 def test_one_stuck_dispatcher_is_enough():
     pools = (Pool("apply", 1, 1, 1), Pool("send", 1, 1, 1))
-    runner = Runner(None, Wakeups(), pools, {}, {})
+    runner = Runner(None, Wakeups(), pools, {}, {}, {})
     now = time.monotonic()
     runner._turned_at = {"apply": now, "send": now}
     assert runner.turning()

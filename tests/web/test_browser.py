@@ -127,6 +127,35 @@ def test_cancelling_asks_first(visit: Visit, database, acme, queue) -> None:
     assert visit.complaints == []
 
 
+def test_disconnecting_by_keyboard_says_first_what_happens(visit: Visit, database, acme) -> None:
+    visit.open("/admin/installations")
+    visit.page.get_by_role("link", name="Acme dentists", exact=True).focus()
+    visit.page.keyboard.press("Enter")
+    link = visit.page.get_by_role("link", name="Disconnect this sub-account…")
+    link.focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("From this moment on nothing is sent").wait_for()
+    assert visit.page.url.endswith(f"/admin/installations/{acme.location}"), "it opened in its place"
+    visit.page.get_by_role("link", name="Leave it connected").wait_for()
+    button = visit.page.get_by_role("button", name="Disconnect it")
+    button.focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("HighLevel is being told.").wait_for()
+    assert "disconnected" in visit.page.inner_text("#standing")
+    assert visit.page.get_by_role("link", name="Disconnect this sub-account…").count() == 0
+    assert visit.complaints == []
+
+
+def test_the_filter_of_installations_is_in_the_address(visit: Visit, acme) -> None:
+    visit.open("/admin/installations")
+    visit.page.get_by_label("State").select_option("uninstalled")
+    visit.page.get_by_text("No sub-account of this kind").wait_for()
+    assert "state=uninstalled" in visit.page.url
+    visit.page.go_back()
+    visit.page.get_by_role("link", name="Acme dentists", exact=True).wait_for()
+    assert visit.complaints == []
+
+
 def test_a_poll_of_an_ended_session_leads_to_the_sign_in_page(visit: Visit, database) -> None:
     visit.open("/admin")
     with database.write() as session:
@@ -138,7 +167,9 @@ def test_a_poll_of_an_ended_session_leads_to_the_sign_in_page(visit: Visit, data
 
 def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, acme, queue) -> None:
     message = queue(acme, "W" * 400, attachments=["https://a.example/" + "x" * 300])
-    for path in ("/admin", "/admin/messages", f"/admin/messages/{message.uuid}", "/admin/events", "/password"):
+    place = f"/admin/installations/{acme.location}"
+    pages = ("/admin", "/admin/messages", f"/admin/messages/{message.uuid}", "/admin/events", "/password")
+    for path in (*pages, "/admin/installations", place, f"{place}/disconnect"):
         visit.open(path)
         wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path
