@@ -20,8 +20,9 @@ from portal.errors import InvalidInput
 from portal.messaging import contacts, decisions, optouts, releasing, senders, sweeping
 from portal.messaging.fence import open_fence
 from portal.messaging.outbound import Request, queue_message
+from portal.messaging.outcomes import Result
 from portal.messaging.receipts import take_receipt
-from portal.messaging.results import Result, write_results
+from portal.messaging.results import write_results
 from portal.messaging.sending import Outbox
 from portal.messaging.statuses import FINAL, TAKEN, ghl_status, of_parts
 from portal.models import (
