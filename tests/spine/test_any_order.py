@@ -6,7 +6,10 @@ than once; callbacks come when they come. When all has arrived, the portal must 
 
 import itertools
 import json
-from datetime import datetime, timedelta
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from time import sleep
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,8 +23,10 @@ from portal.models.tenants import PRESENT
 from portal.queue.jobs import GHL
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
+from portal.sandbox.ghl.tokens import Refused
+from portal.worker.process import WorkerProcess
 from tests.hand import Time, settle, work
-from tests.portal import Portal
+from tests.portal import Portal, eventually
 
 STEP = timedelta(seconds=10)
 
@@ -265,3 +270,53 @@ def test_any_story_ends_as_highlevel_knows_it(by_hand, time, actions, data):
         story.receive(webhook)
     story.settle()
     story.check()
+
+
+class Now:
+    """The real clock, for a portal whose worker runs. What happens in HighLevel happens some moments apart."""
+
+    @property
+    def at(self) -> datetime:
+        return datetime.now(UTC)
+
+    @at.setter
+    def at(self, _: datetime) -> None:
+        sleep(0.02)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.mark.parametrize("name", [name for name in HISTORIES if "died" not in name and "later" not in name])
+def test_webhooks_at_once_and_many_workers_end_the_same(database_url, sandbox, tmp_path, name, caplog):
+    """Eight connections post everything twice while the workers, two on PostgreSQL, are at it."""
+    sandbox.ghl.limit.enforced = False
+    portal = Portal(database_url, sandbox, tmp_path)
+    workers = [WorkerProcess(portal.parts) for _ in range(1 if portal.database.sqlite else 2)]
+    for worker in workers:
+        worker.start()
+    try:
+        stories = [Story(portal, Now()) for _ in range(4)]
+        for story in stories:
+            HISTORIES[name](story)
+        webhooks = [json.loads(body) for story in stories for body, _ in story.under_way] * 2
+        random.Random(name).shuffle(webhooks)
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda body: sandbox.deliveries.event(body["type"], body), webhooks))
+        assert all(answer.taken for answer in answers)
+        eventually(lambda: {event.state for event in portal.events()} <= {"applied", "ignored"}, 60, "all applied")
+        eventually(lambda: _checked(stories), 90, "the end that HighLevel knows")
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    finally:
+        for worker in workers:
+            worker.stop()
+        portal.close()
+
+
+def _checked(stories) -> str:
+    try:
+        for story in stories:
+            story.check()
+    except (AssertionError, AttributeError, Refused):
+        return ""
+    return "as HighLevel knows it"

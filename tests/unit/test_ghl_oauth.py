@@ -115,6 +115,36 @@ def test_a_location_token_is_made_of_the_agencys(ghl, oauth):
     assert refused(oauth.location_token, "company-token", "k1", "l1").kind is Kind.TOKEN_REJECTED
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"locationId": "l2"}, {"companyId": "k2"}, {"userType": "Company"}, {"locationId": "l2", "companyId": "k2"}],
+)
+def test_a_token_for_somebody_else_than_was_asked_for_is_refused(ghl, oauth, other):
+    ghl.answer(201, {"access_token": "a", "refresh_token": "r", "locationId": "l1", "companyId": "k1", **other})
+    assert refused(oauth.location_token, "company-token", "k1", "l1").kind is Kind.INVALID
+
+
+def test_the_app_is_taken_out_of_one_location_with_its_own_token(ghl, oauth):
+    ghl.answer(200, {"success": True})
+    oauth.uninstall("location-token", "app1", "l1", "Disconnected.")
+    seen = ghl.seen[0]
+    assert (seen.method, seen.path) == ("DELETE", "/marketplace/app/app1/installations")
+    assert seen.headers["authorization"] == "Bearer location-token"
+    assert seen.json == {"locationId": "l1", "reason": "Disconnected."}
+    ghl.answer(401, {"message": "The token is not authorized for this scope."})
+    assert refused(oauth.uninstall, "location-token", "app1", "l1", "x").kind is Kind.NO_SCOPE
+
+
+def test_a_long_list_is_read_on_when_the_caller_waits(ghl, oauth):
+    for status, answer in ((200, page(1)), (429, {}), (200, page(2)), (200, {})):
+        ghl.answer(status, answer, {"Retry-After": "3"} if status == 429 else None)
+    waited = []
+    found = oauth.installed_locations("t", "k1", "a", lambda error: waited.append(error.retry_after) or True)
+    assert [place.id for place in found] == ["l1", "l2"] and waited == [3.0]
+    ghl.answer(429, {})
+    assert refused(lambda: list(oauth.installed_locations("t", "k1", "a", lambda _: False))).kind is Kind.RATE_LIMITED
+
+
 def page(*numbers, **more):
     return {"locations": [{"_id": f"l{number}", "name": f"Place {number}", **more} for number in numbers], "count": 250}
 
