@@ -42,5 +42,8 @@ class Vault:
         return fields
 
     def reseal(self, sealed: str) -> str:
-        """The same secret under the first key, for `flask keys rotate`."""
-        return self._fernet.rotate(sealed.encode()).decode()
+        """The same secret under the first key, for `flask keys rotate`. Raises `SealBroken` when no key fits."""
+        try:
+            return self._fernet.rotate(sealed.encode()).decode()
+        except InvalidToken:
+            raise SealBroken from None

@@ -120,7 +120,7 @@ def _described(parts: Services, place: world.Location, sender: Sender) -> dict[s
         "location": place.id,
         "channel": sender.channel,
         "sender_name": sender.name,
-        "webhook_url": senders.webhook_url(parts.settings, sender) if sender.channel == "simulator" else "",
+        "webhook_url": senders.shown_webhook_url(parts.settings, sender) or "",
         "number": sender.address,
     }
 

@@ -182,6 +182,11 @@ def _split(url: str) -> tuple[Origin, str]:
     return _origin(parts.scheme, parts.netloc), f"{target}?{parts.query}" if parts.query else target
 
 
+def host_of(url: str) -> str:
+    """The host of an http(s) address, as it is looked up. Raises `AddressRefused` for anything else."""
+    return _split(url)[0].host
+
+
 @lru_cache(maxsize=1024)
 def _origin(scheme: str, netloc: str) -> Origin:
     parts = urlsplit(f"//{netloc}")

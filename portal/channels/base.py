@@ -215,6 +215,7 @@ class Channel(Protocol):
     polls: bool
     separate_attachments: bool
     confirms_delivery: bool
+    calls_back: bool
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One provider call for one part. Never repeats by itself: the caller decides."""

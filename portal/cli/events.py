@@ -5,7 +5,6 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from portal.cli.answers import say, services
-from portal.errors import PortalError
 from portal.messaging import replay
 from portal.models import Event, EventState
 
@@ -16,17 +15,14 @@ events = AppGroup("events", help="The journal of webhooks.")
 @click.argument("event_id", type=int)
 def replay_event(event_id: int) -> None:
     """Applies a parked event again."""
-    try:
-        with services().database.write() as session:
-            event = replay.replay(session, event_id)
-    except PortalError as error:
-        raise click.ClickException(error.message) from None
+    with services().database.write() as session:
+        event = replay.replay(session, event_id)
     say({"id": event.id, "state": event.state})
 
 
 @events.command("list")
-@click.option("--state", default=EventState.PARKED.value)
-@click.option("--limit", default=100)
+@click.option("--state", default=EventState.PARKED.value, type=click.Choice([each.value for each in EventState]))
+@click.option("--limit", default=100, type=click.IntRange(1, 100_000))
 def list_events(state: str, limit: int) -> None:
     """Prints events of one state, the newest first."""
     with services().database.read() as session:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from portal.models import LedgerEntry, Location, Message, Part
 
 @click.command("messages")
 @click.option("--location", "location_id", help="The HighLevel sub-account id.")
+@with_appcontext
 def messages(location_id: str | None) -> None:
     """Prints every message, one JSON object a line, in the order of receipt."""
     with services().database.read() as session:

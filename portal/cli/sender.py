@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from portal.channels import registry
 from portal.channels.capabilities import ListsSenderIds
-from portal.cli.answers import plainly, say, services
-from portal.errors import InvalidInput, PortalError
+from portal.cli.answers import highlevel_id, pairs, plainly, say, services
+from portal.errors import InvalidInput
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import senders
 from portal.models import Location, Sender
@@ -16,14 +16,14 @@ sender = AppGroup("sender", help="Senders of a sub-account.")
 
 
 @sender.command("add")
-@click.option("--location", "location_id", required=True, help="The HighLevel sub-account id.")
+@click.option("--location", "location_id", required=True, callback=highlevel_id, help="The HighLevel sub-account id.")
 @click.option("--channel", required=True, help="The kind of sender: cast, simulator, …")
 @click.option("--name", default="", help="How people call it.")
 @click.option("--api-url", default="", help="The provider's address, when it is not the public one.")
 @click.option("--pace", type=float, help="Messages a second.")
 @click.option("--default", "is_default", is_flag=True, help="Use it where nothing else decides.")
 @click.option("--no-check", is_flag=True, help="Do not ask the provider whether the credentials are good.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A credential.")
+@click.option("--set", "credentials", multiple=True, callback=pairs, metavar="KEY=VALUE", help="A credential.")
 def add_sender(
     location_id: str,
     channel: str,
@@ -32,21 +32,17 @@ def add_sender(
     pace: float | None,
     is_default: bool,
     no_check: bool,
-    pairs: tuple[str, ...],
+    credentials: dict[str, str],
 ) -> None:
     """Adds a sender and prints its id and webhook address."""
     parts = services()
-    credentials = dict(pair.partition("=")[::2] for pair in pairs)
     wanted = senders.NewSender(channel, name, credentials, api_url, pace, is_default, operator=True)
-    try:
-        if not no_check:
-            senders.check(parts.http, wanted)
-        with parts.database.write() as session:
-            location = ensure_location(session, location_id)
-            added = senders.add(session, parts.vault, location, wanted)
-            say({"id": added.id, "webhook_url": senders.webhook_url(parts.settings, added), "name": added.name})
-    except PortalError as error:
-        raise click.ClickException(error.message) from None
+    if not no_check:
+        senders.check(parts.http, wanted)
+    with parts.database.write() as session:
+        location = ensure_location(session, location_id)
+        added = senders.add(session, parts.vault, location, wanted)
+    say({"id": added.id, "webhook_url": senders.shown_webhook_url(parts.settings, added), "name": added.name})
 
 
 @sender.command("list")
@@ -66,7 +62,7 @@ def list_senders(location_id: str | None) -> None:
                     "state": row.state,
                     "sandbox": row.sandbox,
                     "default": row.is_default,
-                    "webhook_url": senders.webhook_url(parts.settings, row),
+                    "webhook_url": senders.shown_webhook_url(parts.settings, row),
                 }
             )
 
@@ -102,11 +98,12 @@ def resume_sender(sender_id: int) -> None:
 @sender.command("set")
 @click.argument("sender_id", type=int)
 @click.option("--no-check", is_flag=True, help="Do not ask the provider whether the credentials are good.")
-@click.option("--set", "pairs", multiple=True, required=True, metavar="KEY=VALUE", help="A credential.")
-def set_credentials(sender_id: int, no_check: bool, pairs: tuple[str, ...]) -> None:
+@click.option(
+    "--set", "changes", multiple=True, required=True, callback=pairs, metavar="KEY=VALUE", help="A credential."
+)
+def set_credentials(sender_id: int, no_check: bool, changes: dict[str, str]) -> None:
     """Replaces credentials of a sender, asks the provider, and lets it try again at once."""
     parts = services()
-    changes = dict(pair.partition("=")[::2] for pair in pairs)
     with plainly():
         wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
         if not no_check:

@@ -4,8 +4,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -25,12 +24,14 @@ from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
-from portal.http import HttpClient
+from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
 from portal.queue import gates
+
+MOST_ADDRESS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class NewSender:
 
     channel: str
     name: str
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     api_url: str = ""
     pace: float | None = None
     is_default: bool = False
@@ -96,6 +97,11 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
 def webhook_url(settings: Settings, sender: Sender) -> str:
     """Where the sender's provider posts inbound messages; receipts go to the same address ending in `status`."""
     return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
+
+
+def shown_webhook_url(settings: Settings, sender: Sender) -> str | None:
+    """The address to enter at the provider; None for one that never calls back."""
+    return webhook_url(settings, sender) if registry.get(sender.channel).calls_back else None
 
 
 def make_default(session: Session, sender_id: int) -> int:
@@ -202,16 +208,24 @@ def _validated(wanted: NewSender) -> Channel:
         raise InvalidInput(f"{channel.name} knows no {', '.join(unknown)}: it takes {takes}.")
     if missing:
         raise InvalidInput(f"{channel.name} needs {', '.join(missing)}.")
-    for field in channel.fields:
-        _check_field(field, wanted.credentials.get(field.name, ""))
+    for each in channel.fields:
+        _check_field(each, wanted.credentials.get(each.name, ""))
     if wanted.pace is not None and not 0 < wanted.pace <= 10_000:
         raise InvalidInput("The pace is in messages a second: more than 0, at most 10000.")
-    parts = urlsplit(wanted.api_url)
-    if wanted.api_url and (parts.scheme not in ("http", "https") or not parts.hostname):
-        raise InvalidInput("The API address must be a full http or https address.")
-    if wanted.api_url and not wanted.operator and _is_private(wanted.api_url):
-        raise InvalidInput("The API address must be a public one.")
+    if wanted.api_url:
+        _check_address(wanted.api_url, operator=wanted.operator)
     return channel
+
+
+def _check_address(url: str, *, operator: bool) -> None:
+    if len(url) > MOST_ADDRESS:
+        raise InvalidInput(f"The API address has at most {MOST_ADDRESS} characters.")
+    try:
+        host = host_of(url)
+    except AddressRefused as error:
+        raise InvalidInput(f"The API address cannot be used. {error.message}") from None
+    if not operator and _is_private(host):
+        raise InvalidInput("The API address must be a public one.")
 
 
 def _check_field(field: CredentialField, value: str) -> None:
@@ -221,9 +235,8 @@ def _check_field(field: CredentialField, value: str) -> None:
         raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
 
 
-def _is_private(url: str) -> bool:
+def _is_private(host: str) -> bool:
     """A name is looked up only when it is called; one that leads to a private address is refused then."""
-    host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
         return True
     try:

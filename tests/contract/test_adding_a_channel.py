@@ -78,7 +78,7 @@ def test_command_line_and_webhooks_know_the_new_channel(copy, tmp_path):
 def test_the_guide_names_what_a_channel_has():
     from portal.channels.base import Channel, ChannelError
 
-    flags = set(re.findall(r"`(idempotent|polls|separate_attachments|confirms_delivery)`", GUIDE))
+    flags = set(re.findall(r"`(idempotent|polls|separate_attachments|confirms_delivery|calls_back)`", GUIDE))
     assert flags == {name for name, kind in Channel.__annotations__.items() if kind is bool or kind == "bool"}
     for word in ("scope", "retry", "retry_after", "unknown"):
         assert f"`{word}" in GUIDE and word in ChannelError.__init__.__annotations__

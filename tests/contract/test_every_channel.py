@@ -45,7 +45,8 @@ def test_kinds_are_unique():
 def test_it_describes_itself(channel):
     assert channel.name
     assert isinstance(channel.family, Family)
-    for flag in (channel.idempotent, channel.polls, channel.separate_attachments, channel.confirms_delivery):
+    for name in ("idempotent", "polls", "separate_attachments", "confirms_delivery", "calls_back"):
+        flag = getattr(channel, name)
         assert isinstance(flag, bool)
     names = [field.name for field in channel.fields]
     assert len(set(names)) == len(names)

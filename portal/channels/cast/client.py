@@ -42,6 +42,7 @@ class Cast:
     polls = True
     separate_attachments = False
     confirms_delivery = True
+    calls_back = False
     account_pace = 10.0
     account_poll_pace = 15.0
     low_balance = LOW_BALANCE

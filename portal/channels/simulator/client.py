@@ -54,6 +54,7 @@ class Simulator:
     polls = True
     separate_attachments = True
     confirms_delivery = True
+    calls_back = True
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """Sends nothing; answers by the recipient's last four digits."""

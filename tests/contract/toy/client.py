@@ -33,6 +33,7 @@ class Toy:
     polls = True
     separate_attachments = False
     confirms_delivery = True
+    calls_back = True
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST."""
