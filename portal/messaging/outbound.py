@@ -110,6 +110,8 @@ def place(session: Session, location: Location, conversation: Conversation, mess
 
     The caller has locked the conversation and the message.
     """
+    for part in message.parts:
+        part.bulk_call_id = None  # the call would take it along whatever is decided here
     placed = _prepare(session, location, conversation, message)
     if placed.sender is not None and not cut_anew(session, message, placed.sender):
         placed = _Place(None, hold=NO_CREDITS)

@@ -52,6 +52,7 @@ from tests.spine.test_attacks import (
     wallet,
     work,
 )
+from tests.spine.test_composing import write
 
 NOW_AND_THEN = ChannelError("Come back later.", code="later", retry=True)
 NEVER = ChannelError("No.", code="no")
@@ -549,6 +550,24 @@ def test_parts_that_come_back_get_keys_that_nobody_knows(idle):
     keys += [begin_call(idle, due).idempotency_key for due in send_jobs(idle)]
     assert len(keys) == 7 and len(set(keys)) == 7
     assert [part.price for part in idle.parts_of(message)] == [1, 2, 2] and proved(idle)
+
+
+def test_a_recipient_of_a_bulk_call_that_is_routed_elsewhere_leaves_the_call(idle):
+    """It was held behind another message of its conversation, and let go through another sender."""
+    idle.add_sender("cast")
+    write(idle, CONTACT, "+639171234601", "+639171234602")
+    work(idle, APPLY)
+    other = idle.add_sender("simulator")
+    elsewhere = idle.messages()[1]
+    hold(idle, elsewhere)
+    reroute(idle, other)
+    for _ in range(2):
+        with idle.database.write() as session:
+            session.execute(update(Job).values(run_at=clock.now(), lease_until=None))
+        work(idle, SEND)
+    assert idle.statuses() == {"accepted": 3}
+    assert idle.messages()[1].sender_id == other
+    assert elsewhere.address not in [each.to for each in idle.sandbox.cast.accepted()], "through the wrong sender"
 
 
 # HighLevel's lost rows, and its long silences

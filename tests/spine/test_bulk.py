@@ -207,6 +207,7 @@ def test_a_paused_sender_holds_a_bulk_and_its_return_lets_it_go(planned):
         senders.resume(session, 1)
     for due in due_now(planned, "ghl"):
         handlers(planned.parts)[due.kind](due)
+    work(planned)  # their conversations are let go
     forget_waits(planned)
     work(planned)
     assert planned.statuses() == {"accepted": 5} and taken(planned) == PEOPLE
