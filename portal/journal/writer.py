@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.database import Database, is_away
+from portal.database import Database, in_short, is_away
 from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
 from portal.journal.spool import Spool
@@ -52,11 +52,8 @@ class Journal:
             return self._spool([entry], error)[0] if is_away(error) else error
 
     def _spool(self, entries: Sequence[Entry], error: BaseException) -> list[Kept]:
-        log.warning("database away, webhooks go to the spool", extra={"entries": len(entries), "error": _short(error)})
+        log.warning(
+            "database away, webhooks go to the spool", extra={"entries": len(entries), "error": in_short(error)}
+        )
         self.spool.append(entries)
         return [Kept.SPOOLED] * len(entries)
-
-
-def _short(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"[:200]

@@ -9,15 +9,13 @@ from sqlalchemy import Integer, Row, and_, bindparam, func, or_, select, text, u
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
-from portal.database import Database
+from portal.database import CLAIM_LOCK, Database
 from portal.models import Gate, Job
 from portal.queue.gates import PROBE_AFTER, Budget
 from portal.queue.jobs import POOLS, Due
 
 LEASE = timedelta(seconds=30)
 
-# Any two numbers do; the first marks our locks among those of other programs in the same database.
-_LOCK_CLASS = 7355
 _ROUNDS = 4
 # Stands in an empty list: no lane and no gate is called so.
 _NONE = "-"
@@ -47,7 +45,7 @@ def claim(database: Database, pool: str, owner: str, limits: Limits, running: di
     """
     with database.write() as session:
         if not database.sqlite:
-            session.execute(_LOCK, {"class": _LOCK_CLASS, "pool": POOLS.index(pool)})
+            session.execute(_LOCK, {"class": CLAIM_LOCK, "pool": POOLS.index(pool)})
         work = _Claim(session, pool, limits, dict(running))
         work.run()
         ids = [due.id for lane in work.lanes for due in lane]
