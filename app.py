@@ -18,5 +18,7 @@ else:
         print("sendero: beside a running sandbox, set SANDBOX=1 to use its settings.", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(f"sendero: {error.filename} cannot be used ({error.strerror}): check its owner and mode.", file=sys.stderr)
+        print(
+            f"sendero: {error.filename} cannot be used ({error.strerror}): check its owner and mode.", file=sys.stderr
+        )
         sys.exit(2)

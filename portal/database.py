@@ -1,12 +1,13 @@
 """Transactions on either engine: SQLite through one writer per process, PostgreSQL with bounded waits."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
@@ -33,6 +34,10 @@ DEADLOCKS = 5
 CHANNEL = "portal_jobs"
 # PostgreSQL, appendix A: read_only_sql_transaction.
 READ_ONLY = "25006"
+# Classes of advisory locks. Any numbers do: they mark ours among those of other programs in the same database.
+CLAIM_LOCK, TOKEN_LOCK = 7355, 7356
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :number)")
+_UNLOCK = text("SELECT pg_advisory_unlock(:class, :number)")
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
 
 
@@ -94,7 +99,9 @@ def engine_options(url: str) -> dict[str, Any]:
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
             "options": "-c statement_timeout=30000 -c lock_timeout=15000"
-            " -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on",
+            " -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on"
+            # The server's own look after us: the locks of a machine that vanished are free again after 25 s.
+            " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         },
     }
 
@@ -135,6 +142,7 @@ class Database:
         self._writing = engine.execution_options(writing=True)
         self._writer = WriterLock() if self.sqlite else None
         self.wake: Callable[[frozenset[str]], None] = lambda pools: None
+        self._alone: dict[tuple[int, int], threading.Lock] = {}
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -174,6 +182,30 @@ class Database:
         with self.write() as session:
             return work(session)
 
+    @contextmanager
+    def alone(self, kind: int, number: int) -> Iterator[bool]:
+        """True inside the block for one thread of all processes at a time, False for the others, at once.
+
+        Holds no transaction open, and ends with the process whatever becomes of it.
+        """
+        if self.sqlite:
+            lock = self._alone.setdefault((kind, number), threading.Lock())
+            mine = lock.acquire(blocking=False)
+            try:
+                yield mine
+            finally:
+                if mine:
+                    lock.release()
+            return
+        key = {"class": kind, "number": number % 2**31}
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            mine = bool(connection.scalar(_TRY_LOCK, key))
+            try:
+                yield mine
+            finally:
+                if mine:
+                    _unlock(connection, key)
+
     def answers(self) -> bool:
         """Does the database answer a trivial question?"""
         try:
@@ -187,6 +219,13 @@ class Database:
 def is_deadlock(error: DBAPIError) -> bool:
     """True when the database ended this transaction so that another one could go on: nothing is wrong with it."""
     return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
+
+
+def _unlock(connection: Connection, key: dict[str, int]) -> None:
+    try:
+        connection.execute(_UNLOCK, key)
+    except DBAPIError:
+        connection.invalidate()  # the lock ends with it
 
 
 def is_away(error: BaseException) -> bool:
@@ -204,6 +243,12 @@ def is_of_a_row(error: BaseException) -> bool:
         return isinstance(error, DataError | IntegrityError)
     # What a driver cannot encode is refused before the database hears of it.
     return isinstance(error, StatementError | ValueError | TypeError | ArithmeticError)
+
+
+def in_short(error: BaseException) -> str:
+    """What the driver says, on one line, without the statement."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"[:200]
 
 
 def open_database(url: str) -> Database:

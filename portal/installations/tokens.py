@@ -1,8 +1,8 @@
 """Access tokens: the stored one while it is good, else one refresh over all processes, stored before anyone uses it.
 
-HighLevel's refresh tokens work once. Whoever wins a short lease on the grant's row refreshes; everybody else waits for
-the row to change. HighLevel repeats its answer for 30 s from the first use on. In that time whoever lives finishes what
-a process died over and asks again for an answer that was lost: later, the grant is dead.
+HighLevel's refresh tokens work once. Whoever holds the grant's lock refreshes; everybody else waits for the row to
+change. HighLevel repeats its answer for 30 s from the first use on, and then the grant is dead. So the lock ends with
+the process that holds it, and whoever lives finishes at once what that one died over.
 """
 
 import logging
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import DEAD_TOKEN, raise_alert
 from portal.crypto import Vault
-from portal.database import Database, is_away
+from portal.database import TOKEN_LOCK, Database, is_away
 from portal.errors import PortalError
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.oauth import COMPANY, LOCATION, REFRESH_SECONDS, OAuthClient, TokenGrant
@@ -32,9 +32,10 @@ from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
 
-# Short, and kept while the call lasts: when a process dies over it, several more tries fall into HighLevel's 30 s.
-LEASE = timedelta(seconds=6)
-KEEP_EVERY = 2.0
+# "Smarter Refresh Token Handling" in HighLevel's changelog.
+REPEATED = timedelta(seconds=30)
+# Each refresh under way keeps a connection for its lock.
+AT_ONCE = 8
 # So long the others wait for whoever refreshes.
 PATIENCE = REFRESH_SECONDS + 3
 # A token this close to its end is not used for a call that may take 25 seconds.
@@ -73,6 +74,7 @@ class Tokens:
         self._database = database
         self._vault = vault
         self._oauth = oauth
+        self._room = threading.BoundedSemaphore(AT_ONCE)
 
     def for_location(self, ghl_id: str, *, rejected: str = "") -> str:
         """A good access token of the location. `rejected` is one that HighLevel has just refused, to be replaced."""
@@ -91,26 +93,22 @@ class Tokens:
 
     def finish(self) -> int:
         """Renews what a process died over, and what failed and is due again, whoever needs it; returns how many."""
-        moment = clock.now()
         with self._database.read() as session:
-            left = or_(Grant.refreshing_until < moment, and_(Grant.failures > 0, Grant.retry_at < moment))
+            due_again = and_(Grant.failures > 0, Grant.retry_at < clock.now())
+            left = or_(Grant.refreshing_until.is_not(None), due_again)
             wanted = select(Grant).where(Grant.state == GrantState.ACTIVE, left).limit(FINISH_AT_ONCE)
             grants_left = session.scalars(wanted).all()
         if grants_left:
             # Side by side: the 30 s run for all of them.
-            with ThreadPoolExecutor(8, thread_name_prefix="finish") as pool:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="finish") as pool:
                 list(pool.map(self._finish, grants_left))
         return len(grants_left)
 
-    def forget_leases(self) -> None:
-        """Ends every lease. Only where no other process can hold one: SQLite, at the start."""
-        with self._database.write() as session:
-            held = update(Grant).where(Grant.refreshing_until.is_not(None))
-            session.execute(held.values(refreshing_until=clock.now()))
-
     def _finish(self, grant: Grant) -> None:
-        with suppress(NoToken):  # noted, with the time at which it is tried again
-            self._get(_Ask(GrantKind(grant.kind), grant.ghl_id, self._vault.open(grant.access_token)))
+        ask = _Ask(GrantKind(grant.kind), grant.ghl_id, self._vault.open(grant.access_token))
+        with suppress(NoToken), self._lock(grant) as mine:  # a failure is noted, with the time of the next try
+            if mine:
+                self._get_locked(ask)
 
     def mint(self, location: Location) -> None:
         """Gets a location its token out of its agency's grant. Raises `NoToken` when the agency has none."""
@@ -156,14 +154,40 @@ class Tokens:
                 return token
             if grant.retry_at is not None and grant.retry_at > clock.now():
                 raise NoToken(grant.failure, grant.retry_at)
-            if self._win(grant):
-                renewed = self._refresh(grant)
-                if renewed:
-                    return renewed
-                continue
+            with self._lock(grant) as mine:
+                renewed = self._get_locked(ask) if mine else ""
+            if renewed:
+                return renewed
             if time.monotonic() > patience:
                 raise NoToken("Another process is renewing the token.", clock.now() + timedelta(seconds=2))
             time.sleep(_PAUSE)
+
+    @contextmanager
+    def _lock(self, grant: Grant) -> Iterator[bool]:
+        """True when this thread alone may refresh the grant inside the block."""
+        limited = grant.kind == GrantKind.LOCATION  # what its refresh falls back to must find room
+        if limited and not self._room.acquire(blocking=False):
+            yield False
+            return
+        try:
+            with self._database.alone(TOKEN_LOCK, grant.id) as mine:
+                yield mine
+        finally:
+            if limited:
+                self._room.release()
+
+    def _get_locked(self, ask: _Ask) -> str:
+        """The token, refreshed unless another did it just now; "" when the app was installed anew meanwhile."""
+        grant = self._read(ask)
+        token = self._vault.open(grant.access_token)
+        if token != ask.rejected and grant.expires_at > clock.now() + MARGIN:
+            return token
+        if grant.retry_at is not None and grant.retry_at > clock.now():
+            raise NoToken(grant.failure, grant.retry_at)
+        with self._database.write(door=Door.CALL) as session:
+            mark = update(Grant).where(Grant.id == grant.id, Grant.generation == grant.generation)
+            session.execute(mark.values(refreshing_until=clock.now() + REPEATED))
+        return self._refresh(grant)
 
     def _read(self, ask: _Ask) -> Grant:
         with self._database.read() as session:
@@ -174,49 +198,18 @@ class Tokens:
             raise NoToken("HighLevel's permission has ended: install the app again from the marketplace.", None)
         return grant
 
-    def _win(self, grant: Grant) -> bool:
-        moment = clock.now()
-        with self._database.write(door=Door.CALL) as session:
-            won = session.execute(
-                update(Grant)
-                .where(
-                    Grant.id == grant.id,
-                    Grant.generation == grant.generation,
-                    or_(Grant.refreshing_until.is_(None), Grant.refreshing_until < moment),
-                )
-                .values(refreshing_until=moment + LEASE)
-            )
-        return won.rowcount == 1  # type: ignore[attr-defined, no-any-return]
-
     def _refresh(self, grant: Grant) -> str:
         """The new token, stored; "" when the app was uninstalled or installed anew meanwhile."""
-        with self._kept(grant):
-            try:
-                granted = self._renewed(grant)
-            except (GhlError, NoToken) as error:
-                raise self._note_failure(grant, error) from error
-            try:
-                self._store(granted, grant.generation)
-            except grants.Superseded:
-                return ""
+        try:
+            granted = self._renewed(grant)
+        except (GhlError, NoToken) as error:
+            raise self._note_failure(grant, error) from error
+        try:
+            self._store(granted, grant.generation)
+        except grants.Superseded:
+            return ""
         log.info("token refreshed", extra={"kind": grant.kind, "of": grant.ghl_id})
         return granted.access_token
-
-    @contextmanager
-    def _kept(self, grant: Grant) -> Iterator[None]:
-        """Renews the lease as long as the block lasts."""
-        over = threading.Event()
-        threading.Thread(target=self._keep, args=(grant, over), name="token-lease", daemon=True).start()
-        try:
-            yield
-        finally:
-            over.set()
-
-    def _keep(self, grant: Grant, over: threading.Event) -> None:
-        mine = Grant.id == grant.id, Grant.generation == grant.generation, Grant.refreshing_until.is_not(None)
-        while not over.wait(KEEP_EVERY):
-            with suppress(SQLAlchemyError, TimeoutError), self._database.write(door=Door.CALL) as session:
-                session.execute(update(Grant).where(*mine).values(refreshing_until=clock.now() + LEASE))
 
     def _store(self, granted: TokenGrant, generation: int) -> None:
         """The old refresh token is used up: while the database is away, this waits for it."""

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from portal.database import Database, is_away
+from portal.database import Database, in_short, is_away
 from portal.errors import Overloaded
 from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
@@ -57,10 +57,5 @@ class Journal:
             return Kept.SPOOLED
 
     def _spool(self, entries: Sequence[Entry], error: Exception) -> None:
-        log.warning("webhooks go to the spool", extra={"entries": len(entries), "error": _short(error)})
+        log.warning("webhooks go to the spool", extra={"entries": len(entries), "error": in_short(error)})
         self.spool.append(entries)
-
-
-def _short(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"[:200]

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
-from portal.database import Database, is_away
+from portal.database import Database, in_short, is_away
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
@@ -111,7 +111,8 @@ class Outbox:
             except (SQLAlchemyError, TimeoutError) as error:
                 if not is_away(error):
                     raise
-                log.warning("database away, a result waits", extra={"attempt": result.passed.attempt})
+                facts = {"attempt": result.passed.attempt, "error": in_short(error)}
+                log.warning("database away, a result waits", extra=facts)
             following = None  # the lane is given back: a fence is not asked for twice
             time.sleep(pause)
             pause = min(pause * 2, 2.0)

@@ -9,7 +9,7 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import Database, padded
+from portal.database import CLAIM_LOCK, Database, padded
 from portal.models import Gate, Job
 from portal.queue.due import due_lanes, heads, next_run, waiting_gates
 from portal.queue.gates import PROBE_AFTER, Budget
@@ -17,8 +17,6 @@ from portal.queue.jobs import POOLS, Due
 
 LEASE = timedelta(seconds=30)
 
-# Any two numbers do; the first marks our locks among those of other programs in the same database.
-_LOCK_CLASS = 7355
 _ROUNDS = 4
 
 
@@ -46,7 +44,7 @@ def claim(database: Database, pool: str, owner: str, limits: Limits, running: di
     """
     with database.write() as session:
         if not database.sqlite:
-            session.execute(_LOCK, {"class": _LOCK_CLASS, "pool": POOLS.index(pool)})
+            session.execute(_LOCK, {"class": CLAIM_LOCK, "pool": POOLS.index(pool)})
         work = _Claim(session, pool, limits, dict(running))
         work.run()
         ids = [due.id for lane in work.lanes for due in lane]

@@ -43,7 +43,6 @@ class WorkerProcess:
         """Starts the threads."""
         if self._services.database.sqlite:
             forget_leases(self._services.database)
-            self._services.tokens.forget_leases()
         else:
             self._listener = Listener(self._services.database.engine, self.wakeups)
             self._listener.start()

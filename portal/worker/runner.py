@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import clock
-from portal.database import Database, is_away
+from portal.database import Database, in_short, is_away
 from portal.queue.claim import Limits, claim, renew
 from portal.queue.jobs import Due, postpone, release
 from portal.queue.turn import Turn
@@ -117,7 +117,7 @@ class Runner:
                 pause = self._claim_once(pool, lanes)
             except Exception as error:
                 if _is_away(error):
-                    log.warning("database away, worker waits", extra={"pool": pool.name})
+                    log.warning("database away, worker waits", extra={"pool": pool.name, "error": in_short(error)})
                 else:
                     log.exception("claim failed", extra={"pool": pool.name})
                 pause = AWAY_PAUSE
@@ -189,7 +189,7 @@ class Runner:
         """A fault of our own or of the database: the job stays, and comes again later."""
         extra = {"job": due.kind, "subject": due.subject}
         if _is_away(error):
-            log.warning("database away during a job", extra=extra)
+            log.warning("database away during a job", extra=extra | {"error": in_short(error)})
         else:
             log.error("job failed", exc_info=error, extra=extra)
         delay = timedelta(seconds=min(2.0 ** min(due.attempts, 8), 300))

@@ -145,7 +145,9 @@ class Aftermath:
 
     def check_calls(self) -> None:
         """Taken at most once. Another call follows only a definite refusal, or asks again under the same key."""
-        assert self.sandbox.cast.repeats() == {} and self.sandbox.cast.mismatches == []
+        doubled = [pair for pair, _ in self.sandbox.cast.repeats().items()]
+        assert not doubled, [self._story(*pair) for pair in doubled]
+        assert self.sandbox.cast.mismatches == []
         repeated = 0
         for delivery in self.sent:
             calls = self.calls[delivery.message.id]
@@ -160,6 +162,20 @@ class Aftermath:
         struck = Counter(call.fault for call in self.sandbox.records.calls("cast.send") if call.fault)
         self.facts.append(f"{repeated} repeated calls, 0 doubled, faults {dict(struck)}")
         assert len(struck) >= 6, "the faults did strike"
+
+    def _story(self, phone: str, text: str) -> list:
+        """All that is known of one message, for a failure's report."""
+        message = next(one.message for one in self.sent if (one.payload["phone"], one.message.text) == (phone, text))
+        ours = f"SELECT id FROM message WHERE ghl_message_id = '{message.id}'"
+        part = f"SELECT id FROM part WHERE message_id = ({ours})"
+        calls = "number, idempotency_key, started_at, ended_at, outcome, detail"
+        state = "status, attempt, key_round, in_doubt, sending_at, accepted_at"
+        asked = (
+            f"SELECT {calls} FROM attempt WHERE part_id = ({part})",
+            f"SELECT before, after, who, detail, at FROM status_change WHERE message_id = ({ours}) ORDER BY id",
+            f"SELECT {state} FROM part WHERE message_id = ({ours})",
+        )
+        return [message.id, self.calls[message.id], *(self.deployment.rows(each) for each in asked), self.kills]
 
     def check_doubts(self) -> None:
         """What is unknown was in the hands of a killed process, or its only call ended so that nobody can know."""

@@ -136,9 +136,12 @@ def stories(request, tmp_path_factory):
         urls |= {name: server.create_database("kills") for name in ROLES if name in wanted and name != "sqlite"}
     with ThreadPoolExecutor(1 if IS_FULL else 3) as pool:
         yield {name: pool.submit(run, name, tmp_path_factory.mktemp("kills"), url) for name, url in urls.items()}
-    for url in urls.values():
-        if url.startswith("postgresql"):
-            server.drop_database(url)
+    if len(urls) > ("sqlite" in urls):
+        if isinstance(server, postgres.Cluster):  # says who waited for whom in a deadlock
+            (tmp_path_factory.mktemp("postgres") / "log").write_text(server.log())
+        for url in urls.values():
+            if url.startswith("postgresql"):
+                server.drop_database(url)
 
 
 ON_POSTGRES = [pytest.param(name, marks=pytest.mark.postgres) for name in ROLES if name != "sqlite"]

@@ -1,6 +1,7 @@
 """Installed like a marketplace app: consent, tokens that are renewed once, and an end that sends nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,11 +10,12 @@ import requests
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.installations.tokens import KEEP_EVERY, LEASE, NoToken, Tokens
+from portal.database import TOKEN_LOCK, open_database
+from portal.installations.tokens import NoToken, Tokens
 from portal.models import Grant, GrantState, InstallState, Location
 from portal.sandbox import world
 from portal.sandbox.ghl.grants import Owner
-from portal.worker.scheduler import FINISH_SECONDS, Clockwork
+from portal.worker.scheduler import Clockwork
 from tests.portal import PLACE, Portal, eventually
 
 OTHER = world.DEMO_LOCATIONS[1]
@@ -206,15 +208,15 @@ def outcomes(portal):
 def test_what_a_process_died_over_is_renewed_while_highlevel_repeats_its_answer(idle):
     expire(idle)
     before = grant(idle)
-    # It had the lease and HighLevel's answer, and had not stored it.
+    # It had begun and had HighLevel's answer, and had not stored it.
     idle.parts.oauth.refresh(idle.parts.vault.open(before.refresh_token), "Location")
     with idle.database.write() as session:
-        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=1)))
+        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=29)))
     clockwork = Clockwork(idle.parts)
-    clockwork.finish_refreshes()
-    assert outcomes(idle) == ["rotated"], "it may live yet"
-    with idle.database.write() as session:
-        session.execute(update(Grant).values(refreshing_until=clock.now() - timedelta(seconds=1)))
+    with idle.database.alone(TOKEN_LOCK, before.id) as mine:
+        assert mine
+        clockwork.finish_refreshes()
+        assert outcomes(idle) == ["rotated"], "it lives yet"
     clockwork.finish_refreshes()
     assert outcomes(idle) == ["rotated", "grace"]
     assert grant(idle).generation == before.generation + 1 and grant(idle).refreshing_until is None
@@ -222,29 +224,25 @@ def test_what_a_process_died_over_is_renewed_while_highlevel_repeats_its_answer(
     assert len(outcomes(idle)) == 2, "there is nothing left to finish"
 
 
-def test_two_more_tries_fall_into_the_time_in_which_highlevel_repeats_its_answer(idle):
-    lease, grace = LEASE.total_seconds(), idle.sandbox.ghl.grants.grace_seconds
-    # The clock's tasks come up to a tenth late.
-    assert 2 * (lease + 1.1 * FINISH_SECONDS) < grace
-    assert lease > 2 * KEEP_EVERY
+def test_a_lock_is_one_threads_of_all_processes_and_ends_with_its_holder(idle):
+    twin = open_database(idle.database.engine.url.render_as_string(hide_password=False))
+    twin._alone = idle.database._alone  # SQLite has one process
+    with idle.database.alone(1, 1) as first, twin.alone(1, 1) as second, twin.alone(1, 2) as other:
+        assert (first, second, other) == (True, False, True)
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(lambda: idle.database.alone(1, 1).__enter__()).result(10)
+    with suppress(KeyError), idle.database.alone(1, 1):
+        raise KeyError
+    with twin.alone(1, 1) as free:
+        assert free
 
 
-def test_a_refresh_that_takes_long_keeps_its_lease(idle, monkeypatch):
-    monkeypatch.setattr("portal.installations.tokens.LEASE", timedelta(seconds=1))
-    monkeypatch.setattr("portal.installations.tokens.KEEP_EVERY", 0.2)
+def test_a_refresh_that_takes_long_is_still_the_only_one(idle):
     expire(idle)
-    idle.sandbox.faults.arm("ghl.token", "slow", seconds=3)
+    idle.sandbox.faults.arm("ghl.token", "slow", seconds=2)
     with ThreadPoolExecutor(4) as pool:
         found = set(pool.map(lambda _: idle.parts.tokens.for_location(PLACE.id), range(4)))
     assert len(found) == 1 and outcomes(idle) == ["rotated"]
-
-
-def test_a_new_life_on_sqlite_forgets_the_leases_of_the_one_before(idle):
-    with idle.database.write() as session:
-        session.execute(update(Grant).values(refreshing_until=clock.now() + timedelta(seconds=6)))
-    idle.parts.tokens.forget_leases()
-    Clockwork(idle.parts).finish_refreshes()
-    assert outcomes(idle) == ["rotated"]
 
 
 def test_a_refresh_whose_answer_was_lost_is_asked_for_again_at_once(portal):
