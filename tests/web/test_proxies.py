@@ -4,6 +4,8 @@ import datetime
 import ipaddress
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -89,6 +91,9 @@ class Front:
 
     def _caddy(self, upstream: str) -> list[str]:
         told = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text()
+        version = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+        if [int(part) for part in re.findall(r"\d+", version)[:3]] < [2, 6, 4]:
+            told = told.replace("request_buffers 4MiB", "buffer_requests")
         pair = f"\ttls {self.folder}/fullchain.pem {self.folder}/privkey.pem\n"
         told = told.replace("sms.example.com {\n", f"127.0.0.1:{self.port} {{\n{pair}")
         head = f"{{\n\tadmin off\n\tauto_https disable_redirects\n\tstorage file_system {self.folder}/storage\n}}\n"
@@ -172,6 +177,30 @@ def test_a_real_proxy_takes_large_webhooks_keeps_metrics_in_and_names_requests(f
     except requests.ConnectionError:
         refused = 413  # the proxy hung up before we had told it all
     assert refused == 413
+
+
+def test_a_real_proxy_keeps_slow_callers_away(fronted):
+    """Each would hold one of the portal's few threads for as long as it likes."""
+    portal, front, session = fronted
+    seen, real = [], portal.app.wsgi_app
+
+    def count(environ, start_response):
+        seen.append(environ["PATH_INFO"])
+        return real(environ, start_response)
+
+    portal.app.wsgi_app = count
+    context = ssl.create_default_context(cafile=str(front.folder / "fullchain.pem"))
+    half = b"POST /webhooks/ghl HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nhalf of it"
+    with (
+        socket.create_connection(("127.0.0.1", front.port)) as wire,
+        context.wrap_socket(wire, server_hostname="127.0.0.1") as slow,
+    ):
+        slow.sendall(half)
+        for _ in range(20):
+            assert session.get(f"{front.url}/livez", timeout=10).status_code == 200
+        assert set(seen) == {"/livez"}
+        slow.sendall(b"x" * 90)
+        assert b" 401 " in slow.recv(100), "whole, it is passed on"
 
 
 def test_nginx_sends_plain_requests_to_tls_and_logs_neither_keys_nor_queries(fronted):
