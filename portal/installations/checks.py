@@ -32,7 +32,8 @@ def enqueue_due(session: Session) -> int:
     """Has the installations looked at whose time has come. One that has no time yet is given one within a day."""
     moment = clock.now()
     waiting = and_(Location.install_state == InstallState.NOT_INSTALLED, Location.install_event.in_(PRESENT))
-    present = or_(Location.install_state.in_((InstallState.INSTALLED, InstallState.INACTIVE)), waiting)
+    # Those that HighLevel has paused are asked every few minutes anyway, by their token's renewal.
+    present = or_(Location.install_state == InstallState.INSTALLED, waiting)
     locations = session.scalars(
         select(Location)
         .where(or_(Location.check_at.is_(None), Location.check_at <= moment), present)

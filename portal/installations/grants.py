@@ -55,7 +55,7 @@ def save(
         if grant.state == GrantState.UNINSTALLED or grant.generation != renewal_of:
             raise Superseded("The app was uninstalled or installed anew meanwhile.")
     elif not consented:
-        _refuse_when_left(agency, location, at)
+        _refuse_when_late(grant, agency, location, at)
     else:
         at = max([at, *(gone + STEP for gone in _uninstallations(agency, location))])
     _keep(grant, vault, granted)
@@ -96,7 +96,10 @@ def _row(session: Session, kind: GrantKind, ghl_id: str) -> Grant:
     return session.scalars(wanted.execution_options(populate_existing=True)).one()
 
 
-def _refuse_when_left(agency: Agency | None, location: Location | None, at: datetime) -> None:
+def _refuse_when_late(grant: Grant, agency: Agency | None, location: Location | None, at: datetime) -> None:
+    """A token that was asked for before an uninstallation, or before a person's consent, which gave a newer one."""
+    if grant.state == GrantState.ACTIVE and grant.consented_at is not None and grant.consented_at > at:
+        raise Superseded("The app was installed anew meanwhile.")
     left = location is not None and location.install_event not in ("", *PRESENT)
     if left or any(gone >= at for gone in _uninstallations(agency, location)):
         raise Superseded("The app was uninstalled meanwhile.")

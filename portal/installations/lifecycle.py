@@ -200,7 +200,9 @@ def _foreign(location: Location, event: AppEvent) -> bool:
 
 def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
     agency.uninstalled_at = max(filter(None, (agency.uninstalled_at, at)))
-    claimed = and_(Location.agency_id.is_(None), Location.claimed_company == agency.company_id)
+    # Of those that nobody has proven it can only end what has not begun.
+    waiting = Location.agency_id.is_(None), Location.install_state == InstallState.NOT_INSTALLED
+    claimed = and_(Location.claimed_company == agency.company_id, *waiting)
     mine = select(Location).where(or_(Location.agency_id == agency.id, claimed)).order_by(Location.id)
     fresh = mine.with_for_update().execution_options(populate_existing=True)
     left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]

@@ -73,7 +73,7 @@ def connected(session: Session, location: Location, *, renewal: bool) -> None:
     location.install_note, location.claimed_company = "", ""
     # What was put off while there was no token need not wait any longer.
     session.execute(update(Job).where(Job.gate == key, Job.run_at > clock.now()).values(run_at=clock.now()))
-    jobs = [] if location.name else [check(location)]
+    jobs = [] if location.name and location.agency_id else [check(location)]
     if location.install_state != InstallState.INSTALLED:
         set_state(location, InstallState.INSTALLED)
         session.flush()

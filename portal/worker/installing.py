@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # Waits double from 2 s: 4 tries are half a minute, after which a person is told; 12 are more than half an hour.
 TELL_AFTER, MOST_TRIES = 4, 12
 LONGEST_WAIT = timedelta(minutes=9)
+UNFINISHED = f"{moves.NO_PERMISSION} Finish the installation in HighLevel, or connect it here."
 
 
 class Installing:
@@ -108,20 +109,27 @@ class Installing:
     def _not_minted(self, due: Due, error: GhlError | NoToken) -> bool:
         with self._database.write() as session:
             location = session.get_one(Location, due.subject, with_for_update=True, populate_existing=True)
+            owner = location.agency.company_id if location.agency else ""
+            foreign = bool(owner and location.claimed_company and location.claimed_company != owner)
+            if foreign and _final(error):
+                location.claimed_company = ""  # another agency's claim was no more than that: its own is asked now
+                postpone(session, due, clock.now())
+                return False
             connected = location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE)
             if location.install_event not in ("", *PRESENT) or (connected and _final(error)):
-                # It left meanwhile, or another agency's claim was no more than that.
-                location.claimed_company = ""
                 complete(session, [due.id])
                 return True
-            location.install_note = error.message
-            if due.attempts >= TELL_AFTER:
-                text = (
-                    f"{moves.name_of(location)} has the app in HighLevel, but could not be connected. {error.message}"
-                )
-                raise_alert(session, NOT_INSTALLED, location.ghl_id, text, location.id)
+            if not connected and not foreign:
+                self._tell(session, due, location, error)
             self._postpone(session, due, error)
         return False
+
+    def _tell(self, session: Session, due: Due, location: Location, error: GhlError | NoToken) -> None:
+        location.install_note = UNFINISHED if isinstance(error, NoToken) and _final(error) else error.message
+        if due.attempts >= TELL_AFTER:
+            name = moves.name_of(location)
+            text = f"{name} has the app in HighLevel, but could not be connected. {location.install_note}"
+            raise_alert(session, NOT_INSTALLED, location.ghl_id, text, location.id)
 
     def _revive(self, due: Due, location: Location) -> bool:
         """The stored permission has ended for good: the agency's may give another."""

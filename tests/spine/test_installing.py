@@ -230,6 +230,64 @@ def test_an_event_does_not_make_a_location_another_agencys(by_hand, time):
     assert alerts(by_hand, notices.NOT_INSTALLED) == []
 
 
+def test_another_agencys_claim_does_not_keep_the_owner_from_connecting(by_hand, time):
+    """The owner's location waits for its token while a rival's event names it."""
+    by_hand.sandbox.faults.arm("ghl.location_token", "status", times=2, only=PLACE.id, status=500)
+    consent(by_hand, COMPANY)
+    consent(by_hand, RIVAL)
+    work(by_hand, GHL)
+    work(by_hand, GHL)
+    assert states(by_hand)[PLACE.id] == "not_installed" and owner(by_hand) == COMPANY
+    tell(by_hand, "INSTALL", companyId=RIVAL, locationId=PLACE.id)
+    settle(by_hand, time)
+    assert states(by_hand)[PLACE.id] == "installed" and owner(by_hand) == COMPANY
+
+
+def test_a_rivals_trouble_is_not_shown_to_the_owner(by_hand, time):
+    consent(by_hand, COMPANY, PLACE.id)
+    consent(by_hand, RIVAL)
+    settle(by_hand, time)
+    by_hand.sandbox.faults.arm("ghl.location_token", "status", times=None, only=PLACE.id, status=500)
+    tell(by_hand, "INSTALL", companyId=RIVAL, locationId=PLACE.id)
+    settle(by_hand, time)
+    assert location(by_hand).install_note == "" and alerts(by_hand, notices.NOT_INSTALLED) == []
+
+
+def test_an_agency_cannot_uninstall_what_is_connected_without_a_known_agency(by_hand, time, monkeypatch):
+    """A token may come without the agency's id; until it is learnt, an event's word is no reason to stop."""
+    from dataclasses import replace
+
+    real = by_hand.parts.oauth.exchange_code
+    monkeypatch.setattr(
+        type(by_hand.parts.oauth), "exchange_code", lambda _self, *asked: replace(real(*asked), company_id="")
+    )
+    consent(by_hand, COMPANY, PLACE.id)
+    assert owner(by_hand) is None
+    time.forward(minutes=1)
+    tell(by_hand, "INSTALL", companyId=RIVAL, locationId=PLACE.id)
+    time.forward(minutes=1)
+    tell(by_hand, "UNINSTALL", companyId=RIVAL)
+    assert states(by_hand)[PLACE.id] == "installed"
+    settle(by_hand, time)
+    assert owner(by_hand) == COMPANY, "learnt with the location's own token"
+
+
+def test_a_token_that_was_minted_while_a_person_consented_does_not_replace_the_newer_one(by_hand, time, monkeypatch):
+    consent(by_hand, COMPANY)
+    settle(by_hand, time)
+    real = type(by_hand.parts.oauth).location_token
+
+    def location_token(self, *asked):
+        minted = real(self, *asked)
+        consent(by_hand, COMPANY, PLACE.id)
+        return minted
+
+    monkeypatch.setattr(type(by_hand.parts.oauth), "location_token", location_token)
+    with pytest.raises(NoToken):
+        by_hand.parts.tokens.mint(location(by_hand))
+    assert grant(by_hand).consent_code != ""
+
+
 def test_an_event_does_not_give_away_a_location_that_nobody_has_proven(by_hand, time):
     """Its sender was added before the app was installed."""
     by_hand.add_sender("cast")
