@@ -21,6 +21,8 @@ Key = TypeVar("Key", int, str)
 CHANNEL = "portal_jobs"
 # Classes of advisory locks. Any numbers do: they mark ours among those of other programs in the same database.
 CLAIM_LOCK, TOKEN_LOCK = 7355, 7356
+# PostgreSQL, appendix A: serialization_failure, deadlock_detected.
+CONFLICTS = ("40001", "40P01")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :number)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:class, :number)")
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
@@ -182,6 +184,11 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError | TimeoutError) or (
         type(error).__name__ == "TimeoutError" and type(error).__module__ == "sqlalchemy.exc"
     )
+
+
+def is_conflict(error: BaseException) -> bool:
+    """True when the database ended one transaction for the sake of another: the same may succeed at once."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
 
 
 def in_short(error: BaseException) -> str:

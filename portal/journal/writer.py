@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.database import Database, in_short, is_away
+from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
 from portal.journal.spool import Spool
@@ -37,7 +37,7 @@ class Journal:
         try:
             return self._store(entries)
         except (SQLAlchemyError, TimeoutError) as error:
-            if is_away(error):
+            if is_away(error) and not is_conflict(error):
                 return self._spool(entries, error)
             return [self._one_by_one(entry) for entry in entries]
 

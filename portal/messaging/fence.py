@@ -4,12 +4,12 @@ It re-checks everything that may have changed since the message was queued. What
 attempt on disk before the first byte goes out, so that a crash can never turn into a second call unnoticed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
@@ -69,19 +69,23 @@ def open_fence(session: Session, part_ids: Sequence[int]) -> dict[int, Pass]:
     rows = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     fresh = [row.id for row in rows if row.status == Status.QUEUED]
     again = [row.id for row in rows if row.status in _IN_DOUBT and registry.get(row.channel).idempotent]
-    passed: set[int] = set()
+    passed: dict[int, Row[Any]] = {}
     if fresh:
-        passed |= set(connection.scalars(_PASS_FRESH, {"ids": padded(fresh), "moment": moment}))
+        passed |= _by_id(connection.execute(_PASS_FRESH, {"ids": padded(fresh), "moment": moment}))
     if again:
         known = {"ids": padded(again), "moment": moment, "key_after": moment - KEY_LIFE}
-        passed |= set(connection.scalars(_PASS_AGAIN, known))
-    passes = {row.id: _pass(row) for row in rows if row.id in passed}
+        passed |= _by_id(connection.execute(_PASS_AGAIN, known))
+    passes = {row.id: _pass(row, passed[row.id]) for row in rows if row.id in passed}
     moving = [each for each in passes.values() if each.message_was != Status.SENDING]
     if moving:
         ids = sorted({each.message_id for each in moving})
         connection.execute(_MOVE_MESSAGES, {"ids": padded(ids), "moment": moment})
         connection.execute(_NOTE_MOVES, [_change(each, moment) for each in moving])
     return passes
+
+
+def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
+    return {row.id: row for row in rows}
 
 
 def _change(passed: Pass, moment: datetime) -> dict[str, object]:
@@ -104,8 +108,6 @@ _WANTED = (
         Part.id,
         Part.status,
         Part.number,
-        Part.attempt,
-        Part.key_round,
         Part.body,
         Part.attachments,
         Part.segments,
@@ -153,13 +155,13 @@ _PASS_FRESH = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status == Status.QUEUED, or_(Message.expires_at.is_(None), Message.expires_at > _moment))
     .values(**_CALL, key_round_at=_moment, in_doubt=False)
-    .returning(Part.id)
+    .returning(Part.id, Part.attempt, Part.key_round)
 )
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))
     .values(**_CALL, in_doubt=True)
-    .returning(Part.id)
+    .returning(Part.id, Part.attempt, Part.key_round)
 )
 _MOVE_MESSAGES = (
     update(Message.__table__)  # type: ignore[arg-type]
@@ -169,14 +171,15 @@ _MOVE_MESSAGES = (
 _NOTE_MOVES = insert(StatusChange.__table__)  # type: ignore[arg-type]
 
 
-def _pass(row: Any) -> Pass:
+def _pass(row: Any, now: Any) -> Pass:
+    """`row` was read before its lock was had; what calls change is taken from `now`, the row as it was written."""
     return Pass(
         part_id=row.id,
         message_id=row.message_id,
         number=row.number,
         parts=row.parts,
-        attempt=row.attempt + 1,
-        idempotency_key=_key(row.message_uuid, row.number, row.key_round),
+        attempt=now.attempt,
+        idempotency_key=_key(row.message_uuid, row.number, now.key_round),
         to=row.address,
         body=row.body,
         attachments=tuple(row.attachments),

@@ -57,6 +57,8 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
     Raises `IntegrityError` when they cannot be written together; `singly` then looks at each by itself.
     """
     ordered = sorted(results, key=lambda each: each.passed.message_id)
+    if not all(isinstance(each.outcome, Accepted) for each in results):
+        gates.lock(session, {each.due.gate for each in results if each.due.gate})
     simple = [] if singly else [each for each in ordered if each.simple]
     accepted = _accept_simple(session, simple) if simple else set()
     go_on = dict.fromkeys((each.due.id for each in simple if each.passed.part_id in accepted), True)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
-from portal.database import Database, in_short, is_away
+from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 WHO = "portal"
 MOST_SEGMENTS = 1000
+MOST_CONFLICTS = 10
 # A repetition that may not be made now (its sender is paused) is looked at again after this.
 DOUBT_WAIT = timedelta(seconds=3)
 
@@ -72,7 +73,9 @@ class Outbox:
 
     def send(self, due: Due) -> bool:
         """Sends one part; True when its lane may go on to the next."""
-        passed = _raised(self._group.submit(_Fence(due)))
+        passed = self._submit(_Fence(due))
+        if passed is False:
+            return False  # another thread is at it: it was claimed a second time when its lease had ended
         if not isinstance(passed, Pass):
             return self._turned_away(due)
         with log_context(message_id=passed.message_uuid, location_id=passed.location_id, sender_id=passed.sender_id):
@@ -84,7 +87,7 @@ class Outbox:
         pause = 0.05
         while True:
             try:
-                return bool(_raised(self._group.submit(result)))
+                return bool(self._submit(result))
             except (SQLAlchemyError, TimeoutError) as error:
                 if not is_away(error):
                     raise
@@ -92,6 +95,16 @@ class Outbox:
                 log.warning("database away, a result waits", extra=facts)
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
+
+    def _submit(self, item: _Fence | Result) -> Pass | bool | None:
+        """What came of it, once it is durable. A group that was ended for another's sake is committed again."""
+        for _ in range(MOST_CONFLICTS):
+            try:
+                return _raised(self._group.submit(item))
+            except SQLAlchemyError as error:
+                if not is_conflict(error):
+                    raise
+        return _raised(self._group.submit(item))
 
     def _call(self, due: Due, passed: Pass) -> Result:
         channel = registry.get(passed.channel)
@@ -140,8 +153,12 @@ class Outbox:
         with self._database.write(door=Door.CALL) as session:
             go_on = write_results(session, results, singly=singly) if results else {}
             passes = open_fence(session, fences) if fences else {}
+        # Each pass is for one call: who comes for a part that another has got just now, gets False.
+        handed = dict.fromkeys(passes, False)
         return [
-            go_on.get(item.due.id, False) if isinstance(item, Result) else passes.get(item.due.subject)
+            go_on.get(item.due.id, False)
+            if isinstance(item, Result)
+            else passes.pop(item.due.subject, handed.get(item.due.subject))
             for item in items
         ]
 

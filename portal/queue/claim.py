@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Integer, Row, and_, bindparam, func, or_, select, text, update
@@ -42,12 +43,15 @@ def claim(database: Database, pool: str, owner: str, limits: Limits, running: di
     """Leases due jobs of a pool. `running` says how many lanes of each gate this process works on already.
 
     One claim at a time per pool, over all processes: two that ran at once could each lease a piece of the same lane.
+    It waits for no row, because it holds gates of many: what another transaction has locked is left for the next claim.
     """
     with database.write() as session:
         if not database.sqlite:
             session.execute(_LOCK, {"class": CLAIM_LOCK, "pool": POOLS.index(pool)})
         work = _Claim(session, pool, limits, dict(running))
         work.run()
+        if not database.sqlite:
+            work.leave_what_is_locked()
         ids = [due.id for lane in work.lanes for due in lane]
         if ids:
             session.execute(
@@ -124,12 +128,13 @@ class _Claim:
         missing = gates - self.budgets.keys()
         if not missing:
             return
-        rows = self.session.scalars(select(Gate).where(Gate.key.in_(missing)).order_by(Gate.key).with_for_update())
-        found = {gate.key: gate for gate in rows}
+        wanted = select(Gate).where(Gate.key.in_(missing)).order_by(Gate.key)
+        found = {gate.key: gate for gate in self.session.scalars(wanted.with_for_update(skip_locked=True))}
+        there = set(self.session.scalars(select(Gate.key).where(Gate.key.in_(missing - found.keys()))))
         probed = self._in_flight([key for key, gate in found.items() if gate.failures >= PROBE_AFTER])
         for key in missing:
             self.budgets[key] = Budget.of(found.get(key), self.moment)
-            if key in probed:
+            if key in probed or key in there:  # in another transaction's hands
                 self.budgets[key].left = 0
 
     def _in_flight(self, gates: list[str]) -> set[str]:
@@ -190,11 +195,18 @@ class _Claim:
 
     def _delay_lane(self, head: Row[Any]) -> None:
         """What waits behind a delayed head is not due either; without this it would fill every list of candidates."""
+        behind = select(Job.id).where(Job.lane == head.lane, Job.id > head.id, Job.run_at < head.run_at)
         self.session.execute(
-            update(Job)
-            .where(Job.lane == head.lane, Job.id > head.id, Job.run_at < head.run_at)
-            .values(run_at=head.run_at)
+            update(Job).where(Job.id.in_(behind.with_for_update(skip_locked=True))).values(run_at=head.run_at)
         )
+
+    def leave_what_is_locked(self) -> None:
+        """Cuts each lane before the first job that another transaction is changing just now."""
+        ids = [due.id for lane in self.lanes for due in lane]
+        free = or_(Job.lease_until.is_(None), Job.lease_until < self.moment)
+        mine = set(self.session.scalars(select(Job.id).where(Job.id.in_(ids), free).with_for_update(skip_locked=True)))
+        cut = (list(takewhile(lambda due: due.id in mine, lane)) for lane in self.lanes)
+        self.lanes = [lane for lane in cut if lane]
 
 
 _HEAD_COLUMNS = (
@@ -237,9 +249,16 @@ def _next_due(session: Session, pool: str, moment: datetime) -> datetime | None:
 def renew(database: Database, owner: str, ids: Sequence[int]) -> None:
     """Keeps the leases of what this process has in hand."""
     with database.write() as session:
-        session.execute(
-            update(Job).where(Job.id.in_(ids), Job.lease_owner == owner).values(lease_until=clock.now() + LEASE)
-        )
+        mine = select(Job.id).where(Job.id.in_(ids), Job.lease_owner == owner)
+        # What is locked is just being ended or put off: to wait for it could end in a deadlock, and the leases with it.
+        held = update(Job).where(Job.id.in_(mine.with_for_update(skip_locked=True)))
+        session.execute(held.values(lease_until=clock.now() + LEASE))
+
+
+def free_ended(session: Session) -> None:
+    """Frees the leases that have ended."""
+    ended = select(Job.id).where(Job.lease_until < clock.now()).with_for_update(skip_locked=True)
+    session.execute(update(Job).where(Job.id.in_(ended)).values(lease_owner="", lease_until=None))
 
 
 def forget_leases(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Gates: the pace of a sender, its faults, and a location's HighLevel budget, held across all processes."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -108,9 +109,16 @@ def reopen(session: Session, keys: list[str]) -> bool:
     """Forgets the faults of gates after a success; True when there were any."""
     if not keys:
         return False
-    ill = update(Gate.__table__).where(Gate.key.in_(padded(keys)), Gate.failures > 0)  # type: ignore[arg-type]
-    forgotten = session.connection().execute(ill.values(failures=0, blocked_until=None, reason=""))
+    ill = select(Gate.key).where(Gate.key.in_(padded(keys)), Gate.failures > 0).order_by(Gate.key).with_for_update()
+    recovered = update(Gate.__table__).where(Gate.key.in_(ill))  # type: ignore[arg-type]
+    forgotten = session.connection().execute(recovered.values(failures=0, blocked_until=None, reason=""))
     return bool(forgotten.rowcount)
+
+
+def lock(session: Session, keys: Iterable[str]) -> None:
+    """Locks gates in the order that everybody keeps, before any of them is changed."""
+    wanted = select(Gate.key).where(Gate.key.in_(list(keys))).order_by(Gate.key)
+    session.execute(wanted.with_for_update()).all()
 
 
 def _is_shut(gate: Gate) -> bool:

@@ -22,7 +22,8 @@ from portal.messaging.sweeping import (
     release_old_holds,
     settle_lost_calls,
 )
-from portal.models import Event, EventState, Grant, GrantState, Job, Part
+from portal.models import Event, EventState, Grant, GrantState, Part
+from portal.queue.claim import free_ended
 from portal.queue.jobs import GHL, enqueue, job
 from portal.services import Services
 from portal.worker.tasks import AHEAD
@@ -92,7 +93,7 @@ class Clockwork:
     def recover(self) -> None:
         """Ends what is overdue, finds what was forgotten, frees what nobody holds any more."""
         with self._database.write() as session:
-            session.execute(update(Job).where(Job.lease_until < clock.now()).values(lease_owner="", lease_until=None))
+            free_ended(session)
         self._sweep(end_overdue)
 
     def look_for_lost(self) -> None:

@@ -169,9 +169,9 @@ class Aftermath:
         ours = f"SELECT id FROM message WHERE ghl_message_id = '{message.id}'"
         part = f"SELECT id FROM part WHERE message_id = ({ours})"
         asked = (
-            f"SELECT number, idempotency_key, started_at, ended_at, outcome, detail FROM attempt WHERE part_id = ({part})",
+            f"SELECT number, idempotency_key, started_at, ended_at, detail FROM attempt WHERE part_id = ({part})",
             f"SELECT before, after, who, detail, at FROM status_change WHERE message_id = ({ours}) ORDER BY id",
-            f"SELECT status, attempt, key_round, in_doubt, sending_at, accepted_at FROM part WHERE message_id = ({ours})",
+            f"SELECT status, attempt, key_round, sending_at, accepted_at FROM part WHERE message_id = ({ours})",
         )
         return [message.id, self.calls[message.id], *(self.deployment.rows(each) for each in asked), self.kills]
 
