@@ -36,6 +36,8 @@ CHANNEL = "portal_jobs"
 READ_ONLY = "25006"
 # Classes of advisory locks. Any numbers do: they mark ours among those of other programs in the same database.
 CLAIM_LOCK, TOKEN_LOCK = 7355, 7356
+# PostgreSQL, appendix A: serialization_failure, deadlock_detected.
+CONFLICTS = ("40001", "40P01")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:class, :number)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:class, :number)")
 _NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :pools)")
@@ -177,7 +179,7 @@ class Database:
                 with self.write() as session:
                     return work(session)
             except OperationalError as error:
-                if not is_deadlock(error):
+                if not is_conflict(error):
                     raise
         with self.write() as session:
             return work(session)
@@ -216,11 +218,6 @@ class Database:
         return True
 
 
-def is_deadlock(error: DBAPIError) -> bool:
-    """True when the database ended this transaction so that another one could go on: nothing is wrong with it."""
-    return getattr(error.orig, "sqlstate", None) in ("40P01", "40001")
-
-
 def _unlock(connection: Connection, key: dict[str, int]) -> None:
     try:
         connection.execute(_UNLOCK, key)
@@ -243,6 +240,11 @@ def is_of_a_row(error: BaseException) -> bool:
         return isinstance(error, DataError | IntegrityError)
     # What a driver cannot encode is refused before the database hears of it.
     return isinstance(error, StatementError | ValueError | TypeError | ArithmeticError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """True when the database ended one transaction for the sake of another: the same may succeed at once."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
 
 
 def in_short(error: BaseException) -> str:

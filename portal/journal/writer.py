@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from portal.database import Database, in_short, is_away
+from portal.database import Database, in_short, is_away, is_conflict
 from portal.errors import Overloaded
 from portal.group_commit import GroupCommit
 from portal.journal.entry import Entry
@@ -36,7 +36,7 @@ class Journal:
         try:
             return self._store(entries)
         except Exception as error:
-            if is_away(error):
+            if is_away(error) and not is_conflict(error):
                 self._spool(entries, error)
                 return [Kept.SPOOLED] * len(entries)
             return [self._one_by_one(entry) for entry in entries]

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
-from portal.database import Database, in_short, is_away
+from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
@@ -38,6 +38,7 @@ from portal.writer_lock import Door
 log = logging.getLogger(__name__)
 
 WHO = "portal"
+MOST_CONFLICTS = 10
 # A repetition that may not be made now (its sender is paused) is looked at again after this.
 DOUBT_WAIT = timedelta(seconds=3)
 
@@ -52,10 +53,11 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """May the lane go on after the result, and was the next one let through?"""
+    """May the lane go on after the result, and was the next one let through? `opened`: for this call or for another."""
 
     go_on: bool
     passed: Pass | None = None
+    opened: bool = False
 
 
 class Outbox:
@@ -78,25 +80,36 @@ class Outbox:
 
     def _go(self, turn: Turn) -> bool:
         """A result is committed together with the next part's fence: one wait for the disk instead of two."""
-        due, passed = turn.due, None
+        due, answer = turn.due, _Answer(True)
         while due is not None:
-            if passed is None:
-                passed = self._submit(_Step(None, due)).passed
-            if passed is None:
-                answer = _Answer(self._turned_away(due))
-            else:
+            if not answer.opened:
+                answer = self._submit(_Step(None, due))
+            if (passed := answer.passed) is not None:
                 call = {"message_id": passed.message_uuid, "location_id": passed.location_id}
                 with log_context(**call, sender_id=passed.sender_id):
                     answer = self._write(self._call(due, passed), following := turn.following)
+            elif answer.opened:
+                return False  # another thread is at it: it was claimed a second time when its lease had ended
+            else:
+                answer = _Answer(self._turned_away(due))
             turn.advance()
             if not answer.go_on:
                 return False
-            passed = answer.passed
             # One that was let through is called even when the worker drains: its call counts as begun.
-            due = following if passed is not None else turn.due
+            due = following if answer.passed is not None else turn.due
         return True
 
     def _submit(self, step: _Step) -> _Answer:
+        """What came of it, once it is durable. A group that was ended for another's sake is committed again."""
+        for _ in range(MOST_CONFLICTS):
+            try:
+                return self._submit_once(step)
+            except SQLAlchemyError as error:
+                if not is_conflict(error):
+                    raise
+        return self._submit_once(step)
+
+    def _submit_once(self, step: _Step) -> _Answer:
         answer = self._group.submit(step)
         if isinstance(answer, SQLAlchemyError):
             raise answer
@@ -166,8 +179,12 @@ class Outbox:
             wanted = [step.next.subject for step, free in zip(steps, after, strict=True) if step.next and free]
             session.flush()
             passes = open_fence(session, wanted) if wanted else {}
+        handed = set(passes)
+        # Each pass is for one call: who comes for a part that another thread has got just now goes away again.
         return [
-            _Answer(free, passes.get(step.next.subject) if step.next and free else None)
+            _Answer(free, passes.pop(step.next.subject, None), step.next.subject in handed)
+            if step.next and free
+            else _Answer(free)
             for step, free in zip(steps, after, strict=True)
         ]
 

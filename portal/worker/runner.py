@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import clock
-from portal.database import Database, in_short, is_away
+from portal.database import Database, in_short, is_away, is_conflict
 from portal.queue.claim import Limits, claim, renew
 from portal.queue.jobs import Due, postpone, release
 from portal.queue.turn import Turn
@@ -26,6 +26,7 @@ AWAY_PAUSE = 1.0
 CLAIM_GAP = 0.03
 # A claim waits 30 seconds for the database at most; a dispatcher that is away for longer is stuck.
 STUCK_SECONDS = 120.0
+CONFLICT_PAUSE = timedelta(seconds=0.1)
 
 # A handler carries out one job, takes it out of the queue or postpones it, and says whether its lane may go on.
 Handler = Callable[[Due], bool]
@@ -138,12 +139,30 @@ class Runner:
         if self._stopping.is_set():
             self._release([due.id for lane in claimed.lanes for due in lane])
             return 0
-        with self._held_lock:
-            self._held.update(due.id for lane in claimed.lanes for due in lane)
-        lanes.put(claimed.lanes)
+        lanes.put(self._take_in_hand(claimed.lanes))
         if claimed.next_at is None:
             return SAFETY_POLL
         return min(max((claimed.next_at - clock.now()).total_seconds(), 0.001), SAFETY_POLL)
+
+    def _take_in_hand(self, lanes: list[Lane]) -> list[Lane]:
+        """Those lanes of which nothing is in hand here already.
+
+        A lease that could not be renewed in time ends, and its job is claimed anew by whoever comes first: by this
+        process too, while a thread is still at it.
+        """
+        fresh: list[Lane] = []
+        behind: list[int] = []
+        with self._held_lock:
+            for lane in lanes:
+                ids = [due.id for due in lane]
+                if self._held.isdisjoint(ids):
+                    fresh.append(lane)
+                else:
+                    behind += [id_ for id_ in ids if id_ not in self._held]
+            self._held.update(due.id for lane in fresh for due in lane)
+        if behind:
+            self._release(behind)
+        return fresh
 
     def _work(self, pool: Pool, lanes: list[Lane]) -> None:
         jobs = [due for lane in lanes for due in lane]
@@ -188,11 +207,14 @@ class Runner:
     def _failed(self, due: Due, error: Exception) -> None:
         """A fault of our own or of the database: the job stays, and comes again later."""
         extra = {"job": due.kind, "subject": due.subject}
-        if _is_away(error):
+        delay = timedelta(seconds=min(2.0 ** min(due.attempts, 8), 300))
+        if is_conflict(error):
+            log.info("job gave way to another transaction", extra=extra)
+            delay = CONFLICT_PAUSE
+        elif _is_away(error):
             log.warning("database away during a job", extra=extra | {"error": in_short(error)})
         else:
             log.error("job failed", exc_info=error, extra=extra)
-        delay = timedelta(seconds=min(2.0 ** min(due.attempts, 8), 300))
         try:
             with self._database.write() as session:
                 postpone(session, due, clock.now() + delay, type(error).__name__)

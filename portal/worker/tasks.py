@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import Database, is_away
+from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 ECHO_WAIT = timedelta(seconds=1)
 OWN_FAULT_TRIES = 3
+MOST_CONFLICTS = 5
 
 
 class Apply:
@@ -64,8 +65,7 @@ class Apply:
 
     def _alone(self, due: Due) -> bool:
         try:
-            with self._database.write() as session:
-                self._one(session, due)
+            self._in_its_own_transaction(due)
         except EchoUnresolved:
             self._wait(due)
             return False
@@ -81,6 +81,16 @@ class Apply:
             reason = f"The portal failed on it ({type(error).__name__}): see its log, then replay it."
             self._park(due, Parked(reason))
         return True
+
+    def _in_its_own_transaction(self, due: Due) -> None:
+        for tries_left in range(MOST_CONFLICTS, -1, -1):
+            try:
+                with self._database.write() as session:
+                    self._one(session, due)
+                return
+            except SQLAlchemyError as error:
+                if not (is_conflict(error) and tries_left):
+                    raise
 
     def _one(self, session: Session, due: Due) -> None:
         with log_context(event_id=due.subject):
@@ -111,7 +121,7 @@ class Apply:
                 .join(Location, Location.id == Wallet.location_id)
                 .where(Location.ghl_id.in_(locations))
                 .order_by(Wallet.id)
-                .with_for_update(of=Wallet)
+                .with_for_update(of=Wallet, key_share=True)
             ).all()
 
 
