@@ -167,7 +167,7 @@ def _look_for_missing(session: Session, agency: Agency, listed: set[str], began:
             Grant.kind == GrantKind.LOCATION,
         )
         .order_by(Location.id)
-        .with_for_update(of=Location)
+        .with_for_update(of=Location, key_share=True)
     )
     for location, consented_at in session.execute(mine).all():
         settled = consented_at is None or consented_at < began - SKEW

@@ -86,14 +86,15 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
 
 
 def locked_location(session: Session, ghl_id: str) -> Location:
-    """The location's row, read afresh under its lock."""
-    wanted = select(Location).where(Location.id == ensure_location(session, ghl_id).id).with_for_update()
-    return session.scalars(wanted.execution_options(populate_existing=True)).one()
+    """The location's row, read afresh under its lock, which lets messages that refer to it be written meanwhile."""
+    wanted = select(Location).where(Location.id == ensure_location(session, ghl_id).id)
+    fresh = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return session.scalars(fresh).one()
 
 
 def ensure_agency(session: Session, company_id: str) -> Agency:
     """The agency's row, made when it is new, under its lock: what concerns one agency happens one after the other."""
-    wanted = select(Agency).where(Agency.company_id == company_id).with_for_update()
+    wanted = select(Agency).where(Agency.company_id == company_id).with_for_update(key_share=True)
     fresh = wanted.execution_options(populate_existing=True)
     agency = session.scalar(fresh)
     if agency is None:
@@ -204,7 +205,7 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
     waiting = Location.agency_id.is_(None), Location.install_state == InstallState.NOT_INSTALLED
     claimed = and_(Location.claimed_company == agency.company_id, *waiting)
     mine = select(Location).where(or_(Location.agency_id == agency.id, claimed)).order_by(Location.id)
-    fresh = mine.with_for_update().execution_options(populate_existing=True)
+    fresh = mine.with_for_update(key_share=True).execution_options(populate_existing=True)
     left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]
     grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
     if grant is not None and grant.consented_at is not None and grant.consented_at > at:

@@ -88,10 +88,10 @@ class Registrations:
         location = session.scalars(
             select(Location)
             .where(Location.id == sender.location_id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         ).one()
-        session.refresh(sender, with_for_update=True)
+        session.refresh(sender, with_for_update={"key_share": True})
         if _wanted(sender, location) == wanted:
             return False
         postpone(session, due, clock.now())

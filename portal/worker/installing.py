@@ -11,7 +11,7 @@ from portal.ghl.errors import GhlError, Kind
 from portal.installations import moves
 from portal.installations.checks import Checks
 from portal.installations.leaving import Leaver
-from portal.installations.lifecycle import grant_of
+from portal.installations.lifecycle import grant_of, locked_location
 from portal.installations.tokens import AHEAD, NoToken
 from portal.models import Agency, Grant, GrantKind, GrantState, InstallState, Location
 from portal.models.tenants import PRESENT
@@ -108,7 +108,7 @@ class Installing:
 
     def _not_minted(self, due: Due, error: GhlError | NoToken) -> bool:
         with self._database.write() as session:
-            location = session.get_one(Location, due.subject, with_for_update=True, populate_existing=True)
+            location = locked_location(session, session.get_one(Location, due.subject).ghl_id)
             owner = location.agency.company_id if location.agency else ""
             foreign = bool(owner and location.claimed_company and location.claimed_company != owner)
             if foreign and _final(error):
