@@ -4,6 +4,7 @@ A signature proves HighLevel, not that a location is the named agency's: what an
 only a token that HighLevel gives out can prove.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,8 @@ AHEAD = timedelta(minutes=5)
 # An INSTALL that comes with a consent is some seconds apart from it.
 ONE_INSTALLATION = timedelta(minutes=2)
 MOST_AGENCIES = 100
+# The names of the IANA time zone database are so written.
+ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 # An agency's list may be some seconds behind the event.
 LIST_LAG = timedelta(seconds=15)
 
@@ -259,5 +262,6 @@ def note_profile(location: Location, at: datetime, said: Any) -> None:
     country = text(said.get("country")).strip().upper()
     location.profile_at = at
     location.name = text(said.get("name")).strip()[:200] or location.name
-    location.timezone = text(said.get("timezone")).strip()[:64] or location.timezone
+    zone = text(said.get("timezone")).strip()
+    location.timezone = zone if ZONE.fullmatch(zone) else location.timezone
     location.country = country if len(country) == 2 and country.isalpha() and country.isascii() else location.country
