@@ -21,7 +21,7 @@ from portal.installations import moves
 from portal.installations.lifecycle import ensure_agency, grant_of, locked_location
 from portal.installations.tokens import Tokens
 from portal.models import Agency, Grant, GrantKind, GrantState, InstallEvent, InstallState, Location
-from portal.models.tenants import PRESENT
+from portal.models.tenants import HERE, PRESENT
 from portal.queue.jobs import enqueue
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ def _installed_since(location: Location, consented_at: datetime | None, began: d
 def _holds(session: Session, location: Location, consented_at: datetime | None) -> bool:
     """Is there a token that is not older than the agency's consent, which may have ended it?"""
     grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
-    connected = location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE)
+    connected = location.install_state in HERE
     if grant is None or grant.state != GrantState.ACTIVE or not connected:
         return False
     return consented_at is None or (grant.consented_at is not None and grant.consented_at >= consented_at)
@@ -163,11 +163,11 @@ def _look_for_missing(session: Session, agency: Agency, listed: set[str], began:
         .join(Grant, Grant.ghl_id == Location.ghl_id)
         .where(
             Location.agency_id == agency.id,
-            Location.install_state.in_((InstallState.INSTALLED, InstallState.INACTIVE)),
+            Location.install_state.in_(HERE),
             Grant.kind == GrantKind.LOCATION,
         )
         .order_by(Location.id)
-        .with_for_update(of=Location)
+        .with_for_update(of=Location, key_share=True)
     )
     for location, consented_at in session.execute(mine).all():
         settled = consented_at is None or consented_at < began - SKEW

@@ -39,7 +39,7 @@ def enqueue_due(session: Session) -> int:
         .where(or_(Location.check_at.is_(None), Location.check_at <= moment), present)
         .order_by(Location.check_at, Location.id)
         .limit(AT_ONCE)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all()
     due = [row for row in locations if _claim(row, moment)]
     for location in due:
@@ -55,7 +55,7 @@ def _enqueue_agencies(session: Session, moment: datetime) -> int:
         .where(or_(Agency.check_at.is_(None), Agency.check_at <= moment), *alive)
         .order_by(Agency.id)
         .limit(AT_ONCE)
-        .with_for_update(of=Agency, skip_locked=True)
+        .with_for_update(of=Agency, skip_locked=True, key_share=True)
     ).all()
     due = [row for row in agencies if _claim(row, moment)]
     for agency in due:

@@ -14,6 +14,7 @@ from portal.installations import moves
 from portal.installations.lifecycle import grant_of, locked_location
 from portal.installations.tokens import NoToken, Tokens
 from portal.models import GrantKind, GrantState, InstallEvent, InstallState, Location
+from portal.models.tenants import HERE
 from portal.queue.gates import ghl_gate
 from portal.queue.jobs import GHL, enqueue, job
 
@@ -24,7 +25,7 @@ REASON = "Disconnected by a user of the app."
 
 def may_disconnect(location: Location) -> bool:
     """Is there anything to end?"""
-    return location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE) or (
+    return location.install_state in HERE or (
         location.install_state == InstallState.NOT_INSTALLED
         and location.install_event not in ("", InstallEvent.DISCONNECT)
     )
@@ -97,7 +98,7 @@ class Leaver:
             grant = grant_of(session, GrantKind.LOCATION, location.ghl_id)
             at = location.uninstalled_at
             newer = grant is not None and grant.consented_at is not None and at is not None and grant.consented_at > at
-            if newer or location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE):
+            if newer or location.install_state in HERE:
                 return  # connected again while HighLevel was being told of the end
             if grant is not None and grant.state != GrantState.UNINSTALLED:
                 moves.forget_tokens(session, GrantKind.LOCATION, location.ghl_id)

@@ -4,6 +4,7 @@ A signature proves HighLevel, not that a location is the named agency's: what an
 only a token that HighLevel gives out can prove.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,8 @@ AHEAD = timedelta(minutes=5)
 # An INSTALL that comes with a consent is some seconds apart from it.
 ONE_INSTALLATION = timedelta(minutes=2)
 MOST_AGENCIES = 100
+# The names of the IANA time zone database are so written.
+ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 # An agency's list may be some seconds behind the event.
 LIST_LAG = timedelta(seconds=15)
 
@@ -86,14 +89,15 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
 
 
 def locked_location(session: Session, ghl_id: str) -> Location:
-    """The location's row, read afresh under its lock."""
-    wanted = select(Location).where(Location.id == ensure_location(session, ghl_id).id).with_for_update()
-    return session.scalars(wanted.execution_options(populate_existing=True)).one()
+    """The location's row, read afresh under its lock, which lets messages that refer to it be written meanwhile."""
+    wanted = select(Location).where(Location.id == ensure_location(session, ghl_id).id)
+    fresh = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return session.scalars(fresh).one()
 
 
 def ensure_agency(session: Session, company_id: str) -> Agency:
     """The agency's row, made when it is new, under its lock: what concerns one agency happens one after the other."""
-    wanted = select(Agency).where(Agency.company_id == company_id).with_for_update()
+    wanted = select(Agency).where(Agency.company_id == company_id).with_for_update(key_share=True)
     fresh = wanted.execution_options(populate_existing=True)
     agency = session.scalar(fresh)
     if agency is None:
@@ -204,7 +208,7 @@ def _uninstall_agency(session: Session, agency: Agency, at: datetime) -> str:
     waiting = Location.agency_id.is_(None), Location.install_state == InstallState.NOT_INSTALLED
     claimed = and_(Location.claimed_company == agency.company_id, *waiting)
     mine = select(Location).where(or_(Location.agency_id == agency.id, claimed)).order_by(Location.id)
-    fresh = mine.with_for_update().execution_options(populate_existing=True)
+    fresh = mine.with_for_update(key_share=True).execution_options(populate_existing=True)
     left = [row for row in session.scalars(fresh).all() if _uninstall_location(session, row, at) != OLDER]
     grant = grant_of(session, GrantKind.COMPANY, agency.company_id)
     if grant is not None and grant.consented_at is not None and grant.consented_at > at:
@@ -258,5 +262,6 @@ def note_profile(location: Location, at: datetime, said: Any) -> None:
     country = text(said.get("country")).strip().upper()
     location.profile_at = at
     location.name = text(said.get("name")).strip()[:200] or location.name
-    location.timezone = text(said.get("timezone")).strip()[:64] or location.timezone
+    zone = text(said.get("timezone")).strip()
+    location.timezone = zone if ZONE.fullmatch(zone) else location.timezone
     location.country = country if len(country) == 2 and country.isalpha() and country.isascii() else location.country

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from portal.installations import scopes
 from portal.models import Agency, Grant, GrantState, InstallEvent, InstallState, Location
-from portal.models.tenants import PRESENT
+from portal.models.tenants import HERE, PRESENT
 
 
 class Tone(StrEnum):
@@ -40,7 +40,7 @@ class Standing:
 def of_location(location: Location, grant: Grant | None, company: Grant | None) -> Standing:
     """How a location stands. `company` is its agency's grant, which may give it another token."""
     alive = company is not None and company.state == GrantState.ACTIVE
-    if location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE):
+    if location.install_state in HERE:
         return _connected(location, grant, alive)
     if location.install_event == InstallEvent.DISCONNECT:
         text = f"{location.install_note} Nothing is sent. Connect it again, and what is held goes out."

@@ -28,6 +28,7 @@ from portal.ghl.oauth import COMPANY, LOCATION, REFRESH_SECONDS, OAuthClient, To
 from portal.installations import grants, moves
 from portal.installations.lifecycle import locked_location
 from portal.models import Grant, GrantKind, GrantState, Location
+from portal.models.tenants import HERE
 from portal.writer_lock import Door
 
 log = logging.getLogger(__name__)
@@ -254,13 +255,19 @@ class Tokens:
             row.retry_at = clock.now() + timedelta(seconds=min(2.0 ** min(row.failures, 10), 600))
             if kind is Kind.GRANT_DEAD:
                 row.state, row.retry_at = GrantState.DEAD, None
-                who = moves.name_of(location) if location else f"the agency {grant.ghl_id}"
-                text = f"HighLevel's permission for {who} has ended: connect it again on the page Installations."
-                raise_alert(session, DEAD_TOKEN, grant.ghl_id, text, location.id if location else None)
+                _tell_of_the_end(session, row, location)
             elif kind is Kind.LOCATION_INACTIVE:
                 _rest(session, row, location)
             log.warning("token refresh failed", extra={"of": grant.ghl_id, "reason": error.message})
             return NoToken(error.message, row.retry_at)
+
+
+def _tell_of_the_end(session: Session, grant: Grant, location: Location | None) -> None:
+    if location is not None and location.install_state not in HERE:
+        return  # it is being disconnected: nobody has to do anything about it
+    who = moves.name_of(location) if location else f"the agency {grant.ghl_id}"
+    text = f"HighLevel's permission for {who} has ended: connect it again on the page Installations."
+    raise_alert(session, DEAD_TOKEN, grant.ghl_id, text, location.id if location else None)
 
 
 def _rest(session: Session, grant: Grant, location: Location | None) -> datetime:

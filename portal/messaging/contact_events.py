@@ -27,7 +27,7 @@ def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
         select(Contact)
         .join(Location, Location.id == Contact.location_id)
         .where(Location.ghl_id == event.location_id, Contact.ghl_contact_id == event.contact_id)
-        .with_for_update(of=Contact)
+        .with_for_update(of=Contact, key_share=True)
     )
     if contact is None:
         return f"{IGNORED}the contact is not known"

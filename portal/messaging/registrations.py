@@ -18,7 +18,8 @@ from portal.database import Database
 from portal.http import HttpClient
 from portal.messaging.accounts import Accounts
 from portal.messaging.senders import webhook_url
-from portal.models import InstallState, Location, Sender, SenderState
+from portal.models import Location, Sender, SenderState
+from portal.models.tenants import HERE
 from portal.queue.jobs import Due, complete, postpone
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,10 @@ class Registrations:
         location = session.scalars(
             select(Location)
             .where(Location.id == sender.location_id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         ).one()
-        session.refresh(sender, with_for_update=True)
+        session.refresh(sender, with_for_update={"key_share": True})
         if _wanted(sender, location) == wanted:
             return False
         postpone(session, due, clock.now())
@@ -99,5 +100,5 @@ class Registrations:
 
 
 def _wanted(sender: Sender, location: Location) -> bool:
-    here = location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE)
+    here = location.install_state in HERE
     return here and sender.state != SenderState.REMOVED

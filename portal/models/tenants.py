@@ -18,6 +18,10 @@ class InstallState(StrEnum):
     UNINSTALLED = "uninstalled"
 
 
+# In these the app is in the location, and its token may be used.
+HERE = (InstallState.INSTALLED, InstallState.INACTIVE)
+
+
 class InstallEvent(StrEnum):
     """What last decided whether the app is installed. `listed` is the agency's list in HighLevel, which names it."""
 

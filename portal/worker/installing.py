@@ -11,10 +11,10 @@ from portal.ghl.errors import GhlError, Kind
 from portal.installations import moves
 from portal.installations.checks import Checks
 from portal.installations.leaving import Leaver
-from portal.installations.lifecycle import grant_of
+from portal.installations.lifecycle import grant_of, locked_location
 from portal.installations.tokens import AHEAD, NoToken
-from portal.models import Agency, Grant, GrantKind, GrantState, InstallState, Location
-from portal.models.tenants import PRESENT
+from portal.models import Agency, Grant, GrantKind, GrantState, Location
+from portal.models.tenants import HERE, PRESENT
 from portal.queue import gates
 from portal.queue.jobs import Due, complete, postpone
 from portal.services import Services
@@ -52,7 +52,7 @@ class Installing:
         """Asks HighLevel for the location, and keeps its name, country and time zone. A permission that ended for good
         is sought from the agency."""
         location = self._location(due)
-        if location.install_state not in (InstallState.INSTALLED, InstallState.INACTIVE):
+        if location.install_state not in HERE:
             return self._finish(due)
         try:
             self._checks.look(location)
@@ -102,20 +102,20 @@ class Installing:
         claimed = location.claimed_company and (agency is None or location.claimed_company != agency.company_id)
         if claimed or grant is None or grant.state != GrantState.ACTIVE:
             return True
-        if location.install_state not in (InstallState.INSTALLED, InstallState.INACTIVE):
+        if location.install_state not in HERE:
             return True
         return _older(grant, company)
 
     def _not_minted(self, due: Due, error: GhlError | NoToken) -> bool:
         with self._database.write() as session:
-            location = session.get_one(Location, due.subject, with_for_update=True, populate_existing=True)
+            location = locked_location(session, session.get_one(Location, due.subject).ghl_id)
             owner = location.agency.company_id if location.agency else ""
             foreign = bool(owner and location.claimed_company and location.claimed_company != owner)
             if foreign and _final(error):
                 location.claimed_company = ""  # another agency's claim was no more than that: its own is asked now
                 postpone(session, due, clock.now())
                 return False
-            connected = location.install_state in (InstallState.INSTALLED, InstallState.INACTIVE)
+            connected = location.install_state in HERE
             if location.install_event not in ("", *PRESENT) or (connected and _final(error)):
                 complete(session, [due.id])
                 return True

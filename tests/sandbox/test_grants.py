@@ -157,3 +157,52 @@ def test_the_rate_limit_and_its_headers(call: Caller, sandbox: Sandbox, clock: C
     assert answer.status_code == 200
     assert answer.headers["X-RateLimit-Interval-Milliseconds"] == "10000"
     assert answer.headers["X-RateLimit-Limit-Daily"] == "200000"
+
+
+def test_a_token_may_do_what_its_scope_says(call: Caller, sandbox: Sandbox) -> None:
+    sandbox.ghl.grants.scope = "conversations.readonly"
+    narrow = call.grant()
+    assert narrow["scope"] == "conversations.readonly"
+    path = f"/conversations/search?locationId={LOCATION}"
+    assert call.ghl("GET", path, narrow["access_token"]).status_code == 200
+    refused = call.ghl("GET", f"/locations/{LOCATION}", narrow["access_token"])
+    assert (refused.status_code, refused.json()["message"]) == (401, "The token is not authorized for this scope.")
+    sandbox.ghl.grants.scope = "conversations.readonly locations.readonly"
+    renewed = call.refresh(narrow["refresh_token"]).json()
+    assert renewed["scope"] == "conversations.readonly", "a renewal gives the old scope again"
+    fresh = call.grant()["access_token"]
+    assert call.ghl("GET", f"/locations/{LOCATION}", fresh).status_code == 200
+
+
+def test_uninstalling_by_the_api(call: Caller, sandbox: Sandbox) -> None:
+    token, path = call.grant()["access_token"], f"/marketplace/app/{APP_ID}/installations"
+    asked = {"locationId": LOCATION, "reason": "Enough"}
+    assert call.ghl("DELETE", path, token, "2021-07-28", json={"locationId": OTHER, "reason": "x"}).status_code == 422
+    assert call.ghl("DELETE", path, token, "2021-07-28", json={"locationId": LOCATION}).status_code == 422
+    assert call.ghl("DELETE", path, token, "2021-07-28", json=asked).json() == {"success": True}
+    assert not sandbox.world.locations[LOCATION].installed and sandbox.world.locations[OTHER].installed
+    assert call.ghl("DELETE", path, token, "2021-07-28", json=asked).status_code == 401, "its tokens are dead"
+
+
+def test_an_agencys_token_uninstalls_all_of_its_locations(call: Caller, sandbox: Sandbox) -> None:
+    company, location = call.grant(location=""), call.grant()
+    asked = {"companyId": DEMO_COMPANY.id, "locationId": LOCATION, "reason": "Enough"}
+    path = f"/marketplace/app/{APP_ID}/installations"
+    assert call.ghl("DELETE", path, company["access_token"], "2021-07-28", json=asked).status_code == 200
+    assert not any(place.installed for place in sandbox.world.of_company(DEMO_COMPANY.id))
+    assert call.refresh(location["refresh_token"]).status_code == 400
+
+
+def test_a_paused_location_is_given_no_token(call: Caller, sandbox: Sandbox) -> None:
+    company = call.grant(location="")["access_token"]
+    sandbox.world.locations[LOCATION].active = False
+    asked = {"companyId": DEMO_COMPANY.id, "locationId": LOCATION}
+    refused = call.ghl("POST", "/oauth/locationToken", company, "2021-07-28", data=asked)
+    assert (refused.status_code, refused.json()["message"]) == (400, "Location is not active")
+
+
+def test_a_deleted_location(call: Caller) -> None:
+    token = call.grant()["access_token"]
+    assert call.request("DELETE", f"/control/locations/{LOCATION}").status_code == 200
+    refused = call.ghl("GET", f"/locations/{LOCATION}", token)
+    assert refused.status_code == 400 and "not found" in refused.json()["message"]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased, contains_eager
 from portal.installations import standing
 from portal.installations.standing import Standing
 from portal.models import Agency, Alert, Grant, GrantKind, GrantState, InstallState, Location, Message
-from portal.models.tenants import PRESENT
+from portal.models.tenants import HERE, PRESENT
 from portal.web.admin.queries.pages import PAGE, Page
 from portal.web.admin.queries.scope import Scope
 
@@ -120,7 +120,7 @@ def _filtered(session: Session, wanted: Wanted) -> Any:
 
 
 def _needs_attention() -> Any:
-    here = Location.install_state.in_((InstallState.INSTALLED, InstallState.INACTIVE))
+    here = Location.install_state.in_(HERE)
     waiting = and_(Location.install_state == InstallState.NOT_INSTALLED, Location.install_event.in_(PRESENT))
     open_alert = exists().where(Alert.location_id == Location.id, Alert.closed_at.is_(None))
     ill = or_(
