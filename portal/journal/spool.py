@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _FRAME = struct.Struct("<II")
 _SUFFIX = ".spool"
+# Meta's webhooks have up to 4 MiB, and base64 makes them a third larger.
+_LARGEST = 8 * 1024 * 1024
 # Every record begins so, and no other place in one can: bodies are base64, and quotes within texts are escaped.
 _BEGINS = b'{"source":'
 
@@ -52,8 +54,12 @@ class Spool:
         return os.fstat(self._file).st_size if self._file is not None else 0
 
     def writable(self) -> bool:
-        """Could an entry be written now?"""
-        return os.access(self.folder, os.W_OK | os.X_OK)
+        """Could an entry be written now? Not to a folder that is closed, or a disk with no room for the largest one."""
+        try:
+            disk = os.statvfs(self.folder)
+        except OSError:
+            return False
+        return os.access(self.folder, os.W_OK | os.X_OK) and disk.f_bavail * disk.f_frsize > _LARGEST
 
     def append(self, entries: Sequence[Entry], *, only_if_in_use: bool = False) -> bool:
         """Puts the entries on disk, synced. Raises `Overloaded` when the spool is full or the disk takes no more.

@@ -25,6 +25,10 @@ from portal.messaging.receipts import take_receipt
 from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, Sender, SenderState
 
 MAX_BODY = 10_000
+# Bytes kept of what proves nothing.
+EVIDENCE = 4096
+REFUSED = "refused: "
+_ENDINGS = {IGNORED: EventState.IGNORED, REFUSED: EventState.REFUSED}
 
 
 class Parked(PortalError):
@@ -60,7 +64,7 @@ def apply_event(session: Session, context: Context, event: Event) -> None:
         return
     handler = _SOURCES.get(event.source, _apply_sms)
     event.note = handler(session, context, event)
-    event.state = EventState.IGNORED if event.note.startswith(IGNORED) else EventState.APPLIED
+    event.state = next((state for word, state in _ENDINGS.items() if event.note.startswith(word)), EventState.APPLIED)
     event.applied_at = clock.now()
 
 
@@ -165,7 +169,9 @@ def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
 def _apply_sms(session: Session, context: Context, event: Event) -> str:
     sender = session.scalar(select(Sender).where(Sender.key == event.sender_key))
     if sender is None or sender.channel != event.source:
-        raise Parked("No sender has this webhook address: it may have been removed.")
+        # What a stranger sent in an outage; at any other time it would have been 404. No person can do anything.
+        event.body, event.headers = (event.body or b"")[:EVIDENCE], {}
+        return f"{REFUSED}no sender has this webhook address"
     channel = registry.get(sender.channel)
     request = webhook_request(event)
     if not event.verified:
@@ -178,6 +184,8 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         event.verified, event.headers = True, headers
     if sender.state == SenderState.REMOVED:
         return f"{IGNORED}the sender was removed"
+    if not request.body.strip() and not request.query:
+        return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
     effects = []
     for said in channel.parse(request):
         if isinstance(said, Receipt):

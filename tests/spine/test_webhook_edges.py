@@ -5,6 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from portal.channels import registry
@@ -13,6 +14,7 @@ from portal.channels.simulator.client import Simulator
 from portal.installations.lifecycle import ensure_location
 from portal.journal.replay import drain
 from portal.messaging import senders
+from portal.models import Alert
 from portal.queue.claim import Limits, claim
 from portal.queue.jobs import APPLY
 from portal.web.webhooks import sms
@@ -102,6 +104,35 @@ def test_a_flood_of_forgeries_does_not_ask_the_database_each_time(idle, bearer, 
     monkeypatch.setattr(sms.SenderKeys, "_load", lambda self, *what: asked.append(1) or real(self, *what))
     assert {bearer("guess") for _ in range(30)} == {401}
     assert asked == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_an_address_that_is_only_tried_troubles_nobody(idle, method):
+    """Providers look whether it answers when it is entered, people open it in a browser, monitors ask for its head."""
+    key = idle.sender_key(idle.add_sender("simulator"))
+    answer = requests.request(method, f"{idle.url}/webhooks/sms/simulator/{key}/receive", timeout=20)
+    assert answer.status_code == 200
+    apply(idle)
+    assert [event.state for event in idle.events()] == ["ignored"]
+    with idle.session() as session:
+        assert session.scalars(select(Alert)).all() == []
+
+
+def test_what_strangers_sent_in_an_outage_troubles_nobody(idle, monkeypatch):
+    def away(*_asked, **_more):
+        raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(idle.database), "read", away)
+        patch.setattr(type(idle.database), "write", away)
+        url = f"{idle.url}/webhooks/sms/simulator/a-guessed-key/receive"
+        assert requests.post(url, data=b"from=1&text=" + b"x" * 9000, timeout=20).status_code == 200
+    drain(idle.database, idle.parts.spool)
+    apply(idle)
+    (event,) = idle.events()
+    assert (event.state, len(event.body), event.headers) == ("refused", 4096, {})
+    with idle.session() as session:
+        assert session.scalars(select(Alert)).all() == []
 
 
 @pytest.mark.parametrize("secret", ["the first secret", "a guess"])

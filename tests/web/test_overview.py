@@ -88,7 +88,8 @@ def test_an_alert_is_closed_by_a_person(database, acme, signed_in) -> None:
     client = signed_in(acme.agency)
     assert post(client, "/admin/alerts/1/close").status_code == 303
     assert "Nothing needs you." in client.get("/admin").text
-    assert post(client, "/admin/alerts/1/close").status_code == 404
+    assert post(client, "/admin/alerts/1/close").status_code == 303, "somebody clicked twice"
+    assert post(client, "/admin/alerts/2/close").status_code == 404
     with database.read() as session:
         assert session.scalars(select(Alert)).one().closed_at is not None
 

@@ -96,7 +96,8 @@ def close(alert_id: int) -> ResponseReturnValue:
         alert = overview.alert(session, _mine(), alert_id)
         if alert is None:
             raise NotFound("There is no such alert, or it is not yours to see.")
-        close_alert(session, alert.kind, alert.subject)
+        if alert.closed_at is None:  # an old page must not close the next one, which nobody has seen
+            close_alert(session, alert.kind, alert.subject)
     log.info("alert closed", extra={"user": current_user.id, "alert": alert_id})
     return redirect(url_for("admin.index"), 303)
 

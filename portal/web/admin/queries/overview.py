@@ -128,8 +128,8 @@ def alerts(session: Session, scope: Scope) -> Sequence[Alert]:
 
 
 def alert(session: Session, scope: Scope, alert_id: int) -> Alert | None:
-    """The open alert with this id, when it is in scope."""
-    wanted = select(Alert).where(Alert.id == alert_id, Alert.closed_at.is_(None))
+    """The alert with this id, open or closed, when it is in scope."""
+    wanted = select(Alert).where(Alert.id == alert_id)
     if not scope.everything:
         wanted = wanted.join(Location, Location.id == Alert.location_id)
     found: Alert | None = session.scalar(scope.narrow(wanted))
