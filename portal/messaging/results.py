@@ -57,8 +57,8 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
     Raises `IntegrityError` when they cannot be written together; `singly` then looks at each by itself.
     """
     ordered = sorted(results, key=lambda each: each.passed.message_id)
-    if not all(isinstance(each.outcome, Accepted) for each in results):
-        gates.lock(session, {each.due.gate for each in results if each.due.gate})
+    if singly or not all(each.simple for each in results):
+        _lock(session, ordered)
     simple = [] if singly else [each for each in ordered if each.simple]
     accepted = _accept_simple(session, simple) if simple else set()
     go_on = dict.fromkeys((each.due.id for each in simple if each.passed.part_id in accepted), True)
@@ -71,6 +71,14 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
         for gate in well:
             close_alert(session, SENDER_FAULT, gate)
     return go_on
+
+
+def _lock(session: Session, results: Sequence[Result]) -> None:
+    """What the results will change, in the order that everybody keeps: one by one they would lock it as they come."""
+    gates.lock(session, {each.due.gate for each in results if each.due.gate})
+    ids = [each.passed.message_id for each in results]
+    session.execute(select(Message.id).where(Message.id.in_(padded(ids))).order_by(Message.id).with_for_update()).all()
+    ledger.lock(session, {each.passed.location_id for each in results})
 
 
 def _accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
