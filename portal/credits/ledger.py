@@ -3,7 +3,7 @@
 An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then wallet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
@@ -175,6 +175,12 @@ def _row(each: Movement, moment: datetime) -> dict[str, object]:
         "note": each.note,
         "at": moment,
     }
+
+
+def lock(session: Session, location_ids: Iterable[int]) -> None:
+    """Locks the wallets in the order of their ids, as everywhere, before any of them moves."""
+    wanted = select(Wallet.id).where(Wallet.location_id.in_(sorted(set(location_ids)))).order_by(Wallet.id)
+    session.execute(wanted.with_for_update(key_share=True)).all()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
+from portal.credits import ledger
 from portal.database import insert as insert_row
+from portal.database import padded
 from portal.messaging import optouts
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
@@ -21,7 +23,7 @@ from portal.messaging.outcomes import Result
 from portal.messaging.provider_accounts import end_faults, tell_of_fault
 from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.messaging.statuses import FINAL, follow_parts, move_part
-from portal.models import Attempt, Part, Sender, SenderState, Status
+from portal.models import Attempt, Message, Part, Sender, SenderState, Status
 from portal.queue import gates
 from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
 
@@ -39,8 +41,8 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
     Raises `IntegrityError` when they cannot be written together; `singly` then looks at each by itself.
     """
     ordered = sorted(results, key=lambda each: each.passed.message_id)
-    if not all(isinstance(each.outcome, Accepted) for each in results):
-        gates.lock(session, {each.due.gate for each in results if each.due.gate})
+    if singly or not all(each.simple for each in results):
+        _lock(session, ordered)
     simple = [] if singly else [each for each in ordered if each.simple]
     accepted = accept_simple(session, simple) if simple else set()
     go_on = dict.fromkeys((each.due.id for each in simple if each.passed.part_id in accepted), True)
@@ -52,6 +54,14 @@ def write_results(session: Session, results: Sequence[Result], *, singly: bool =
     if gates.reopen(session, sorted(well)):
         end_faults(session, well)
     return go_on
+
+
+def _lock(session: Session, results: Sequence[Result]) -> None:
+    """What the results will change, in the order that everybody keeps: one by one they would lock it as they come."""
+    gates.lock(session, {each.due.gate for each in results if each.due.gate})
+    ids = [each.passed.message_id for each in results]
+    session.execute(select(Message.id).where(Message.id.in_(padded(ids))).order_by(Message.id).with_for_update()).all()
+    ledger.lock(session, {each.passed.location_id for each in results})
 
 
 def _write_one(session: Session, result: Result) -> bool:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 ECHO_WAIT = timedelta(seconds=1)
 OWN_FAULT_TRIES = 3
 MOST_CONFLICTS = 5
+# Few: as long as a transaction lasts, results wait for the wallets it has locked, and on SQLite webhooks for its end.
+AT_ONCE = 8
 
 
 class Apply:
@@ -37,11 +40,11 @@ class Apply:
 
     def __call__(self, jobs: Sequence[Due]) -> None:
         ordered = sorted(jobs, key=lambda due: (due.lane, due.id))
-        # On SQLite webhooks wait for each of these transactions.
-        size = 8 if self._database.sqlite else 32
         waiting: set[str] = set()
-        for place in range(0, len(ordered), size):
-            self._together(ordered[place : place + size], waiting)
+        for _, alike in groupby(ordered, key=_lockers):
+            some = list(alike)
+            for place in range(0, len(some), AT_ONCE):
+                self._together(some[place : place + AT_ONCE], waiting)
 
     def _together(self, jobs: Sequence[Due], waiting: set[str]) -> None:
         if any(due.lane in waiting for due in jobs):
@@ -113,7 +116,10 @@ class Apply:
             postpone(session, due, clock.now() + ECHO_WAIT)
 
     def _lock_wallets(self, session: Session, jobs: Sequence[Due]) -> None:
-        """In the order of their ids, as everywhere: two batches that took them as they come could block each other."""
+        """In the order of their ids, as everywhere: two batches that took them as they come could block each other.
+
+        Other webhooks than HighLevel's are applied with those of the same sender alone, whose wallet is one.
+        """
         locations = {due.lane.split(":")[1] for due in jobs if due.lane.startswith("ghl:")}
         if len(locations) > 1:
             session.execute(
@@ -123,6 +129,12 @@ class Apply:
                 .order_by(Wallet.id)
                 .with_for_update(of=Wallet, key_share=True)
             ).all()
+
+
+def _lockers(due: Due) -> str:
+    """Events with the same value may share a transaction: HighLevel's, and those of one sender."""
+    source, _, rest = due.lane.partition(":")
+    return source if source == "ghl" else f"{source}:{rest.partition(':')[0]}"
 
 
 class Upkeep:
