@@ -20,6 +20,7 @@ from portal.http import HttpClient
 from portal.installations.moves import sync_webhook
 from portal.messaging.outbound import release_held
 from portal.models import Conversation, Location, Sender, SenderState
+from portal.models.tenants import HERE
 from portal.queue import gates
 
 POLLS_A_SECOND = 20.0
@@ -76,6 +77,8 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
     session.flush()
     gates.ensure(session, gates.sender_gate(sender.id), wanted.pace or 0.0, max(wanted.pace or 1.0, 1.0))
     gates.ensure(session, gates.poll_gate(sender.id), POLLS_A_SECOND, POLLS_A_SECOND)
+    if location.install_state in HERE:
+        sync_webhook(session, sender.id, sender.channel)
     return sender
 
 
