@@ -29,6 +29,7 @@ from portal.installations.moves import sync_webhook
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
+from portal.models.tenants import HERE
 from portal.queue import gates
 
 MOST_ADDRESS = 500
@@ -91,6 +92,8 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
     session.add(sender)
     session.flush()
     attach(session, sender, channel, wanted.credentials, wanted.pace)
+    if location.install_state in HERE:
+        sync_webhook(session, sender.id, sender.channel)
     return sender
 
 

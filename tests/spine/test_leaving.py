@@ -245,6 +245,14 @@ def test_uninstalling_clears_the_webhook_and_installing_again_writes_it(by_hand,
     assert provider.webhook == ""
 
 
+def test_a_sender_that_is_added_later_has_its_webhook_written(by_hand, time, provider):
+    consent(by_hand, COMPANY, PLACE.id)
+    settle(by_hand, time)
+    add_line(by_hand, provider)
+    settle(by_hand, time)
+    assert provider.webhook != ""
+
+
 def test_removing_a_sender_clears_its_webhook(by_hand, time, provider):
     consent(by_hand, COMPANY, PLACE.id)
     sender = add_line(by_hand, provider)
