@@ -160,7 +160,7 @@ class Life:
             if number > 10:
                 return
             contact = contacts.for_ghl(session, 1, "them", PHONE)
-            files = tuple(f"https://files.example/{each}.png" for each in range(self.chance.choice([0, 0, 1, 2])))
+            files = tuple(f"https://attachments.example/{each}.png" for each in range(self.chance.choice([0, 0, 1, 2])))
             wanted = Request(contact, PHONE, f"m{number}", number, clock.now(), files, ghl_message_id=f"ghl-{number}")
             queue_message(session, session.get_one(Location, 1), wanted)
 
