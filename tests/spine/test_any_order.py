@@ -249,7 +249,10 @@ ACTIONS = st.one_of(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(actions=st.lists(ACTIONS, min_size=2, max_size=8), data=st.data())
 def test_any_story_ends_as_highlevel_knows_it(by_hand, time, actions, data):
