@@ -1,5 +1,7 @@
 """The command line: what an operator does from a shell, one line of output for each thing. One file a group."""
 
+from copy import copy
+
 import click
 from flask import Flask
 
@@ -23,12 +25,15 @@ def init_app(app: Flask) -> None:
 
 
 def _plain(command: click.Command) -> click.Command:
-    """The command, or every command of the group, so that what goes wrong is told in a sentence."""
+    """A copy of the command, or of the group with all its commands, that tells what goes wrong in a sentence.
+
+    The command itself stays as it is: it is shared by all apps of the process.
+    """
     from portal.cli.answers import plainly
 
-    if isinstance(command, click.Group):
-        for each in command.commands.values():
-            _plain(each)
-    elif command.callback is not None:
-        command.callback = plainly()(command.callback)
-    return command
+    told = copy(command)
+    if isinstance(told, click.Group):
+        told.commands = {name: _plain(each) for name, each in told.commands.items()}
+    elif told.callback is not None:
+        told.callback = plainly()(told.callback)
+    return told

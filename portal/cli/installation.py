@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
-from portal.cli.answers import plainly, say, services
+from portal.cli.answers import say, services
 from portal.errors import NotFound
 from portal.installations import leaving, moves, standing
 from portal.models import Agency, Grant, GrantKind, Location
@@ -46,8 +46,8 @@ def disconnect_installation(location_id: str) -> None:
 
 @contextmanager
 def _changing(location_id: str) -> Iterator[Session]:
-    """A transaction whose refusal is one sentence; the sub-account is printed when it is done."""
-    with plainly(), services().database.write() as session:
+    """A transaction; the sub-account is printed when it is done."""
+    with services().database.write() as session:
         yield session
     with services().database.read() as session:
         for line in _lines(session, location_id):

@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from portal.cli.answers import plainly, say, services
+from portal.cli.answers import say, services
 from portal.errors import InvalidInput, NotFound
 from portal.messaging.composing import Draft, compose
 from portal.models import Location
@@ -38,15 +38,14 @@ def send(
     """Sends a text, and prints for each recipient the id of its message or the reason why there is none."""
     parts = services()
     listed = [line.strip() for line in to_file if line.strip()] if to_file else []
-    with plainly():
-        draft = Draft([*numbers, *listed], text, AUTHOR, attachments, sender_id, _moment(at), key)
-        with parts.database.read() as session:
-            location = session.scalar(select(Location).where(Location.ghl_id == location_id))
-        if location is None:
-            raise NotFound(f"There is no sub-account {location_id}.")
-        for each in compose(parts.database, parts.journal, location, draft):
-            refused = {"code": each.code, "reason": each.reason} if each.code else {}
-            say({"to": each.to, "number": each.number, "message": each.message, **refused})
+    draft = Draft([*numbers, *listed], text, AUTHOR, attachments, sender_id, _moment(at), key)
+    with parts.database.read() as session:
+        location = session.scalar(select(Location).where(Location.ghl_id == location_id))
+    if location is None:
+        raise NotFound(f"There is no sub-account {location_id}.")
+    for each in compose(parts.database, parts.journal, location, draft):
+        refused = {"code": each.code, "reason": each.reason} if each.code else {}
+        say({"to": each.to, "number": each.number, "message": each.message, **refused})
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from portal.channels import registry
 from portal.channels.capabilities import ListsSenderIds
-from portal.cli.answers import highlevel_id, pairs, plainly, say, services
+from portal.cli.answers import highlevel_id, pairs, say, services
 from portal.errors import InvalidInput
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import senders
@@ -71,9 +71,8 @@ def list_senders(location_id: str | None) -> None:
 @click.argument("sender_id", type=int)
 def default_sender(sender_id: int) -> None:
     """Makes a sender its location's default and sends what waited for one."""
-    with plainly():
-        count = services().database.patiently(lambda session: senders.make_default(session, sender_id))
-        say({"id": sender_id, "tried_again": count})
+    count = services().database.patiently(lambda session: senders.make_default(session, sender_id))
+    say({"id": sender_id, "tried_again": count})
 
 
 @sender.command("pause")
@@ -81,18 +80,17 @@ def default_sender(sender_id: int) -> None:
 @click.option("--reason", default="paused from the command line")
 def pause_sender(sender_id: int, reason: str) -> None:
     """Stops a sender; what it would send is held."""
-    with plainly(), services().database.write() as session:
+    with services().database.write() as session:
         senders.pause(session, sender_id, reason)
-        say({"id": sender_id, "state": "paused"})
+    say({"id": sender_id, "state": "paused"})
 
 
 @sender.command("resume")
 @click.argument("sender_id", type=int)
 def resume_sender(sender_id: int) -> None:
     """Starts a sender again and sends what was held for it."""
-    with plainly():
-        count = services().database.patiently(lambda session: senders.resume(session, sender_id))
-        say({"id": sender_id, "state": "active", "tried_again": count})
+    count = services().database.patiently(lambda session: senders.resume(session, sender_id))
+    say({"id": sender_id, "state": "active", "tried_again": count})
 
 
 @sender.command("set")
@@ -104,13 +102,12 @@ def resume_sender(sender_id: int) -> None:
 def set_credentials(sender_id: int, no_check: bool, changes: dict[str, str]) -> None:
     """Replaces credentials of a sender, asks the provider, and lets it try again at once."""
     parts = services()
-    with plainly():
-        wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
-        if not no_check:
-            senders.check(parts.http, wanted)
-        with parts.database.write() as session:
-            senders.repair(session, parts.vault, sender_id, wanted)
-            say({"id": sender_id, "changed": sorted(changes)})
+    wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
+    if not no_check:
+        senders.check(parts.http, wanted)
+    with parts.database.write() as session:
+        senders.repair(session, parts.vault, sender_id, wanted)
+    say({"id": sender_id, "changed": sorted(changes)})
 
 
 @sender.command("ids")
@@ -118,19 +115,17 @@ def set_credentials(sender_id: int, no_check: bool, changes: dict[str, str]) -> 
 def list_sender_ids(sender_id: int) -> None:
     """Asks the provider which sender ids the account has, and prints one JSON object a line."""
     parts = services()
-    with plainly():
-        wanted = senders.with_changes(parts.database, parts.vault, sender_id, {})
-        channel = registry.get(wanted.channel)
-        if not isinstance(channel, ListsSenderIds):
-            raise InvalidInput(f"{channel.name} has no list of sender ids.")
-        for each in channel.sender_ids(parts.http, parts.accounts.get(sender_id).account):
-            say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
+    wanted = senders.with_changes(parts.database, parts.vault, sender_id, {})
+    channel = registry.get(wanted.channel)
+    if not isinstance(channel, ListsSenderIds):
+        raise InvalidInput(f"{channel.name} has no list of sender ids.")
+    for each in channel.sender_ids(parts.http, parts.accounts.get(sender_id).account):
+        say({"sender_id": each.name, "product": each.product, "label": each.label, "approved": each.approved})
 
 
 @sender.command("remove")
 @click.argument("sender_id", type=int)
 def remove_sender(sender_id: int) -> None:
     """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
-    with plainly():
-        services().database.patiently(lambda session: senders.remove(session, sender_id))
-        say({"id": sender_id, "state": "removed"})
+    services().database.patiently(lambda session: senders.remove(session, sender_id))
+    say({"id": sender_id, "state": "removed"})

@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
+from portal.cli import init_app
+from portal.cli.admin import admin
 from portal.crypto import Vault
 from portal.database import Database
 from portal.models import Agency, Location, Sender, User
@@ -151,3 +153,18 @@ def test_a_sender_that_never_calls_back_has_no_webhook_address(flask) -> None:
     assert simulated["webhook_url"].startswith("http://localhost/webhooks/sms/simulator/")
     listed = [json.loads(line) for line in flask("sender", "list").output.splitlines()]
     assert [each["webhook_url"] for each in listed] == [None, simulated["webhook_url"]]
+
+
+def test_an_app_leaves_the_commands_of_the_next_one_as_they_were() -> None:
+    """Wrapped once more by every app, they ended beyond Python's depth in a process that made many."""
+    create = admin.commands["create"]
+    told = [Flask(name) for name in ("one", "two")]
+    for each in told:
+        init_app(each)
+    depths = [_depth(each.cli.commands["admin"].commands["create"].callback) for each in told]
+    assert depths[0] == depths[1] == _depth(create.callback) + 1
+
+
+def _depth(function: object) -> int:
+    inner = getattr(function, "__wrapped__", None)
+    return 1 + _depth(inner) if inner else 0
