@@ -73,13 +73,13 @@ def connected(session: Session, location: Location, *, renewal: bool) -> None:
     location.install_note, location.claimed_company = "", ""
     # What was put off while there was no token need not wait any longer.
     session.execute(update(Job).where(Job.gate == key, Job.run_at > clock.now()).values(run_at=clock.now()))
-    jobs = [] if location.name and location.agency_id else [check(location)]
     if location.install_state != InstallState.INSTALLED:
         set_state(location, InstallState.INSTALLED)
         session.flush()
         request(session, [job(GHL, "release_held", location.id, f"release:location:{location.id}", priority=0)])
         sync_webhooks(session, location.id)
-    enqueue(session, jobs)
+    # Nobody else tells its time zone and country, nor what changed while the app was not there.
+    enqueue(session, [check(location)])
 
 
 def pause(session: Session, location: Location) -> None:
