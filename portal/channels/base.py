@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from portal.channels.content import About, AddressKind, Content, File, Kind, Peer
 from portal.errors import PortalError
 from portal.http import HttpClient
 
@@ -101,14 +102,17 @@ class Account:
 class Outgoing:
     """One part of a message, ready for one provider call.
 
-    `to` is an E.164 number with `+` (or a chat id of the channel's own kind). `idempotency_key` is stable over
-    repetitions whose outcome is unknown and changes after a definite refusal.
+    `to` is an address of `to_kind`, a number as E.164. `idempotency_key` is stable over repetitions whose outcome is
+    unknown and changes after a definite refusal. `quotes` is the provider's id of the message that is answered.
     """
 
     to: str
     text: str
     idempotency_key: str
-    attachments: Sequence[str] = ()
+    files: Sequence[File] = ()
+    to_kind: AddressKind = AddressKind.PHONE
+    quotes: str = ""
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +174,71 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message a customer sent us. `external_id` is "" when the provider gives none (then repeats are marked)."""
+    """A message that a sender received, or that went out from its line without us.
+
+    `sender` is the address of the chat, of `sender_kind`; a PHONE may still be as the provider wrote it. `name` is how
+    the person (or group) is called there. In a group, `author` wrote it. `same_as` are further addresses of the person.
+    `external_id` is "" when the provider gives none (then repeats are marked). `details` has the shape that `Kind`
+    gives; `text` is the text or caption itself. `from_us` is True for what a person typed on the linked phone (it went
+    to the chat), and `by_api` besides when it came through the provider's API, from us or from another program.
+    """
 
     sender: str
     text: str
     external_id: str = ""
     recipient: str = ""
-    attachments: Sequence[str] = ()
+    files: Sequence[File] = ()
     at: datetime | None = None
-    kind: str = "text"
+    kind: Kind = Kind.TEXT
+    sender_kind: AddressKind = AddressKind.PHONE
+    name: str = ""
+    author: Peer | None = None
+    same_as: Sequence[Peer] = ()
+    about: About | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    from_us: bool = False
+    by_api: bool = False
+    code: str = ""
 
 
-ChannelEvent = Receipt | Inbound
+class LineState(StrEnum):
+    """Whether the line behind a sender works, for channels whose lines can fail (a linked phone).
+
+    Only READY sends. LIMITED: the network holds messages back for now (too many strangers were written to).
+    STARTING and ASLEEP pass by themselves; SIGNED_OUT, BLOCKED and GONE need a person.
+    """
+
+    READY = "ready"
+    STARTING = "starting"
+    ASLEEP = "asleep"
+    LIMITED = "limited"
+    SIGNED_OUT = "signed_out"
+    BLOCKED = "blocked"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The provider's word on a line. `code` is its own word; `detail` a sentence with the remedy, "" when READY.
+
+    `address` is the line's own number (E.164) where it is told. In a webhook it is a hint to ask, not the truth.
+    """
+
+    state: LineState
+    code: str = ""
+    detail: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know of a sender (a quota that is used up). `detail` is a sentence with the remedy."""
+
+    code: str
+    detail: str
+
+
+ChannelEvent = Receipt | Inbound | Line | Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from portal.channels.base import Account, BulkResult, Channel, Family
+from portal.channels.base import Account, BulkResult, Channel, Family, Line, WebhookRequest
+from portal.channels.content import Kind, Limits
 from portal.http import HttpClient
 
 
@@ -120,6 +121,84 @@ class SendsBulk(Protocol):
         Raises `ChannelError` when the call as a whole did not succeed; then it says so of every recipient.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """What links a phone now: `image` is a PNG in base64. `linked` is True when there is nothing to link any more.
+
+    Neither: `detail` says in a sentence what is being waited for. The image is good for some 20 seconds.
+    """
+
+    image: str = ""
+    linked: bool = False
+    detail: str = ""
+
+
+@runtime_checkable
+class HasLine(Protocol):
+    """The line behind a sender can fail and come back: its state is asked for regularly, notices are hints only."""
+
+    def line(self, http: HttpClient, account: Account) -> Line:
+        """The state now. Raises `ChannelError`."""
+        ...
+
+
+@runtime_checkable
+class LinksPhone(HasLine, Protocol):
+    """The line is a phone that a person links. Each call raises `ChannelError`."""
+
+    def link_code(self, http: HttpClient, account: Account) -> LinkCode:
+        """What the phone has to scan now."""
+        ...
+
+    def pairing_code(self, http: HttpClient, account: Account, phone: str) -> str:
+        """The code to type on the phone (`phone`: E.164) instead of scanning."""
+        ...
+
+    def sign_out(self, http: HttpClient, account: Account) -> None:
+        """Unlinks the phone."""
+        ...
+
+    def restart(self, http: HttpClient, account: Account) -> None:
+        """Starts the provider's side of the line anew; what it has queued stays."""
+        ...
+
+
+@runtime_checkable
+class OneWebhook(Protocol):
+    """All senders have one webhook address, `/webhooks/<path>`: the request itself names its sender."""
+
+    webhook_path: str
+
+    def addressed(self, request: WebhookRequest) -> str:
+        """`Sender.address` of the sender that the request names, "" when it names none. Never raises."""
+        ...
+
+
+@runtime_checkable
+class SendsKinds(Protocol):
+    """One call can be more than a text or a file."""
+
+    kinds: frozenset[Kind]
+    quotes: bool
+
+
+@runtime_checkable
+class HasLimits(Protocol):
+    """The provider refuses what is too long or too large: it is told before anything is sent."""
+
+    limits: Limits
+
+
+def limits_of(channel: Channel) -> Limits:
+    """What one call takes."""
+    return channel.limits if isinstance(channel, HasLimits) else Limits()
+
+
+def kinds_of(channel: Channel) -> frozenset[Kind]:
+    """What a part can be besides a text or a file."""
+    return channel.kinds if isinstance(channel, SendsKinds) else frozenset()
 
 
 def family_of(channel: Channel, credentials: Mapping[str, str]) -> Family:

@@ -6,11 +6,11 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.channels.content import AddressKind
 from portal.database import insert_new
 from portal.models import Address, Contact, Conversation, Job, Message, Sender
 
-PHONE = "phone"
-SENDER_ID = "sender_id"
+PHONE, SENDER_ID = AddressKind.PHONE, AddressKind.SENDER_ID
 
 # Built once: the applying of every message asks these.
 _SAME_ID = select(Contact).where(

@@ -41,7 +41,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "direction": Direction.IN,
         "kind": said.kind,
         "body": storable(said.text),
-        "attachments": [storable(each, 2000) for each in said.attachments],
+        "attachments": [storable(each.url, 2000) for each in said.files],
         "sender_id": sender.id,
         "sender_reason": "",
         "family": sender.family,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError, Receipt, WebhookRequest
+from portal.channels.base import ChannelError, Inbound, Receipt, WebhookRequest
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.errors import PortalError
@@ -190,8 +190,10 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
     for said in channel.parse(request):
         if isinstance(said, Receipt):
             effects.append(take_receipt(session, sender, said, event.id))
-        else:
+        elif isinstance(said, Inbound):
             effects.append(take_inbound(session, sender, said, event))
+        else:
+            effects.append(f"{said.code}: {said.detail}")
     return ", ".join(effects) or f"{IGNORED}it says nothing"
 
 

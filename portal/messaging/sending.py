@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
+from portal.channels.content import File
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
@@ -132,7 +133,7 @@ class Outbox:
 
     def _call(self, due: Due, passed: Pass) -> Result:
         channel = registry.get(passed.channel)
-        outgoing = Outgoing(passed.to, passed.body, passed.idempotency_key, passed.attachments)
+        outgoing = Outgoing(passed.to, passed.body, passed.idempotency_key, [File(each) for each in passed.attachments])
         counts = False
         outcome: Accepted | ChannelError
         try:

@@ -6,6 +6,7 @@ import pytest
 
 from portal.channels.base import ChannelError, Outcome, Outgoing, Scope
 from portal.channels.cast.client import Cast
+from portal.channels.content import File
 from portal.http import HttpClient
 from tests.contract.cases import CAST, CAST_KEY, PART
 from tests.contract.standin import StandIn, answer
@@ -65,7 +66,7 @@ class TestSend:
     def test_attachments_are_lines_of_the_text(self, server, text, message):
         server.script(CAST.accepts)
         attachments = ("https://a.test/1.png", "https://a.test/2.png")
-        send(server, Outgoing("+639171234567", text, "1:1", attachments))
+        send(server, Outgoing("+639171234567", text, "1:1", [File(each) for each in attachments]))
         assert server.calls[0].json()["message"] == message
 
     def test_a_replayed_success_is_a_success(self, server):

@@ -8,6 +8,7 @@ import pytest
 from portal.channels.base import Accepted, BulkResult, ChannelError, Family, Loss, Outcome, Outgoing, Scope
 from portal.channels.capabilities import Balance, ListedOptOut, SenderId
 from portal.channels.cast.client import Cast
+from portal.channels.content import File
 from portal.http import HttpClient
 from tests.contract.cases import CAST, CAST_KEY, PART
 from tests.contract.standin import StandIn, answer, raw, reset_after
@@ -64,7 +65,7 @@ class TestProducts:
 
     def test_viber_is_sent_as_content(self, server):
         server.script(VIBER_TAKEN)
-        part = Outgoing(PART.to, "Look", "41:1", ("https://a.test/1.png",))
+        part = Outgoing(PART.to, "Look", "41:1", [File("https://a.test/1.png")])
         sent = send(server, part, product="viber", sender_code="CODE", label="Shop", ttl="600", number_format="local")
         assert sent == Accepted("cstvbr_1", 3)
         call = server.calls[0]

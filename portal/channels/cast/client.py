@@ -151,4 +151,4 @@ def _viber(credentials: Mapping[str, str], part: Outgoing) -> dict[str, Any]:
 
 
 def _with_links(part: Outgoing) -> str:
-    return "\n".join(filter(None, (part.text, *part.attachments)))
+    return "\n".join(filter(None, (part.text, *(file.url for file in part.files))))

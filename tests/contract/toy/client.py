@@ -37,7 +37,7 @@ class Toy:
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST."""
-        text = "\n".join(filter(None, (part.text, *part.attachments)))
+        text = "\n".join(filter(None, (part.text, *(file.url for file in part.files))))
         answer = _call(http, account, "POST", "/send", {"to": part.to, "text": text})
         said = _read(answer)
         if answer.status == 200 and said.get("id"):
