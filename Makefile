@@ -48,8 +48,9 @@ install-dev: .venv/.installed-dev
 run: install
 	@[ -n "$$GHL_CLIENT_ID$$GHL_CLIENT_ID_FILE" ] || export SANDBOX="$${SANDBOX-1}"; exec $(python) app.py
 
+# Tests mostly wait (for receipts, outages, drains), so more of them run at once than there are processors.
 test: install-dev
-	@$(python) -m pytest -q $(ARGS)
+	@$(python) -m pytest -q -n $(or $(TEST_PROCESSES),4) --dist loadgroup $(ARGS)
 
 lint: install-dev
 	$(python) -m ruff check .
