@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: install install-dev run test lint bench lock clean broken
+.PHONY: install install-dev run test drill lint bench lock clean broken
 
 python := .venv/bin/python
 
@@ -51,6 +51,10 @@ run: install
 # Tests mostly wait (for receipts, outages, drains), so more of them run at once than there are processors.
 test: install-dev
 	@$(python) -m pytest -q -n $(or $(TEST_PROCESSES),4) --dist loadgroup $(ARGS)
+
+# Thousands of messages under 20 kills, and a database that is away for a minute. DRILL_SEED repeats a run.
+drill: install-dev
+	@DRILL=full REQUIRE_POSTGRES=1 $(python) -m pytest -q -s tests/processes/test_kills.py tests/processes/test_outage.py $(ARGS)
 
 lint: install-dev
 	$(python) -m ruff check .

@@ -1,6 +1,6 @@
 """Killed at random moments under load beside a provider that errs in all ways: nothing lost or doubled, in order.
 
-`DRILL=full` makes it large, `DRILL_SEED` repeats the choices of a run: see `make drill`.
+`DRILL=full` makes it large, `DRILL_SEED` repeats the choices of a run: `make drill` does the first.
 """
 
 import os
@@ -21,6 +21,9 @@ from tests.processes.chaos import Chaos, arm, decide_outcomes
 from tests.processes.harness import Deployment, Spread, free_port, people
 from tests.processes.load import Load, Readers, Writers
 from tests.processes.scale import IS_FULL, SCALE, SEED
+
+# The three stories are begun together by whoever comes first.
+pytestmark = pytest.mark.xdist_group("kills")
 
 # So many locations with each kind of sender: HighLevel's limit is per location.
 CHANNELS = {"cast": 4, "plain": 3, "simulator": 1}

@@ -16,7 +16,7 @@ from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.models import User
 from tests.web.conftest import PASSWORD, reload
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
