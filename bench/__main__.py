@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.accept import accept, hello
-from bench.dispatch import dispatch, loop
+from bench.dispatch import dispatch, dispatch_by_processes, loop
 from bench.holds import holds
+from bench.latency import latency
+from bench.rest import at_rest
 from bench.world import write_requests
 from tests import postgres
 
@@ -29,6 +31,8 @@ def main() -> None:
         accepting(urls, scale)
         dispatching(urls, scale)
         holding(urls, scale)
+        travelling(urls, scale)
+        resting(urls, scale)
 
 
 @contextmanager
@@ -72,6 +76,26 @@ def dispatching(urls: dict[str, str], scale: float) -> None:
         show(f"dispatch, {engine}, 100 lanes", many, "/s", f"{many / bare:.2f} of the bare client")
         one = dispatch(url, max(count // 10, 200), 1)
         show(f"dispatch, {engine}, 1 lane", one, "/s", f"100 lanes are {many / one:.1f} times as fast")
+
+    if "PostgreSQL" in urls:
+        rates = {processes: dispatch_by_processes(urls["PostgreSQL"], count, processes) for processes in (1, 2)}
+        show("dispatch, PostgreSQL, 1 worker process", rates[1], "/s")
+        show("dispatch, PostgreSQL, 2 worker processes", rates[2], "/s", f"{rates[2] / rates[1]:.1f} times one")
+
+
+def travelling(urls: dict[str, str], scale: float) -> None:
+    """From the webhook to the provider's call at 50 messages a second, one process."""
+    for engine, url in urls.items():
+        got = latency(url, 50, max(int(20 * scale), 4))
+        note = f"p50 {got['p50']:.0f} ms, {got['share']:.0%} came"
+        show(f"webhook in to provider called, {engine}, 50 /s, p95", got["p95"], "ms", note)
+
+
+def resting(urls: dict[str, str], scale: float) -> None:
+    """One process with nothing to do."""
+    for engine, url in urls.items():
+        got = at_rest(url, max(int(60 * scale), 10))
+        show(f"at rest, {engine}, memory", got["memory"], "MiB", f"{got['processor']:.1f} % of a processor")
 
 
 def holding(urls: dict[str, str], scale: float) -> None:

@@ -3,7 +3,9 @@
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
@@ -15,26 +17,30 @@ from portal.database import Database, open_database
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import contacts, senders
 from portal.messaging.outbound import Request, queue_message
+from portal.migrate import upgrade
 from portal.models import Base, InstallState, Message, Status
 from portal.queue import gates
 from portal.services import Services, make_services
 from portal.worker.process import WorkerProcess
 
 
-def provider() -> tuple["subprocess.Popen[bytes]", int]:
-    """The stand-in provider in a process of its own, and its port."""
-    process = subprocess.Popen([python(), "-m", "bench.provider"], cwd=ROOT, stdout=subprocess.PIPE)
+def provider(calls: Path | None = None) -> tuple["subprocess.Popen[bytes]", int]:
+    """The stand-in provider in a process of its own, and its port. It writes down its calls when it is told where."""
+    command = [python(), "-m", "bench.provider", *([str(calls)] if calls else [])]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     return process, int(process.stdout.readline())
 
 
-def fresh(database_url: str, folder: Path) -> Services:
-    """An empty portal on the database."""
-    env = environment(folder, 1, database_url)
-    database = open_database(config.load(env).database_url)
+def fresh(env: Mapping[str, str]) -> Services:
+    """An empty portal with these settings."""
+    settings = config.load(env)
+    database = open_database(settings.database_url)
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
     Base.metadata.drop_all(database.engine)
-    Base.metadata.create_all(database.engine)
-    return make_services(config.load(env), database)
+    upgrade(settings)
+    return make_services(settings, database)
 
 
 def fill(parts: Services, count: int, lanes: int, port: int) -> None:
@@ -72,7 +78,7 @@ def dispatch(database_url: str, count: int, lanes: int) -> float:
     process, port = provider()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            parts = fresh(database_url, Path(folder))
+            parts = fresh(environment(Path(folder), 1, database_url))
             fill(parts, count, lanes, port)
             worker = WorkerProcess(parts)
             worker._clockwork.start = lambda **_: None  # type: ignore[method-assign]  # sending alone is measured
@@ -87,6 +93,37 @@ def dispatch(database_url: str, count: int, lanes: int) -> float:
     finally:
         process.terminate()
         process.wait()
+
+
+def dispatch_by_processes(database_url: str, count: int, processes: int) -> float:
+    """Messages a second through worker processes of their own, from the first that is accepted to the last."""
+    stand_in, port = provider()
+    running = []
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            env = environment(Path(folder), 1, database_url, PORTAL_ROLE="worker")
+            parts = fresh(env)
+            fill(parts, count, 100, port)
+            running = [subprocess.Popen([python(), "app.py"], cwd=ROOT, env=env, **_QUIET) for _ in range(processes)]
+            while (rest := left(parts.database)) == count:
+                time.sleep(0.01)
+            begun, first = time.monotonic(), rest
+            while left(parts.database) and time.monotonic() - begun < 120:
+                time.sleep(0.02)
+            rate = first / (time.monotonic() - begun)
+            for each in running:
+                each.terminate()
+            for each in running:
+                each.wait(40)
+            parts.database.engine.dispose()
+            return rate
+    finally:
+        for process in (stand_in, *running):
+            process.kill()
+            process.wait()
+
+
+_QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def loop(count: int) -> float:

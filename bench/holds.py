@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from bench.dispatch import fresh
+from bench.world import environment
 from portal import clock
 from portal.credits import ledger
 from portal.installations.lifecycle import ensure_location
@@ -21,7 +22,7 @@ THREADS = 32
 def holds(database_url: str, count: int) -> tuple[float, bool]:
     """Holds a second, and whether exactly half of them found credit, as there was credit for half."""
     with tempfile.TemporaryDirectory() as folder:
-        parts = fresh(database_url, Path(folder))
+        parts = fresh(environment(Path(folder), 1, database_url))
         with parts.database.write() as session:
             place = ensure_location(session, "bench").id
             wallet = ledger.wallet_of(session, place)

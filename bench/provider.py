@@ -1,11 +1,17 @@
-"""A stand-in Cast that answers at once, as cheaply as Python allows: it must not be what a bench measures."""
+"""A stand-in Cast that answers at once, as cheaply as Python allows: it must not be what a bench measures.
+
+`python -m bench.provider [FILE]`: prints its port. Into FILE goes a JSON line for each call: when, and its body.
+"""
 
 import asyncio
 import itertools
+import json
 import re
 import sys
+import time
 
 _numbers = itertools.count(1)
+_calls = open(sys.argv[1], "w") if len(sys.argv) > 1 else None  # noqa: SIM115 - open as long as the process is
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
 
 
@@ -24,6 +30,8 @@ class Provider(asyncio.Protocol):
             if len(self.buffer) < whole:
                 return
             posted = self.buffer.startswith(b"POST")
+            if posted and _calls is not None:
+                print(json.dumps([time.monotonic(), self.buffer[end + 4 : whole].decode()]), file=_calls, flush=True)
             self.buffer = self.buffer[whole:]
             if posted:
                 body = b'{"success":true,"message_id":"CAST%d","parts":1}' % next(_numbers)
@@ -33,12 +41,12 @@ class Provider(asyncio.Protocol):
             self.transport.write(head + body)
 
 
-async def main(port: int) -> None:
+async def main() -> None:
     """Serves until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    asyncio.run(main())

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 
 from bench.dispatch import fresh, provider
+from bench.world import environment
 from portal.channels.base import Outcome, Receipt
 from portal.database import Database
 from portal.ghl.peek import peek
@@ -55,7 +56,7 @@ def main() -> None:
     with postgres.server() as server, tempfile.TemporaryDirectory() as folder:
         process, port = provider()
         try:
-            parts = fresh(server.create_database("size"), Path(folder))
+            parts = fresh(environment(Path(folder), 1, server.create_database("size")))
             fill(parts, SEEDS, port)
             for copy in range(1, count // SEEDS):
                 copy_rows(parts.database, copy)
