@@ -48,6 +48,11 @@ def wakes(session: Session, pool: str) -> None:
     session.info.setdefault("wakes", set()).add(pool)
 
 
+def at_end(session: Session, work: Callable[[Session], None]) -> None:
+    """Has `work` done as the last thing before this transaction is committed: for locks that must be short."""
+    session.info.setdefault("at_end", []).append(work)
+
+
 def insert(session: Session, model: type[Base]) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT on either engine: the two dialects offer the same methods."""
     return _INSERT[session.get_bind().dialect.name](model.__table__)
@@ -166,6 +171,10 @@ class Database:
             pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
             if pools and not self.sqlite:
                 session.execute(_NOTIFY, {"pools": ",".join(sorted(pools))})
+            if last := session.info.pop("at_end", ()):
+                session.flush()
+            for work in last:
+                work(session)
         if pools:
             self.wake(pools)
 

@@ -1,17 +1,19 @@
 """The ledger: every movement of credits is one appended entry, and the wallet moves in the same transaction.
 
-An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then wallet.
+An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then wallet;
+wallets move at the end (`portal.credits.totals`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Engine, bindparam, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.credits import totals
 from portal.database import insert
 from portal.models import EntryKind, LedgerEntry, Wallet
 
@@ -56,7 +58,7 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
     statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
     if connection.scalar(statement, _row(held, clock.now())) is None:
         return True
-    if connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
+    if totals.take(session, wallet, amount):
         return True
     connection.execute(_UNDO_HOLD, {"b_key": key})
     return False
@@ -73,12 +75,11 @@ def hold_again(session: Session, location_id: int, message_id: int, part: int, a
     if account.held or amount == 0:
         return True
     wallet = known_wallet(session, location_id)
-    connection = session.connection()
-    if not connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": amount}).rowcount:
+    if not totals.take(session, wallet, amount):
         return False
     key = _key(EntryKind.HOLD, message_id, part, account.round + 1)
     held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
-    connection.execute(_APPEND, _row(held, clock.now()))
+    session.connection().execute(_APPEND, _row(held, clock.now()))
     return True
 
 
@@ -100,12 +101,11 @@ def hold_difference(session: Session, location_id: int, message_id: int, differe
     if difference < 0:
         write(session, [give_back(wallet, message_id, 0, -difference, "it was cut anew", turn)])
         return True
-    connection = session.connection()
-    if not connection.execute(_HOLD, {"b_wallet": wallet, "b_amount": difference}).rowcount:
+    if not totals.take(session, wallet, difference):
         return False
     key = _key(EntryKind.HOLD, message_id, 0, turn)
     held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-difference, held=difference)
-    connection.execute(_APPEND, _row(held, clock.now()))
+    session.connection().execute(_APPEND, _row(held, clock.now()))
     return True
 
 
@@ -141,7 +141,7 @@ def inbound(wallet_id: int, message_id: int, amount: int) -> Movement:
 
 
 def write(session: Session, movements: Sequence[Movement]) -> None:
-    """Appends the entries that are new and moves their wallets, the wallets in the order of their ids."""
+    """Appends the entries that are new; their wallets move at the end of the transaction."""
     moving = [each for each in movements if each.available or each.held or each.spent]
     if not moving:
         return
@@ -149,18 +149,9 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
     rows = [_row(each, moment) for each in moving]
     statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
     written = set(session.connection().scalars(statement, rows))
-    sums: dict[int, list[int]] = {}
     for each in moving:
         if each.key in written:
-            totals = sums.setdefault(each.wallet_id, [0, 0, 0])
-            for place, change in enumerate((each.available, each.held, each.spent)):
-                totals[place] += change
-    for wallet_id, (available, held, spent) in sorted(sums.items()):
-        session.execute(
-            update(Wallet)
-            .where(Wallet.id == wallet_id)
-            .values(available=Wallet.available + available, held=Wallet.held + held, spent=Wallet.spent + spent)
-        )
+            totals.move(session, each.wallet_id, available=each.available, held=each.held, spent=each.spent)
 
 
 def _row(each: Movement, moment: datetime) -> dict[str, object]:
@@ -177,12 +168,6 @@ def _row(each: Movement, moment: datetime) -> dict[str, object]:
     }
 
 
-def lock(session: Session, location_ids: Iterable[int]) -> None:
-    """Locks the wallets in the order of their ids, as everywhere, before any of them moves."""
-    wanted = select(Wallet.id).where(Wallet.location_id.in_(sorted(set(location_ids)))).order_by(Wallet.id)
-    session.execute(wanted.with_for_update(key_share=True)).all()
-
-
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """A part that was accepted just now, in this transaction."""
@@ -196,33 +181,16 @@ def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) 
     """Settles parts by location id, in few statements. Raises `IntegrityError` when one was settled before."""
     moment = clock.now()
     rows: list[dict[str, object]] = []
-    sums: dict[int, int] = {}
     for location_id, each in settlements:
         if each.amount:
             wallet = known_wallet(session, location_id)
-            movement = settle(wallet, each.message_id, each.part, each.amount)
-            rows.append(_row(movement, moment))
-            sums[wallet] = sums.get(wallet, 0) + each.amount
-    if not rows:
-        return
-    connection = session.connection()
-    connection.execute(_APPEND, rows)
-    for wallet, amount in sorted(sums.items()):
-        connection.execute(_SPEND, {"b_wallet": wallet, "b_amount": amount})
+            rows.append(_row(settle(wallet, each.message_id, each.part, each.amount), moment))
+            totals.move(session, wallet, held=-each.amount, spent=each.amount)
+    if rows:
+        session.connection().execute(_APPEND, rows)
 
 
 _APPEND = LedgerEntry.__table__.insert()  # type: ignore[attr-defined]
-_SPEND = (
-    update(Wallet.__table__)  # type: ignore[arg-type]
-    .where(Wallet.id == bindparam("b_wallet"))
-    .values(held=Wallet.held - bindparam("b_amount"), spent=Wallet.spent + bindparam("b_amount"))
-)
-
-_HOLD = (
-    update(Wallet.__table__)  # type: ignore[arg-type]
-    .where(Wallet.id == bindparam("b_wallet"), or_(Wallet.unlimited, Wallet.available >= bindparam("b_amount")))
-    .values(available=Wallet.available - bindparam("b_amount"), held=Wallet.held + bindparam("b_amount"))
-)
 # Written in this very transaction, which nobody else has seen.
 _UNDO_HOLD = delete(LedgerEntry.__table__).where(LedgerEntry.key == bindparam("b_key"))  # type: ignore[arg-type]
 

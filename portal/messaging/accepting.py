@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Accepted, ChannelError
-from portal.credits import ledger
+from portal.credits import ledger, totals
 from portal.database import padded
 from portal.messaging import at_once
 from portal.messaging.outcomes import Result
@@ -31,7 +32,11 @@ def accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
     """
     moment = clock.now()
     if session.get_bind().dialect.name == "postgresql":
-        accepted = at_once.accept(session, [_row(session, each, moment) for each in results], moment)
+        rows = [_row(session, each, moment) for each in results]
+        accepted = at_once.accept(session, rows, moment)
+        for row in rows:
+            if row["part"] in accepted:
+                totals.move(session, row["wallet"], held=-row["price"], spent=row["price"])
     else:
         accepted = _accept_in_turn(session, results, moment)
     _match_early(session, [each for each in results if each.passed.part_id in accepted])
@@ -51,7 +56,7 @@ def _accept_in_turn(session: Session, results: Sequence[Result], moment: datetim
     return {each.passed.part_id for each in moved}
 
 
-def _row(session: Session, result: Result, moment: datetime) -> dict[str, object]:
+def _row(session: Session, result: Result, moment: datetime) -> dict[str, Any]:
     """The result as `at_once.accept` wants it."""
     passed, values = result.passed, _acceptance(result, moment)
     settled = ledger.settle(

@@ -57,13 +57,6 @@ _ACCEPT = text(
     ), spent AS (
         INSERT INTO ledger_entry (wallet_id, key, kind, message_id, available, held, spent, note, at)
         SELECT wallet, ledger_key, 'settle', message, 0, -price, price, '', :moment FROM done WHERE price > 0
-        RETURNING wallet_id, spent
-    ), locked AS MATERIALIZED (
-        SELECT id FROM wallet WHERE id IN (SELECT wallet FROM done WHERE price > 0) ORDER BY id FOR NO KEY UPDATE
-    ), wallets AS (
-        UPDATE wallet SET held = wallet.held - sums.amount, spent = wallet.spent + sums.amount
-        FROM (SELECT wallet_id, sum(spent) AS amount FROM spent GROUP BY wallet_id) AS sums
-        WHERE wallet.id = sums.wallet_id AND wallet.id IN (SELECT id FROM locked)
     ), jobs AS (
         DELETE FROM job USING done WHERE job.id = done.job
     )
@@ -75,6 +68,7 @@ _ACCEPT = text(
 def accept(session: Session, rows: Sequence[Mapping[str, Any]], moment: Any) -> set[int]:
     """Accepts the parts that are as expected and returns their ids. `rows` have the keys of `_COLUMNS`.
 
+    Their settlements stand in the ledger then; the wallets are left to the caller.
     Raises `IntegrityError` when a provider gave one id twice or a part was settled before; nothing is written then.
     """
     columns = {name: [row[name] for row in rows] for name in _COLUMNS}

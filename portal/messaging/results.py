@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
-from portal.credits import ledger
 from portal.database import insert as insert_row
 from portal.database import padded
 from portal.messaging import optouts
@@ -61,7 +60,6 @@ def _lock(session: Session, results: Sequence[Result]) -> None:
     gates.lock(session, {each.due.gate for each in results if each.due.gate})
     ids = [each.passed.message_id for each in results]
     session.execute(select(Message.id).where(Message.id.in_(padded(ids))).order_by(Message.id).with_for_update()).all()
-    ledger.lock(session, {each.passed.location_id for each in results})
 
 
 def _write_one(session: Session, result: Result) -> bool:

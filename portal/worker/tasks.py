@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 ECHO_WAIT = timedelta(seconds=1)
 OWN_FAULT_TRIES = 3
 MOST_CONFLICTS = 5
-# Few: as long as a transaction lasts, results wait for the wallets it has locked, and on SQLite webhooks for its end.
+# Few: as long as a transaction lasts, webhooks wait for its end on SQLite.
 AT_ONCE = 8
 
 
@@ -116,19 +116,18 @@ class Apply:
             postpone(session, due, clock.now() + ECHO_WAIT)
 
     def _lock_wallets(self, session: Session, jobs: Sequence[Due]) -> None:
-        """In the order of their ids, as everywhere: two batches that took them as they come could block each other.
+        """In the order of their ids, as everywhere, where one of them may run out and so is locked before the end.
 
         Other webhooks than HighLevel's are applied with those of the same sender alone, whose wallet is one.
         """
         locations = {due.lane.split(":")[1] for due in jobs if due.lane.startswith("ghl:")}
-        if len(locations) > 1:
-            session.execute(
-                select(Wallet.id)
-                .join(Location, Location.id == Wallet.location_id)
-                .where(Location.ghl_id.in_(locations))
-                .order_by(Wallet.id)
-                .with_for_update(of=Wallet, key_share=True)
-            ).all()
+        if len(locations) < 2:
+            return
+        theirs = (
+            select(Wallet.id).join(Location, Location.id == Wallet.location_id).where(Location.ghl_id.in_(locations))
+        )
+        if session.scalar(theirs.where(Wallet.unlimited.is_(False)).limit(1)) is not None:
+            session.execute(theirs.order_by(Wallet.id).with_for_update(of=Wallet, key_share=True)).all()
 
 
 def _lockers(due: Due) -> str:
