@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -10,10 +11,12 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
+from portal.channels.content import Relation
 from portal.credits import ledger, pricing
 from portal.messaging import contacts, optouts, parts, routing
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
+from portal.messaging.quoting import Quoted
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
 from portal.models import (
@@ -48,6 +51,7 @@ class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
+    `quotes` is the message that it answers.
     """
 
     contact: Contact
@@ -66,6 +70,7 @@ class Request:
     uuid: str = field(default_factory=new_uuid)
     author: str = ""
     bulk: str = ""
+    quotes: Quoted | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -308,7 +313,19 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         expires_at=start + timedelta(seconds=location.ttl_seconds),
         created_at=moment,
         parts=[],
+        **_about(request.quotes),
     )
+
+
+def _about(quotes: Quoted | None) -> dict[str, Any]:
+    if quotes is None:
+        return {}
+    return {
+        "about_relation": Relation.REPLY,
+        "about_id": quotes.message_id,
+        "about_external_id": quotes.external_id,
+        "about_text": quotes.text,
+    }
 
 
 def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:

@@ -13,7 +13,9 @@ from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk
-from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
+from portal.messaging.calls import TELL, Calls
+from portal.messaging.mirroring import EchoUnresolved
+from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
 from portal.models import Event, Location, Wallet
@@ -171,6 +173,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "import_opt_outs": services.account_watch.import_opt_outs,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
+        TELL: Calls(services.database).tell,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
         "check_location": installing.check_location,

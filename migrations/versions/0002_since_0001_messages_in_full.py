@@ -10,28 +10,32 @@ depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
+TEXT: dict[str, object] = {"nullable": False, "server_default": ""}
+FLAG: dict[str, object] = {"nullable": False, "server_default": sa.false()}
+
+
+def message_columns() -> tuple[sa.Column, ...]:
+    return (
+        sa.Column("details", sa.JSON(), nullable=False, server_default="{}"),
+        sa.Column("about_relation", sa.String(length=12), **TEXT),
+        sa.Column("about_external_id", sa.String(length=200), nullable=True),
+        sa.Column("about_id", BIG_ID, nullable=True),
+        sa.Column("about_text", sa.Text(), **TEXT),
+        sa.Column("author_name", sa.String(length=200), **TEXT),
+        sa.Column("author_address", sa.String(length=160), **TEXT),
+        sa.Column("edited_at", MOMENT, nullable=True),
+        sa.Column("deleted_at", MOMENT, nullable=True),
+        sa.Column("marker", sa.String(length=64), **TEXT),
+        sa.Column("from_us", sa.Boolean(), **FLAG),
+        sa.Column("by_api", sa.Boolean(), **FLAG),
+        sa.Column("backfilled", sa.Boolean(), **FLAG),
+        sa.Column("address_kind", sa.String(length=16), nullable=False, server_default="phone"),
+    )
 
 
 def upgrade() -> None:
     # A constant default is kept in the catalogue: no engine rewrites the table for any of these.
-    text = {"nullable": False, "server_default": ""}
-    flag = {"nullable": False, "server_default": sa.false()}
-    for column in (
-        sa.Column("details", sa.JSON(), nullable=False, server_default="{}"),
-        sa.Column("about_relation", sa.String(length=12), **text),
-        sa.Column("about_external_id", sa.String(length=200), nullable=True),
-        sa.Column("about_id", BIG_ID, nullable=True),
-        sa.Column("about_text", sa.Text(), **text),
-        sa.Column("author_name", sa.String(length=200), **text),
-        sa.Column("author_address", sa.String(length=160), **text),
-        sa.Column("edited_at", MOMENT, nullable=True),
-        sa.Column("deleted_at", MOMENT, nullable=True),
-        sa.Column("marker", sa.String(length=64), **text),
-        sa.Column("from_us", sa.Boolean(), **flag),
-        sa.Column("by_api", sa.Boolean(), **flag),
-        sa.Column("backfilled", sa.Boolean(), **flag),
-        sa.Column("address_kind", sa.String(length=16), nullable=False, server_default="phone"),
-    ):
+    for column in message_columns():
         op.add_column("message", column)
     _partial_index("ix_message_about", ["about_id"], "about_id IS NOT NULL")
     unlinked = "about_id IS NULL AND about_external_id IS NOT NULL"
@@ -83,8 +87,5 @@ def downgrade() -> None:
     op.drop_column("contact", "tags_at")
     op.drop_index("ix_message_unlinked", "message")
     op.drop_index("ix_message_about", "message")
-    for name in (
-        "details about_relation about_external_id about_id about_text author_name author_address edited_at deleted_at"
-        " marker from_us by_api backfilled address_kind"
-    ).split():
-        op.drop_column("message", name)
+    for column in message_columns():
+        op.drop_column("message", column.name)
