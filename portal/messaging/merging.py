@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -107,14 +107,15 @@ def undo(session: Session, merge_id: int, who: str) -> ContactMerge:
     back = _restored(session, merge)
     _lock(session, [into.id, back.id])
     back.merged_into_id = None
+    session.flush()
     kept = contacts.conversation(session, into.location_id, into.id)
     old = _own_conversation(session, back)
     values = _return_addresses(session, merge, back, into, old)
-    _return_messages(session, merge, kept, old, values)
-    kept.unread = max(kept.unread - merge.unread, 0)
+    since = _return_messages(session, merge, kept, old, values)
+    old.unread = min(merge.unread + since, kept.unread)
+    kept.unread -= old.unread
     for each in (old, kept):
         _sum_up(session, each)
-    old.unread = merge.unread
     merge.undone_at, merge.undone_by = clock.now(), who[:200]
     session.flush()
     release_conversations(session, merge.location_id, [old.id, kept.id])
@@ -158,19 +159,25 @@ def _return_addresses(
 
 def _return_messages(
     session: Session, merge: ContactMerge, kept: Conversation, old: Conversation, values: Sequence[str]
-) -> None:
-    """What was moved goes back, and with it what has come or gone over these addresses since."""
+) -> int:
+    """What was moved goes back, and with it what has come or gone over these addresses since.
+
+    Returns how many messages have come in since.
+    """
     ids = set(
         session.scalars(select(Message.id).where(Message.conversation_id == kept.id, Message.address.in_(values)))
     )
     for some in _chunks(merge.moved_messages):
         there = select(Message.id).where(Message.conversation_id == kept.id, Message.id.in_(some))
         ids.update(session.scalars(there))
+    new = ids - set(merge.moved_messages)
     for some in _chunks(sorted(ids)):
         session.execute(update(Message).where(Message.id.in_(some)).values(conversation_id=old.id))
         parts = session.scalars(select(Part.id).where(Part.message_id.in_(some))).all()
         _move_jobs(session, f"in:{kept.id}", f"in:{old.id}", "post_message", some)
         _move_jobs(session, f"out:{kept.id}", f"out:{old.id}", "send", parts)
+    came = select(func.count()).select_from(Message).where(Message.direction == Direction.IN, ~Message.backfilled)
+    return sum(session.scalar(came.where(Message.id.in_(some))) or 0 for some in _chunks(sorted(new)))
 
 
 def _move_jobs(session: Session, before: str, after: str, kind: str, subjects: Sequence[int]) -> None:
