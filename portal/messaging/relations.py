@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.content import Relation
+from portal.messaging import telling
 from portal.models import Message, Part
 
 AT_ONCE = 200
@@ -65,11 +66,12 @@ def _waiting_for(message: Message) -> Select[Message]:
 
 def _attach(session: Session, message: Message, target_id: int) -> None:
     message.about_id = target_id
-    if message.about_relation not in (Relation.EDIT, Relation.DELETION):
+    changes = message.about_relation in (Relation.EDIT, Relation.DELETION)
+    wanted = select(Message).where(Message.id == target_id).execution_options(populate_existing=True)
+    target = session.scalars(wanted.with_for_update(of=Message) if changes else wanted).one()
+    message.about_text = message.about_text or telling.brief(target)
+    if not changes:
         return
-    target = session.scalars(
-        select(Message).where(Message.id == target_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
     at = message.provider_at or message.created_at
     # The latest word, in whatever order they are heard.
     if message.about_relation == Relation.EDIT:
