@@ -115,12 +115,12 @@ def _contacts(line: Line) -> str:
 def _contact(said: Details) -> str:
     name, organisation = str(said.get("name") or ""), str(said.get("organisation") or "")
     who = f"{name} ({organisation})" if name and organisation else name or organisation
-    phones = ", ".join(str(each) for each in said.get("phones") or ())
+    phones = ", ".join(str(each) for each in _items(said, "phones"))
     return ", ".join(filter(None, (who, phones)))
 
 
 def _poll(line: Line) -> str:
-    options = [f"- {each}" for each in line.details.get("options") or ()]
+    options = [f"- {each}" for each in _items(line.details, "options")]
     several = "(several answers may be chosen)" if line.details.get("multiple") else ""
     return _lines(f"Poll: {line.details.get('question') or line.text}", *options, several)
 
@@ -133,7 +133,7 @@ def _vote(line: Line) -> str:
 
 def _votes(option: Details) -> str:
     voters = option.get("voters")
-    count = len(voters) if isinstance(voters, list | tuple) else int(voters or 0)
+    count = len(voters) if isinstance(voters, list | tuple) else voters if isinstance(voters, int) else 0
     return f"- {option.get('text') or '?'}: {count}"
 
 
@@ -231,9 +231,14 @@ _SAYINGS: Mapping[str, Callable[[Line], str]] = {
 
 
 def _entries(said: Details, name: str) -> list[Details]:
-    """The list of objects under a name: what a provider sends in its place is left out."""
+    """The objects in the list under a name."""
+    return [each for each in _items(said, name) if isinstance(each, Mapping)]
+
+
+def _items(said: Details, name: str) -> Sequence[Any]:
+    """The list under a name: what a provider sends in its place is left out."""
     listed = said.get(name)
-    return [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list | tuple) else []
+    return listed if isinstance(listed, list | tuple) else ()
 
 
 def _lines(*pieces: object) -> str:
