@@ -10,7 +10,7 @@ from sqlalchemy import select
 from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Family, Inbound, Probe, Receipt
 from portal.channels.content import About
-from portal.models import Message
+from portal.models import Message, Sender
 from portal.web.webhooks import sms
 from tests.hand import settle, work
 
@@ -103,6 +103,11 @@ class Line:
 
     def receipt(self, external_id, outcome) -> None:
         post(self.portal, self.key, Receipt(external_id, outcome))
+
+    def address_it(self, sender_id: int, address: str) -> None:
+        """Gives a sender the address that its provider knows it by."""
+        with self.portal.database.write() as session:
+            session.get_one(Sender, sender_id).address = address
 
     def settle(self) -> None:
         settle(self.portal, self.time)

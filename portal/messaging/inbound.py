@@ -16,7 +16,7 @@ from portal.messaging import calls, contacts, mirroring, optouts, relations
 from portal.messaging.chats import Chat, open_chat, peer_of
 from portal.messaging.outbound import TO_BE_LOGGED
 from portal.messaging.statuses import SENTENCES
-from portal.messaging.storable import storable, storable_data
+from portal.messaging.storable import storable, storable_details
 from portal.messaging.telling import MISSING
 from portal.models import Conversation, Direction, Event, Message, Sender, Status
 from portal.models.base import new_uuid
@@ -94,7 +94,7 @@ def _content(sender: Sender, said: Inbound) -> dict[str, Any]:
     return {
         "kind": said.kind,
         "body": storable(said.text),
-        **_files(said.files, storable_data(dict(said.details))),
+        **_files(said.files, storable_details(said.details)),
         "about_relation": about.relation if about is not None else "",
         "about_external_id": (storable(about.external_id, 200) or None) if about is not None else None,
         "about_text": storable(about.text) if about is not None else "",

@@ -1,10 +1,12 @@
 """The message that an outgoing one answers: named by HighLevel, found among ours, told by the provider's own id."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.channels.content import Relation
 from portal.messaging import telling
 from portal.models import Message, Part, Sender
 
@@ -16,6 +18,18 @@ class Quoted:
     message_id: int
     external_id: str | None
     text: str
+
+
+def columns(quotes: Quoted | None) -> dict[str, Any]:
+    """What the answer's row keeps of the message that it quotes."""
+    if quotes is None:
+        return {}
+    return {
+        "about_relation": Relation.REPLY,
+        "about_id": quotes.message_id,
+        "about_external_id": quotes.external_id,
+        "about_text": quotes.text,
+    }
 
 
 def by_alt_id(session: Session, location_id: int, alt_id: str) -> Quoted | None:

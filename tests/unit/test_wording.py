@@ -139,10 +139,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = """
-latitude longitude name address url contacts phones organisation question options multiple text voters header footer
-buttons id type value title sections rows description code state video forwarded
-""".split()
+NAMES = sorted(
+    {"latitude", "longitude", "name", "address", "url", "contacts", "phones", "organisation", "question", "options"}
+    | {"multiple", "text", "voters", "header", "footer", "buttons", "id", "type", "value", "title", "sections", "rows"}
+    | {"description", "code", "state", "video", "forwarded"}
+)
 LISTS = st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4) | JSON, max_size=3)
 
 
