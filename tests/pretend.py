@@ -70,11 +70,13 @@ class Pretend:
 def registered():
     """The channel, known to the portal inside the block."""
     channel = Pretend()
+    before = dict(registry._BY_KIND)
     registry._BY_KIND[channel.kind] = channel
     try:
         yield channel
     finally:
-        del registry._BY_KIND[channel.kind]
+        registry._BY_KIND.clear()
+        registry._BY_KIND.update(before)
         sms.sender_keys._kept.clear()
 
 
