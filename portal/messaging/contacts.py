@@ -138,7 +138,8 @@ def note_message(conversation: Conversation, message: Message, at: datetime) -> 
     if message.direction == "in":
         conversation.unread += not message.backfilled
         conversation.last_inbound_at = max(conversation.last_inbound_at or at, at)
-    carry(conversation, message, at)
+    if not message.backfilled or not conversation.last_position:
+        carry(conversation, message, at)
 
 
 def carry(conversation: Conversation, message: Message, at: datetime) -> None:

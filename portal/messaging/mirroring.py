@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Inbound
-from portal.channels.content import Peer
+from portal.channels.content import Kind, Peer
 from portal.database import insert
 from portal.errors import PortalError
 from portal.messaging.chats import PERSONAL, also, peer_of
@@ -54,6 +54,8 @@ def ours(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
     part = session.scalar(known) if external_id else None
     if part is not None:
         mirrored = part.message.from_us
+        if mirrored and said.kind is Kind.CALL:
+            return ""  # the next that is heard of the call
         return "repeat of a known message" if mirrored else f"it is our own message {part.message.uuid}"
     if not said.by_api:
         return ""

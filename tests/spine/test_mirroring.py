@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from portal.channels.base import Accepted, ChannelError, Inbound, Outcome, Receipt
 from portal.channels.content import About, AddressKind, Kind, Relation
+from portal.messaging import decisions
 from portal.models import LedgerEntry, Message, Part, Status, StatusChange
 from tests import pretend
 from tests.hand import work
@@ -113,6 +114,45 @@ def test_a_chat_without_a_number_may_be_ours_too(line):
     assert len(evidence(line, message)) == 1
     assert line.row("elsewhere").by_api and line.row("much-later").by_api
     assert line.rows(Message.external_id == "who-knows") == []
+
+
+def test_what_a_person_confirms_follows_its_receipts(line):
+    message = send(line)
+    line.channel.outcomes = [SILENCE]
+    line.settle()
+    line.receipt("who-knows", Outcome.DELIVERED)
+    echo(line, "who-knows")
+    line.settle()
+    with line.portal.database.write() as session:
+        decisions.confirm(session, message.id, "anna@example.com")
+    line.settle()
+    line.receipt("who-knows", Outcome.READ)
+    line.settle()
+    (message,) = line.rows(Message.direction == "out")
+    assert (message.status, message.pushed_status) == ("read", "read")
+    assert len(line.channel.sent) == 1 and line.shown("outbound") == ["See you at ten"]
+    assert [each.spent for each in line.everything(LedgerEntry) if each.message_id == message.id] == [0, 1]
+
+
+def test_two_reports_are_no_proof_of_either(line):
+    message = send(line)
+    line.channel.outcomes = [SILENCE]
+    line.settle()
+    echo(line, "this")
+    echo(line, "or-that")
+    line.settle()
+    with line.portal.database.write() as session:
+        decisions.confirm(session, message.id, "anna@example.com")
+    line.settle()
+    (part,) = line.everything(Part)
+    assert (part.status, part.external_id) == ("accepted", None)
+
+
+def test_a_call_from_the_phone_is_one_line_too(line):
+    for state in ("ringing", "answered", "ringing"):
+        line.hear("", "c1", from_us=True, kind=Kind.CALL, details={"state": state})
+    line.settle()
+    assert line.shown() == ["Outgoing call, answered"]
 
 
 def test_highlevels_own_echo_of_a_mirrored_message_is_not_sent(line):
