@@ -48,7 +48,8 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         mirroring.put_part(session, sender, message, said)
     elif not message.backfilled:
         if chat.kind != contacts.GROUP and said.kind in WORDS:
-            optouts.notice(session, sender.location, sender.family, chat.address, said.text)
+            words = said.text or str(said.details.get("text") or "")  # of a button
+            optouts.notice(session, sender.location, sender.family, chat.address, words)
         _charge(session, chat.conversation, message)
     if not message.backfilled:
         calls.post(session, message)

@@ -130,6 +130,17 @@ def test_a_person_without_a_number_is_a_contact_without_a_number(line):
     assert [each.address for each in line.everything(OptOut)] == [LID]
 
 
+def test_a_button_may_say_stop_and_a_reaction_may_not(line):
+    line.hear("", "t1", kind=Kind.REACTION, about=About(Relation.REACTION, "m1", "STOP"), details={"text": "STOP"})
+    line.hear("STOP", "t2", kind=Kind.UNREADABLE)
+    line.hear("STOP", "t3", from_us=True)
+    line.settle()
+    assert line.everything(OptOut) == []
+    line.hear("", "t4", kind=Kind.TAP, details={"id": "7", "text": "Stop"})
+    line.settle()
+    assert [each.address for each in line.everything(OptOut)] == [ANNA]
+
+
 def test_a_call_is_one_line_whatever_is_heard_of_it(line):
     call = {"kind": Kind.CALL, "details": {"state": "ringing", "video": True}}
     line.hear("", "c1", **call)
