@@ -1,12 +1,15 @@
 """One person behind two addresses: put together on the provider's word, on record, and taken apart by a person."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from sqlalchemy import text
 
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import merging
-from portal.models import Address, Contact, ContactMerge, Conversation, Message
-from tests.portal import PLACE
+from portal.models import Address, Contact, ContactMerge, Conversation, Message, Sender
+from tests.portal import PLACE, eventually
 from tests.pretend import ANNA, BEN, LID
 
 ID = {"sender": LID, "sender_kind": AddressKind.LID}
@@ -133,3 +136,36 @@ def test_a_group_or_a_name_is_nobodys_other_address(line):
     line.hear("b", "m2", sender="1@g.us", sender_kind=AddressKind.GROUP, same_as=[Peer(AddressKind.PHONE, BEN)])
     line.settle()
     assert line.everything(ContactMerge) == [] and len(line.everything(Contact)) == 2
+
+
+@pytest.mark.parametrize("way", ["merge", "undo"])
+def test_a_message_that_waited_for_the_merge_lands_where_its_address_is_then(line, way):
+    """On PostgreSQL transactions run side by side: one has found the conversation, the other takes it away."""
+    database = line.portal.database
+    if database.sqlite:
+        pytest.skip("SQLite has one writer")
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    if way == "undo":
+        line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.apply()
+    line.hear("Where do I belong?", "m4", **ID)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            if way == "undo":
+                merging.undo(session, 1, "anna@example.com")
+            else:
+                sender = session.get_one(Sender, line.sender)
+                merging.learn(session, sender, Peer(AddressKind.PHONE, ANNA), SAME, None)
+            session.flush()
+            waiting = pool.submit(line.apply)
+            eventually(lambda: _waits(database), what="it waits for the conversation")
+        waiting.result(30)
+    now = threads(line)
+    assert (now["m4"] == now["m1"]) is (way == "merge") and now["m4"] == now["m2"]
+    assert owners(line)[LID] == {each.id: each.contact_id for each in line.everything(Conversation)}[now["m4"]]
+
+
+def _waits(database) -> bool:
+    with database.read() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
