@@ -60,31 +60,34 @@ def test_our_own_message_is_not_shown_again(line):
 
 
 def test_an_echo_during_the_call_waits_for_its_id(line):
-    send(line)
+    message, seen = send(line), []
 
     def while_calling(part):
         echo(line, "ours-1")
         line.apply()
-        assert [each.state for each in line.portal.events()][-1] == "pending"
+        seen.append(line.portal.events()[-1].state)
         return Accepted("ours-1")
 
     line.channel.outcomes = [while_calling]
     line.settle()
+    assert seen == ["pending"] and evidence(line, message) == []
     assert [each.state for each in line.portal.events()] == ["applied"] * 3
     assert len(line.rows(Message.direction == "out")) == 1 and len(line.shown("outbound")) == 1
 
 
 def test_a_message_typed_during_the_call_waits_for_nothing(line):
     send(line)
+    seen = []
 
     def while_calling(part):
         line.hear("I typed this", "t1", from_us=True)
         line.apply()
-        assert line.row("t1").status == "sent"
+        seen.append(line.row("t1").status)
         return Accepted("ours-1")
 
     line.channel.outcomes = [while_calling]
     line.settle()
+    assert seen == ["sent"]
     assert sorted(line.shown("outbound")) == ["I typed this", "See you at ten"]
 
 
