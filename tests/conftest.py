@@ -106,3 +106,13 @@ def by_hand(database_url, sandbox, tmp_path, time):
     running.handlers = handlers(running.parts)
     yield running
     running.close()
+
+
+@pytest.fixture
+def line(by_hand, time):
+    """That portal, installed, with one WhatsApp sender of a channel that pretends (`tests.pretend`)."""
+    from tests import pretend
+
+    by_hand.install(country="DE")
+    with pretend.registered() as channel:
+        yield pretend.Line(by_hand, time, channel)

@@ -8,11 +8,12 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    from portal.cli import admin, credits, doctor, events, installation, keys, messages, restore, send, sender
+    from portal.cli import admin, contact, credits, doctor, events, installation, keys, messages, restore, send, sender
 
     for group in (
         admin.admin,
         sender.sender,
+        contact.contact,
         installation.installation,
         events.events,
         keys.keys,

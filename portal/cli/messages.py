@@ -54,8 +54,16 @@ def _line(message: Message, ghl_id: str, parts: list[Part], credits: int) -> dic
         "conversation": message.conversation_id,
         "ghl_message_id": message.ghl_message_id,
         "direction": message.direction,
+        "kind": message.kind,
+        "address": message.address,
+        "address_kind": message.address_kind,
         "sender": message.sender_id,
         "sender_reason": message.sender_reason,
+        "about": _about(message),
+        "author": {"name": message.author_name, "address": message.author_address} if message.author_address else None,
+        "from_us": message.from_us,
+        "by_api": message.by_api,
+        "backfilled": message.backfilled,
         "status": message.status,
         "ghl_status": message.pushed_status,
         "reason": message.reason,
@@ -68,5 +76,15 @@ def _line(message: Message, ghl_id: str, parts: list[Part], credits: int) -> dic
             "status": message.status_at,
             "accepted": next((part.accepted_at for part in parts if part.accepted_at), None),
             "told_highlevel": message.pushed_at,
+            "edited": message.edited_at,
+            "deleted": message.deleted_at,
         },
     }
+
+
+def _about(message: Message) -> dict[str, Any] | None:
+    """What it refers to: how, by the provider's id, and whether the earlier message is known here."""
+    if not message.about_relation:
+        return None
+    known = message.about_id is not None
+    return {"relation": message.about_relation, "external_id": message.about_external_id, "known": known}

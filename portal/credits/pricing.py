@@ -6,7 +6,23 @@ from types import MappingProxyType
 from portal.channels.base import Family
 
 PRICES: Mapping[str, int] = MappingProxyType(
-    {"text": 1, "image": 2, "video": 2, "document": 2, "interactive": 1, "sticker": 1, "audio": 1, "reaction": 0}
+    {
+        "text": 1,
+        "image": 2,
+        "video": 2,
+        "document": 2,
+        "interactive": 1,
+        "sticker": 1,
+        "audio": 1,
+        "reaction": 0,
+        # These change or announce another message, or say nothing that could be read.
+        "edit": 0,
+        "deletion": 0,
+        "call": 0,
+        "vote": 0,
+        "unreadable": 0,
+        "unsupported": 0,
+    }
 )
 # A type that the list does not name is priced like a text.
 UNLISTED = 1

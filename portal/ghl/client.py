@@ -109,11 +109,16 @@ class GhlClient:
             raise
         return records.contact(mapping(answer.get("contact")))
 
-    def create_contact(self, token: str, location_id: str, phone: str, name: str | None = None) -> Contact:
-        """A new contact, or the one that already has the number where the location allows no duplicates."""
-        body = {"locationId": location_id, "phone": phone}
-        if name:
-            body["name"] = name
+    def create_contact(
+        self, token: str, location_id: str, phone: str, name: str | None = None, source: str = ""
+    ) -> Contact:
+        """A new contact, or the one that already has the number where the location allows no duplicates.
+
+        Without a number (phone "") it needs a name, and HighLevel has no means of telling it from another one: after
+        UNKNOWN a repetition may make a second contact. `source` is where it came from, as people see it.
+        """
+        given = {"locationId": location_id, "phone": phone, "name": name or "", "source": source}
+        body = {field: value for field, value in given.items() if value}
         try:
             answer = self._post("/contacts/", RESOURCES, token, body)
         except GhlError as error:

@@ -36,16 +36,16 @@ def apply(session: Session, event: AppEvent, received_at: datetime) -> str:
     contact.ghl_at = at
     if event.type == "ContactDelete":
         return _delete(session, contact)
-    _mirror(contact, event.raw)
+    _mirror(contact, event.raw, at)
     return "contact updated"
 
 
-def _mirror(contact: Contact, said: Any) -> None:
+def _mirror(contact: Contact, said: Any, at: datetime) -> None:
     names = (text(said.get("firstName")), text(said.get("lastName")))
     name = text(said.get("name")).strip() or " ".join(filter(None, names)).strip()
     contact.name = name[:200] or contact.name
     if isinstance(said.get("tags"), list):
-        contact.tags = list(texts(said["tags"]))[:MOST_TAGS]
+        contact.tags, contact.tags_at = list(texts(said["tags"]))[:MOST_TAGS], at
 
 
 def _delete(session: Session, contact: Contact) -> str:

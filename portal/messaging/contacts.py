@@ -6,11 +6,16 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.channels.content import AddressKind
+from portal.channels.content import AddressKind, Kind
 from portal.database import insert_new
+from portal.messaging import wording
+from portal.messaging.locks import lock_conversation
 from portal.models import Address, Contact, Conversation, Job, Message, Sender
 
 PHONE, SENDER_ID = AddressKind.PHONE, AddressKind.SENDER_ID
+LID, GROUP = AddressKind.LID, AddressKind.GROUP
+# An address that changes hands while its conversation is waited for is looked up again, so often at most.
+MOST_TURNS = 10
 
 # Built once: the applying of every message asks these.
 _SAME_ID = select(Contact).where(
@@ -20,6 +25,7 @@ _CONVERSATION = (
     select(Conversation)
     .where(Conversation.location_id == bindparam("location"), Conversation.contact_id == bindparam("contact"))
     .with_for_update()
+    .execution_options(populate_existing=True)
 )
 _USED_HERE = (
     update(Address.__table__)  # type: ignore[arg-type]
@@ -37,6 +43,8 @@ def for_ghl(session: Session, location_id: int, ghl_contact_id: str, phone: str 
     """The contact that HighLevel names. One that we met by its number before HighLevel knew it is adopted."""
     named = {"location": location_id, "name": ghl_contact_id}
     contact = session.scalar(_SAME_ID, named)
+    if contact is not None:
+        contact = follow(session, contact)
     if contact is not None and (not phone or phone == _last_used(session, contact.id)):
         return contact
     if contact is None and phone:
@@ -46,19 +54,31 @@ def for_ghl(session: Session, location_id: int, ghl_contact_id: str, phone: str 
         insert_new(session, Contact, values | {"name": "", "tags": [], "created_at": clock.now()})
         contact = session.scalars(_SAME_ID, named).one()
     if phone:
-        _learn_address(session, contact, PHONE, phone)
+        learn_address(session, contact, PHONE, phone)
     return contact
 
 
-def for_address(session: Session, location_id: int, kind: str, value: str) -> tuple[Contact, int | None]:
-    """The contact behind an address, and the conversation that last used the address (None for a new one)."""
+def follow(session: Session, contact: Contact) -> Contact:
+    """The contact itself, or the one that it proved to be."""
+    while contact.merged_into_id is not None:
+        contact = session.get_one(Contact, contact.merged_into_id)
+    return contact
+
+
+def for_address(
+    session: Session, location_id: int, kind: str, value: str, name: str = ""
+) -> tuple[Contact, int | None]:
+    """The contact behind an address, and the conversation that last used the address (None for a new one).
+
+    `name` is given to a contact that is made for it.
+    """
     known = select(Address).where(Address.location_id == location_id, Address.kind == kind, Address.value == value)
     address = session.scalar(known)
     if address is None:
-        contact = Contact(location_id=location_id, name="", tags=[], created_at=clock.now())
+        contact = Contact(location_id=location_id, name=name[:200], tags=[], created_at=clock.now())
         session.add(contact)
         session.flush()
-        _learn_address(session, contact, kind, value)
+        learn_address(session, contact, kind, value)
         address = session.scalars(known).one()
         if address.contact_id != contact.id:
             session.delete(contact)  # another worker met the same address at the same moment
@@ -75,8 +95,28 @@ def address_of(session: Session, contact_id: int, kind: str) -> str | None:
     )
 
 
+def at_address(session: Session, location_id: int, kind: str, value: str, name: str = "") -> Conversation:
+    """The conversation that a message over this address belongs to, its row locked for this transaction."""
+    now = select(Address.contact_id, Address.conversation_id)
+    now = now.where(Address.location_id == location_id, Address.kind == kind, Address.value == value)
+    for _ in range(MOST_TURNS):
+        contact, conversation_id = for_address(session, location_id, kind, value, name)
+        if conversation_id is None:
+            found = conversation(session, location_id, contact.id)
+        else:
+            found = lock_conversation(session, conversation_id)
+        if session.execute(now).one() == (contact.id, conversation_id):
+            break
+        session.flush()
+        session.expire_all()  # contacts were put together or taken apart while the row was waited for
+    return found
+
+
 def conversation(session: Session, location_id: int, contact_id: int) -> Conversation:
-    """The one conversation of a contact, its row locked for this transaction."""
+    """The one conversation of a contact, its row locked for this transaction.
+
+    Where the contact proved to be another one, that is the other one's.
+    """
     wanted = {"location": location_id, "contact": contact_id}
     found = session.scalar(_CONVERSATION, wanted)
     if found is None:
@@ -85,17 +125,28 @@ def conversation(session: Session, location_id: int, contact_id: int) -> Convers
         zeros["sticky_address"] = ""
         insert_new(session, Conversation, values | zeros)
         found = session.scalars(_CONVERSATION, wanted).one()
+        contact = session.get_one(Contact, contact_id, populate_existing=True)
+        if contact.merged_into_id is not None:
+            return conversation(session, location_id, contact.merged_into_id)
+    while found.merged_into_id is not None:
+        found = lock_conversation(session, found.merged_into_id)
     return found
 
 
 def note_message(conversation: Conversation, message: Message, at: datetime) -> None:
     """Carries the newest message on the conversation's row, whatever the order of processing."""
     if message.direction == "in":
-        conversation.unread += 1
+        conversation.unread += not message.backfilled
         conversation.last_inbound_at = max(conversation.last_inbound_at or at, at)
+    if not message.backfilled or not conversation.last_position:
+        carry(conversation, message, at)
+
+
+def carry(conversation: Conversation, message: Message, at: datetime) -> None:
+    """Puts the message on the conversation's row, unless a newer one stands there."""
     if message.position >= conversation.last_position:
         conversation.last_position = message.position
-        conversation.last_text = message.body[:200]
+        conversation.last_text = wording.brief(message.kind or Kind.TEXT, message.body, message.details or {}, 200)
         conversation.last_direction = message.direction
         conversation.last_message_at = at
 
@@ -111,22 +162,29 @@ def remember_route(session: Session, conversation: Conversation, sender: Sender,
 
 def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact:
     """HighLevel has told the contact's id. A row that has it already takes over the addresses and messages."""
-    other = session.scalar(
+    named = session.scalar(
         select(Contact).where(Contact.location_id == contact.location_id, Contact.ghl_contact_id == ghl_contact_id)
     )
-    if other is None or other.id == contact.id:
-        contact.ghl_contact_id = ghl_contact_id
-        return contact
-    _merge(session, contact, other)
-    return other
+    other = follow(session, named) if named is not None else None
+    if other is not None and other.id != contact.id:
+        join(session, contact, other)
+        return other
+    if named is not None and named.id != contact.id:
+        named.ghl_contact_id = None  # one row has the id at a time, and the other is only a trace by now
+        session.flush()
+    contact.ghl_contact_id = ghl_contact_id
+    return contact
 
 
-def _merge(session: Session, from_: Contact, into: Contact) -> None:
+def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation, Conversation]:
+    """All that is one contact's becomes the other's, for both are one person; returns their conversations.
+
+    The caller has locked the contacts.
+    """
+    for each in sorted((from_, into), key=lambda contact: contact.id):
+        conversation(session, each.location_id, each.id)
+    old, kept = (conversation(session, each.location_id, each.id) for each in (from_, into))
     session.execute(update(Address).where(Address.contact_id == from_.id).values(contact_id=into.id))
-    old = session.scalar(select(Conversation).where(Conversation.contact_id == from_.id).with_for_update())
-    if old is None:
-        return
-    kept = conversation(session, into.location_id, into.id)
     session.execute(update(Message).where(Message.conversation_id == old.id).values(conversation_id=kept.id))
     session.execute(update(Address).where(Address.conversation_id == old.id).values(conversation_id=kept.id))
     for way in ("out", "in"):
@@ -141,6 +199,9 @@ def _merge(session: Session, from_: Contact, into: Contact) -> None:
         kept.last_position, kept.last_text = old.last_position, old.last_text
         kept.last_direction, kept.last_message_at = old.last_direction, old.last_message_at
     old.unread, old.last_position, old.held_reason = 0, 0, ""
+    old.merged_into_id, from_.merged_into_id = kept.id, into.id
+    session.flush()
+    return old, kept
 
 
 def _last_used(session: Session, contact_id: int) -> str | None:
@@ -161,6 +222,7 @@ def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) 
     return contact
 
 
-def _learn_address(session: Session, contact: Contact, kind: str, value: str) -> None:
+def learn_address(session: Session, contact: Contact, kind: str, value: str) -> None:
+    """Writes down that the contact has this address, unless somebody has it already."""
     values = {"location_id": contact.location_id, "contact_id": contact.id, "kind": kind, "value": value}
     insert_new(session, Address, values | {"created_at": clock.now()})

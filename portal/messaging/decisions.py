@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -10,13 +11,15 @@ from portal.errors import InvalidInput
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import enqueue_parts, let_go, place, push_status
+from portal.messaging.receipts import match_early_receipts
 from portal.messaging.statuses import FINAL, SENTENCES, follow_parts, move_message, move_part
-from portal.models import Conversation, Direction, Message, Sender, Status
+from portal.models import Conversation, Direction, Message, Part, Sender, Status, StatusChange
 from portal.queue.jobs import drop
 
 CANCELLABLE = (Status.QUEUED, Status.HELD)
 AGAIN = "A person had it sent again, although the provider may have it."
 GIVEN_UP = "A person decided that it did not go out."
+WENT_OUT = "A person saw that it went out."
 # The code on parts that are unknown because a backup was restored.
 RESTORED = "restored"
 DETAIL = "It was cancelled in the portal before it went out."
@@ -102,6 +105,42 @@ def give_up(session: Session, message_id: int, who: str) -> Message:
     if moved:
         push_status(session, message)
     return message
+
+
+def confirm(session: Session, message_id: int, who: str) -> Message:
+    """A person knows that it went out, from the phone or the provider: it counts as accepted and is never sent again.
+
+    Where the provider has reported just one message that it may be, that one's id is taken, so that receipts follow.
+    Raises like `send_again`.
+    """
+    _, message = _unknown(session, message_id)
+    unknown = [part for part in message.parts if part.status == Status.UNKNOWN]
+    for part in unknown:
+        part.external_id = part.external_id or _reported(session, part)
+        part.accepted_at = part.accepted_at or clock.now()
+        part.in_doubt, part.next_poll_at = False, None
+        move_part(session, part, Status.ACCEPTED, who=who, detail=WENT_OUT)
+        move_credits(session, part, WENT_OUT)
+        session.flush()
+    drop(session, "send", [part.id for part in unknown])
+    if follow_parts(session, message, who=who, detail=WENT_OUT):
+        push_status(session, message)
+    for part in unknown:
+        if part.external_id:
+            match_early_receipts(session, part, "late match")
+    return message
+
+
+def _reported(session: Session, part: Part) -> str | None:
+    """The id of the one message that the provider has reported to the chat (`mirroring`), if nobody else has it."""
+    told = select(StatusChange.code).where(
+        StatusChange.part_id == part.id, StatusChange.before == StatusChange.after, StatusChange.code != ""
+    )
+    ids = set(session.scalars(told))
+    if len(ids) != 1:
+        return None
+    taken = select(Part.id).where(Part.sender_id == part.sender_id, Part.external_id.in_(ids))
+    return None if session.scalar(taken.limit(1)) is not None else ids.pop()
 
 
 def _unknown(session: Session, message_id: int) -> tuple[Conversation, Message]:

@@ -1,95 +1,134 @@
-"""A customer's message: kept once, priced, put into its conversation and on its way into HighLevel."""
+"""What a line received, or sent without us: kept once, put into its conversation and on its way into HighLevel."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Inbound
+from portal.channels.content import File, Kind
 from portal.credits import ledger, pricing
 from portal.database import insert
-from portal.messaging import contacts, numbers, optouts
+from portal.messaging import calls, contacts, mirroring, optouts, relations
+from portal.messaging.chats import Chat, open_chat, peer_of
+from portal.messaging.outbound import TO_BE_LOGGED
 from portal.messaging.statuses import SENTENCES
-from portal.messaging.storable import storable
+from portal.messaging.storable import storable, storable_details
+from portal.messaging.telling import MISSING
 from portal.models import Conversation, Direction, Event, Message, Sender, Status
 from portal.models.base import new_uuid
-from portal.queue.gates import ghl_gate
-from portal.queue.jobs import GHL, enqueue, job
 
-POST_PRIORITY = 10
 # Providers' clocks and queues: an older or younger stamp is not believed.
 OLDEST, YOUNGEST = timedelta(days=30), timedelta(hours=1)
 REPEAT_WINDOW = timedelta(minutes=5)
+# What a person says in so many words, so that it may be an opt-out. A group's members speak for themselves alone.
+WORDS = (Kind.TEXT, Kind.LINK, Kind.TAP, Kind.EDIT)
 
 
 def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
-    """Writes one inbound message; returns what became of it in words. A repeat by its provider's id changes nothing."""
-    kind, address = _address(sender, storable(said.sender))
-    contact, conversation_id = contacts.for_address(session, sender.location_id, kind, address)
-    if conversation_id is not None:
-        conversation = session.get_one(Conversation, conversation_id, with_for_update=True)
-    else:
-        conversation = contacts.conversation(session, sender.location_id, contact.id)
-    moment = clock.now()
-    values = {
-        "uuid": new_uuid(),
-        "location_id": sender.location_id,
-        "conversation_id": conversation.id,
-        "event_id": event.id,
-        "position": event.id,
-        "direction": Direction.IN,
-        "kind": said.kind,
-        "body": storable(said.text),
-        "attachments": [storable(each.url, 2000) for each in said.files],
-        "sender_id": sender.id,
-        "sender_reason": "",
-        "family": sender.family,
-        "address": address,
-        "external_id": storable(said.external_id, 200) or None,
-        "possible_repeat": not said.external_id and _said_before(session, conversation, said.text),
-        "status": Status.RECEIVED,
-        "status_at": moment,
-        "held": False,
-        "reason": SENTENCES[Status.RECEIVED],
-        "error_code": "",
-        "priority": POST_PRIORITY,
-        "user_id": "",
-        "author": "",
-        "bulk": "",
-        "provider_id": "",
-        "pushed_status": "",
-        "push_failure": "",
-        "echo_state": "",
-        "credits": 0,
-        "funded": False,
-        "provider_at": _believed(event, said),
-        "created_at": moment,
-    }
-    statement = insert(session, Message).values(**values).on_conflict_do_nothing().returning(Message.id)
-    message_id = session.scalar(statement)
-    if message_id is None:
-        return "repeat of a known message"
-    message = session.get_one(Message, message_id)
-    contacts.note_message(conversation, message, event.received_at)
-    contacts.remember_route(session, conversation, sender, kind, address)
-    optouts.notice(session, sender.location, sender.family, address, said.text)
-    _charge(session, conversation, message)
-    gate = ghl_gate(sender.location_id)
-    row = job(GHL, "post_message", message.id, f"in:{conversation.id}", gate=gate, priority=POST_PRIORITY)
-    enqueue(session, [row])
+    """Writes one message; returns what became of it in words. A repeat by its provider's id changes nothing.
+
+    Raises `EchoUnresolved` while it may be a message that we are just sending.
+    """
+    if said.from_us and (known := mirroring.ours(session, sender, said, event)):
+        return known
+    chat = open_chat(session, sender, said, event)
+    message = _write(session, sender, said, event, chat)
+    if message is None:
+        return calls.go_on(session, sender, said) if said.kind is Kind.CALL else "repeat of a known message"
+    contacts.note_message(chat.conversation, message, _moment(event, message))
+    if not message.backfilled or chat.conversation.sticky_sender_id is None:
+        contacts.remember_route(session, chat.conversation, sender, chat.kind, chat.address)
+    session.flush()
+    relations.link(session, message)
+    if said.from_us:
+        mirroring.put_part(session, sender, message, said)
+    elif not message.backfilled:
+        if chat.kind != contacts.GROUP and said.kind in WORDS:
+            words = said.text or str(said.details.get("text") or "")  # of a button
+            optouts.notice(session, sender.location, sender.family, chat.address, words)
+        _charge(session, chat.conversation, message)
+    if not message.backfilled:
+        calls.post(session, message)
     return f"message {message.uuid}"
 
 
-def _address(sender: Sender, raw: str) -> tuple[str, str]:
-    number = numbers.normalise(raw, sender.location.country or None)
-    if isinstance(number, numbers.Number):
-        return contacts.PHONE, number.e164
-    digits = raw.strip().removeprefix("+")
-    if raw.strip().startswith("+") and digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15:
-        return contacts.PHONE, f"+{digits}"
-    # Banks and one-time codes write from names and short codes; they cannot be answered, but must be seen.
-    return contacts.SENDER_ID, " ".join(raw.split())[:160] or "unknown"
+def _write(session: Session, sender: Sender, said: Inbound, event: Event, chat: Chat) -> Message | None:
+    """The new row, None when there is one with its id."""
+    moment = clock.now()
+    history = mirroring.is_history(sender, said.at)
+    values = {
+        "uuid": new_uuid(),
+        "location_id": sender.location_id,
+        "conversation_id": chat.conversation.id,
+        "event_id": event.id,
+        "position": event.id,
+        "direction": Direction.IN,
+        "sender_id": sender.id,
+        "family": sender.family,
+        "address": chat.address,
+        "address_kind": chat.kind,
+        "external_id": storable(said.external_id, 200) or None,
+        "possible_repeat": not said.external_id and _said_before(session, chat.conversation, said.text),
+        "status": Status.RECEIVED,
+        "status_at": moment,
+        "reason": SENTENCES[Status.RECEIVED],
+        "priority": calls.POST_PRIORITY,
+        "pushed_status": "",
+        "backfilled": history,
+        "provider_at": said.at if history else _believed(event, said),
+        "created_at": moment,
+        **_content(sender, said),
+        **(_mirrored(said, history) if said.from_us else {}),
+    }
+    statement = insert(session, Message).values(**values).on_conflict_do_nothing().returning(Message.id)
+    message_id = session.scalar(statement)
+    return session.get_one(Message, message_id) if message_id is not None else None
+
+
+def _content(sender: Sender, said: Inbound) -> dict[str, Any]:
+    """What the message is, apart from where it belongs."""
+    about, author = said.about, peer_of(sender, said.author) if said.author is not None else None
+    return {
+        "kind": said.kind,
+        "body": storable(said.text),
+        **_files(said.files, storable_details(said.details)),
+        "about_relation": about.relation if about is not None else "",
+        "about_external_id": (storable(about.external_id, 200) or None) if about is not None else None,
+        "about_text": storable(about.text) if about is not None else "",
+        "author_name": author.name if author is not None else "",
+        "author_address": author.value if author is not None else "",
+        "marker": storable(said.code, 64),
+    }
+
+
+def _files(files: Sequence[File], details: dict[str, Any]) -> dict[str, Any]:
+    """The files by their addresses, and why others cannot be had."""
+    missing = [storable(each.fault, 1000) for each in files if not each.url and each.fault]
+    attachments = [storable(each.url, 2000) for each in files if each.url]
+    return {"attachments": attachments, "details": details | ({MISSING: missing} if missing else {})}
+
+
+def _mirrored(said: Inbound, history: bool) -> dict[str, Any]:
+    """What is different about a message that went out without us: HighLevel has to be told of it."""
+    return {
+        "direction": Direction.OUT,
+        "from_us": True,
+        "by_api": said.by_api,
+        "status": Status.SENT,
+        "reason": mirroring.reason(said),
+        "sender_reason": mirroring.reason(said),
+        "pushed_status": "pending",
+        "echo_state": "" if history else TO_BE_LOGGED,
+    }
+
+
+def _moment(event: Event, message: Message) -> datetime:
+    """When it was said, for what counts from then on; old messages are no news."""
+    return (message.provider_at if message.backfilled else None) or event.received_at
 
 
 def _said_before(session: Session, conversation: Conversation, text: str) -> bool:
@@ -109,6 +148,9 @@ def _believed(event: Event, said: Inbound) -> datetime:
 
 
 def _charge(session: Session, conversation: Conversation, message: Message) -> None:
+    cost = pricing.price(message.family, message.kind, 1)
+    if not cost:
+        return
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     charged = session.scalar(
         select(func.count())
@@ -122,6 +164,6 @@ def _charge(session: Session, conversation: Conversation, message: Message) -> N
     )
     if (charged or 0) >= pricing.INBOUND_A_DAY:
         return  # a stranger who keeps writing must not drain the tenant
-    message.credits = pricing.price(message.family, message.kind, 1)
+    message.credits = cost
     wallet = ledger.wallet_of(session, message.location_id)
     ledger.write(session, [ledger.inbound(wallet, message.id, message.credits)])

@@ -23,10 +23,10 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts
+from portal.messaging import contacts, ghl_contacts, telling
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
-from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
+from portal.models import Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
 from portal.queue import gates
 from portal.queue.jobs import Due, complete, postpone
 
@@ -51,7 +51,8 @@ class _Posting:
     message: Message
     contact: Contact
     conversation: Conversation
-    address: str
+    person: ghl_contacts.Person
+    text: str
     provider_id: str
 
 
@@ -140,7 +141,7 @@ class IntoGhl:
             self._remember_conversation(posting, conversation_id)
         message = posting.message
         if message.echo_state == "open":
-            found = self._look_up(ghl, token, conversation_id, message)
+            found = self._look_up(ghl, token, conversation_id, posting)
             if found:
                 return found
         self._open_echo(message)
@@ -150,7 +151,7 @@ class IntoGhl:
                 token,
                 contact_id=contact_id,
                 conversation_id=conversation_id,
-                message=message.body,
+                message=posting.text,
                 attachments=message.attachments,
                 provider_id=posting.provider_id,
                 type="Custom" if kind == "custom" else "SMS",
@@ -165,14 +166,11 @@ class IntoGhl:
         return posted.message_id
 
     def _find_contact(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
-        """Looked up by its number, made when HighLevel has none. Never an upsert: that would wipe tags and names."""
-        found = ghl.find_contact(token, location.ghl_id, posting.address)
-        if found is None:
-            found = ghl.create_contact(token, location.ghl_id, posting.address)
+        found = ghl_contacts.find(ghl, token, location, posting.person)
         with self._database.write() as session:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
-            contacts.identify(session, contact, found.id)
-        return found.id
+            contacts.identify(session, contacts.follow(session, contact), found)
+        return found
 
     def _forget_gone(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> bool:
         """Forgets a contact or a thread that was deleted in HighLevel, so that it is looked up anew; True when it was.
@@ -209,8 +207,9 @@ class IntoGhl:
         with self._database.write() as session:
             session.get_one(Message, message.id).echo_state = state
 
-    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message) -> str:
+    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, posting: _Posting) -> str:
         """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
+        message = posting.message
         direction = "inbound" if message.direction == Direction.IN else "outbound"
         wanted = message.external_id or message.uuid
         for there in ghl.get_messages(token, conversation_id, limit=50):
@@ -219,7 +218,7 @@ class IntoGhl:
             if there.alt_id == wanted:
                 return there.id
             young = there.date_added is None or there.date_added > message.created_at - timedelta(minutes=5)
-            if not there.alt_id and young and there.body == message.body:
+            if not there.alt_id and young and there.body == posting.text:
                 return there.id
         return ""
 
@@ -238,10 +237,10 @@ class IntoGhl:
             location = session.get_one(Location, message.location_id)
             conversation = session.get_one(Conversation, message.conversation_id)
             contact = session.get_one(Contact, conversation.contact_id)
-            own = select(Address.value).where(Address.contact_id == contact.id).order_by(Address.id)
-            address = message.address or session.scalar(own) or ""
+            person = ghl_contacts.person_of(session, contact, message)
+            text = telling.text_of(session, message)
         provider = location.provider_id or next(iter(self._settings.ghl_providers), "")
-        return _Posting(message, contact, conversation, address, provider), location
+        return _Posting(message, contact, conversation, person, text, provider), location
 
     def _posted(self, due: Due, posting: _Posting, ghl_message_id: str) -> bool:
         with self._database.write() as session:

@@ -11,9 +11,10 @@ from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.credits import ledger, pricing
-from portal.messaging import contacts, optouts, parts, routing
+from portal.messaging import contacts, first_line, optouts, parts, routing
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
+from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
 from portal.models import (
@@ -48,6 +49,7 @@ class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
+    `quotes` is the message that it answers.
     """
 
     contact: Contact
@@ -66,6 +68,7 @@ class Request:
     uuid: str = field(default_factory=new_uuid)
     author: str = ""
     bulk: str = ""
+    quotes: Quoted | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -122,6 +125,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
         return _Place(None, hold=not_installed(session, location))
+    if len(_candidates(session, location.id)) > 1 and first_line.must_ask(session, conversation, message):
+        return _Place(None, hold=first_line.ASKING)
     choice = route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
@@ -308,20 +313,25 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         expires_at=start + timedelta(seconds=location.ttl_seconds),
         created_at=moment,
         parts=[],
+        **columns(request.quotes),
     )
 
 
 def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
     """Chooses the message's sender as things are now. Changes nothing."""
     senders = _candidates(session, location.id)
-    if len(senders) < 2:
-        rules: list[routing.Rule] = []
-        tags: list[str] = []
-    else:
+    rules: list[routing.Rule] = []
+    tags: list[str] = []
+    before = None
+    if len(senders) > 1:
         wanted = select(RoutingRule).where(RoutingRule.location_id == location.id).order_by(RoutingRule.position)
         rules = [routing.Rule(row.kind, row.value, row.sender_id) for row in session.scalars(wanted)]
-        tags = list(session.get_one(Contact, conversation.contact_id).tags) if rules else []
-    wish = routing.Wish(message.wanted_sender_id, conversation.sticky_sender_id, tags, message.address, message.user_id)
+        if rules or conversation.sticky_sender_id is None:
+            tags = list(session.get_one(Contact, conversation.contact_id).tags)
+        if conversation.sticky_sender_id is None:
+            before = first_line.by_tag(session, location.id, tags)
+    sticky = conversation.sticky_sender_id
+    wish = routing.Wish(message.wanted_sender_id, sticky, tags, message.address, message.user_id, before)
     return routing.choose(senders, rules, wish, location.failover)
 
 

@@ -17,9 +17,10 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contact_events, contacts, numbers
+from portal.messaging import composing, contact_events, contacts, numbers, quoting
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
+from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.receipts import take_receipt
 from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, Sender, SenderState
@@ -41,10 +42,6 @@ class Parked(PortalError):
 
 # An event that raises one of these is parked: nothing is lost, and a person can replay it.
 UNREADABLE = (Parked, ChannelError, payloads.UnreadablePayload)
-
-
-class EchoUnresolved(PortalError):
-    """HighLevel may be telling us of a message that we are telling it of: wait until our call's outcome is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +117,7 @@ def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) 
             provider_id=payload.conversation_provider_id,
             user_id=payload.user_id,
             refusal=refusal,
+            quotes=quoting.by_alt_id(session, location.id, payload.reply_to_alt_id),
         ),
     )
     return f"message {message.uuid}"

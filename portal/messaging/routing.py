@@ -38,13 +38,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the message brings along: a sender named by the request, who wrote it, and to whom."""
+    """What the message brings along: a sender named by the request, who wrote it, and to whom.
+
+    `before` is the sender that a tag of the replaced system names; it counts until the conversation has one.
+    """
 
     named: int | None
     sticky: int | None
     tags: Sequence[str]
     address: str
     user_id: str
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def _pick(
         return by_id[wish.named], "named by the request"
     if wish.sticky in by_id:
         return by_id[wish.sticky], "the conversation's own sender"
+    if wish.before in by_id:
+        return by_id[wish.before], "the line that the contact's tag names"
     for rule in rules:
         if rule.sender_id in by_id and _matches(rule, wish):
             return by_id[rule.sender_id], f"rule: {rule.kind} {rule.value}"

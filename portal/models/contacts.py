@@ -12,7 +12,8 @@ from portal.models.base import Base, BigId
 class Contact(Base):
     """A HighLevel contact as we know it. `ghl_contact_id` is empty until HighLevel has told or been told of it.
 
-    `ghl_at` is the moment of HighLevel's last word on it.
+    `ghl_at` is the moment of HighLevel's last word on it. `merged_into_id` is the contact that it proved to be. `tags`
+    are known once `tags_at` is set.
     """
 
     __tablename__ = "contact"
@@ -24,6 +25,8 @@ class Contact(Base):
     name: Mapped[str] = mapped_column(String(200), default="")
     tags: Mapped[list[Any]] = mapped_column(JSON, default=list)
     ghl_at: Mapped[datetime | None]
+    tags_at: Mapped[datetime | None]
+    merged_into_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
 
@@ -46,7 +49,10 @@ class Address(Base):
 
 
 class Conversation(Base):
-    """One location, one contact. Carries its last message, so that lists never group or sort the messages."""
+    """One location, one contact. Carries its last message, so that lists never group or sort the messages.
+
+    `merged_into_id` is the conversation that its messages are in, since its contact proved to be another one.
+    """
 
     __tablename__ = "conversation"
     __table_args__ = (
@@ -67,6 +73,7 @@ class Conversation(Base):
     last_inbound_at: Mapped[datetime | None]
     unread: Mapped[int] = mapped_column(Integer, default=0)
     held_reason: Mapped[str] = mapped_column(Text, default="")
+    merged_into_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
     contact: Mapped[Contact] = relationship()
@@ -86,3 +93,32 @@ class OptOut(Base):
     created_at: Mapped[datetime]
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[str] = mapped_column(String(200), default="")
+
+
+class ContactMerge(Base):
+    """An address proved to be one more of a contact: on whose word, by which event, and what was moved for it.
+
+    `kind` and `value` are the address, `by_kind` and `by_value` the one that it was told together with. `from_id` is
+    the contact that it belonged to, None for an address that was new. `moved_addresses` and `moved_messages` are the
+    rows' ids. Undoing sets `undone_at`; the two addresses are then never put together again by themselves.
+    """
+
+    __tablename__ = "contact_merge"
+    __table_args__ = (Index("ix_contact_merge_value", "location_id", "kind", "value"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    from_id: Mapped[int | None] = mapped_column(ForeignKey("contact.id"))
+    into_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(160))
+    by_kind: Mapped[str] = mapped_column(String(16))
+    by_value: Mapped[str] = mapped_column(String(160))
+    who: Mapped[str] = mapped_column(String(200))
+    event_id: Mapped[int | None] = mapped_column(BigId)
+    moved_addresses: Mapped[list[int]] = mapped_column(JSON, default=list)
+    moved_messages: Mapped[list[int]] = mapped_column(JSON, default=list)
+    unread: Mapped[int] = mapped_column(Integer, default=0)
+    at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[str] = mapped_column(String(200), default="")

@@ -4,7 +4,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId, new_uuid, one_of
@@ -44,6 +56,13 @@ class Message(Base):
     last told. `echo_state` is set on messages that HighLevel did not start and has to be told of: `wanted`, `open`
     while a call is about, `done`. `author` wrote it in the portal; messages of one text that were written together
     share `bulk`. `funded`: its credits are held.
+
+    `kind` and `details` are as in `portal.channels.content`. `about_…` is the earlier message that it refers to: how,
+    by the provider's id, by our row once that is known, and what the provider says it was. `address_kind` is what
+    `address` is; in a group `author_name` and `author_address` say who wrote it. `edited_at` and `deleted_at` stand on
+    the message that was edited or deleted, whose text stays. `marker` is the provider's code on what it could not read.
+    `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
+    than the line, and only kept.
     """
 
     __tablename__ = "message"
@@ -62,6 +81,19 @@ class Message(Base):
             sqlite_where=text("echo_state = 'open'"),
         ),
         Index("ix_message_bulk", "bulk", postgresql_where=text("bulk <> ''"), sqlite_where=text("bulk <> ''")),
+        Index(
+            "ix_message_about",
+            "about_id",
+            postgresql_where=text("about_id IS NOT NULL"),
+            sqlite_where=text("about_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_message_unlinked",
+            "sender_id",
+            "about_external_id",
+            postgresql_where=text("about_id IS NULL AND about_external_id IS NOT NULL"),
+            sqlite_where=text("about_id IS NULL AND about_external_id IS NOT NULL"),
+        ),
         # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
         {"postgresql_with": {"fillfactor": 75}},
     )
@@ -76,11 +108,25 @@ class Message(Base):
     kind: Mapped[str] = mapped_column(String(24), default="text")
     body: Mapped[str] = mapped_column(Text, default="")
     attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    about_relation: Mapped[str] = mapped_column(String(12), default="", server_default="")
+    about_external_id: Mapped[str | None] = mapped_column(String(200))
+    about_id: Mapped[int | None] = mapped_column(BigId)
+    about_text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    author_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    author_address: Mapped[str] = mapped_column(String(160), default="", server_default="")
+    edited_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    marker: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    from_us: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    by_api: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    backfilled: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
     sender_reason: Mapped[str] = mapped_column(Text, default="")
     wanted_sender_id: Mapped[int | None] = mapped_column(BigId)
     family: Mapped[str] = mapped_column(String(16), default="")
     address: Mapped[str] = mapped_column(String(160), default="")
+    address_kind: Mapped[str] = mapped_column(String(16), default="phone", server_default="phone")
     external_id: Mapped[str | None] = mapped_column(String(200))
     possible_repeat: Mapped[bool] = mapped_column(Boolean, default=False)
     status: Mapped[str] = mapped_column(String(12))

@@ -23,6 +23,7 @@ class Sender(Base):
 
     `account_key` is what senders of one provider account share (`ProviderAccount.key`), "" where each has its own.
     `sandbox`: its key sends nothing. `balance_low_at` and `rejecting_since` say since when it has been warned of so.
+    `line_since` is when the phone behind it was linked: what is older was never this line's to tell.
     """
 
     __tablename__ = "sender"
@@ -58,6 +59,7 @@ class Sender(Base):
     sandbox: Mapped[bool] = mapped_column(Boolean, default=False)
     balance_low_at: Mapped[datetime | None]
     rejecting_since: Mapped[datetime | None]
+    line_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     location: Mapped[Location] = relationship()

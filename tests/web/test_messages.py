@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
 from portal import clock
 from portal.channels.base import Inbound
+from portal.channels.content import About, AddressKind, Kind, Peer, Relation
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import hold_conversation
 from portal.messaging.polling import enqueue_due
@@ -169,3 +171,63 @@ def test_a_page_looks_at_so_many_and_offers_to_keep_looking(
     assert "Keep looking" in page
     address = page.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
     assert "The old one" in client.get(address.replace("&amp;", "&")).text
+
+
+def hear(database, acme, text: str, external_id: str, **said: object) -> None:
+    event = record(database, "simulator:x", source="simulator", sender_key=acme.sender_key)
+    with database.write() as session:
+        sender = session.get_one(Sender, acme.sender)
+        said = {"sender": "+639170000042"} | said
+        take_inbound(session, sender, Inbound(text=text, external_id=external_id, **said), event)
+
+
+def page_of(client, database, external_id: str) -> str:
+    with database.read() as session:
+        uuid = session.scalar(select(Message.uuid).where(Message.external_id == external_id))
+    return client.get(f"/admin/messages/{uuid}").text
+
+
+def test_kinds_quotes_edits_deletions_reactions_and_authors(database, acme, signed_in) -> None:
+    group = {"sender": "1203@g.us", "sender_kind": AddressKind.GROUP, "author": Peer(AddressKind.LID, "77", "Bén <b>")}
+    hear(database, acme, "Table for tow", "m1", **group)
+    hear(database, acme, "Table for two", "e1", kind=Kind.EDIT, about=About(Relation.EDIT, "m1"), **group)
+    hear(database, acme, "👍", "r1", kind=Kind.REACTION, about=About(Relation.REACTION, "m1"), **group)
+    hear(database, acme, "", "d1", kind=Kind.DELETION, about=About(Relation.DELETION, "m1"), **group)
+    hear(database, acme, "Same as then", "q1", about=About(Relation.REPLY, "gone", "the old order"))
+    hear(database, acme, "", "l1", kind=Kind.LOCATION, details={"latitude": 1.5, "longitude": 2.5})
+    hear(database, acme, "{{SWE003}}", "u1", kind=Kind.UNREADABLE, code="SWE003")
+    hear(database, acme, "Typed", "p1", from_us=True)
+    hear(database, acme, "Robot", "a1", from_us=True, by_api=True)
+    client = signed_in(acme.agency)
+    listed = client.get("/admin/messages").text
+    for words in (
+        "Bén &lt;b&gt;: Table for tow",
+        "edited",
+        "deleted by its author",
+        "Edited: Table for two (was: Table for tow)",
+        "👍 to “Table for tow”",
+        "Deleted: “Table for tow”",
+        "Same as then",
+        "https://www.google.com/maps?q=1.5,2.5",
+        "could not be read",
+        "typed on the phone",
+        "by another program",
+        "group",
+    ):
+        assert words in listed, words
+    first = page_of(client, database, "m1")
+    for words in ("this is the first text", "Its author deleted it", "reacts to it", "edits it", "Bén &lt;b&gt;", "77"):
+        assert words in first, words
+    assert "<b>" not in first.replace("<body", "")
+    assert 'id="about"' in page_of(client, database, "r1")
+    assert "not known here" in page_of(client, database, "q1") and "the old order" in page_of(client, database, "q1")
+    assert "SWE003" in page_of(client, database, "u1")
+    assert "It was typed on the linked phone." in page_of(client, database, "p1")
+
+
+def test_a_report_that_may_be_ours_is_shown_to_who_decides(parts, database, acme, queue, signed_in) -> None:
+    message = queue(acme, phone="+639170000004")
+    carry_out(parts)
+    hear(database, acme, "See you at ten.", "seen-1", sender="+639170000004", from_us=True, by_api=True)
+    page = signed_in(acme.agency).get(f"/admin/messages/{message.uuid}").text
+    assert "Something to know before you decide." in page and "id seen-1, same text: yes" in page

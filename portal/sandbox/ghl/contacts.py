@@ -45,7 +45,7 @@ def find_duplicate() -> Response:
 def create_contact() -> Response:
     """A new contact; the location allows no duplicates."""
     body = payload()
-    refusal = _body_fault(body)
+    refusal = _body_fault(body, "phone", "email", "name")
     if refusal is not None:
         return refusal
     contact, new = sandbox().ghl.directory.add(caller().location_id, body)
@@ -61,7 +61,7 @@ def create_contact() -> Response:
 def upsert_contact() -> Response:
     """Creates or changes a contact, and wipes its tags when `tags` is sent."""
     body = payload()
-    refusal = _body_fault(body)
+    refusal = _body_fault(body, "phone", "email")
     if refusal is not None:
         return refusal
     contact, new = sandbox().ghl.directory.add(caller().location_id, body)
@@ -116,10 +116,11 @@ def _own(contact_id: str) -> Contact | Response:
     return foreign(contact.location_id) or contact
 
 
-def _body_fault(body: dict[str, Any]) -> Response | None:
+def _body_fault(body: dict[str, Any], *needed: str) -> Response | None:
+    """One of the needed fields must be there: a name is enough to create a contact, not to find one (issue 37)."""
     faults = unexpected(body, FIELDS)
-    if not body.get("phone") and not body.get("email"):
-        faults.append("Contact should have either email or phone")
+    if not any(body.get(name) for name in needed):
+        faults.append(f"Contact should have either {' or '.join(reversed(needed))}")
     return refuse(422, faults) if faults else foreign(str(body.get("locationId", "")))
 
 

@@ -41,6 +41,12 @@ def give_up(message_id: UUID) -> ResponseReturnValue:
     return _decide(message_id, decisions.give_up, "The message counts as failed, and HighLevel will be told.")
 
 
+@bp.post("/messages/<uuid:message_id>/confirm")
+def confirm(message_id: UUID) -> ResponseReturnValue:
+    """Takes a person's word that a message went out."""
+    return _decide(message_id, decisions.confirm, "The message counts as accepted: it will not be sent again.")
+
+
 def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:
     def decide(session: Session) -> None:
         message = messages.one(session, _mine(), str(message_id))

@@ -56,6 +56,8 @@ def upcoming(path: Path, moment: datetime) -> list[Next]:
 
 def told(message: Message) -> str:
     """What HighLevel knows of the message."""
+    if message.backfilled and not message.ghl_message_id:
+        return "HighLevel is not told of it: it is older than the link of the phone."
     if message.direction == Direction.IN:
         return "It is in HighLevel." if message.ghl_message_id else "HighLevel does not have it yet."
     if not message.ghl_message_id:
@@ -85,6 +87,8 @@ def _steps(path: Path) -> Iterator[Step]:
 def _changed(change: StatusChange, numbers: dict[int, int]) -> Step:
     after = Status(change.after)
     title = f"{_part(change.part_id, numbers)}{after.value.capitalize()}. {SENTENCES[after]}"
+    if change.before == change.after:  # evidence that moved nothing
+        title = f"{_part(change.part_id, numbers)}Something to know before you decide."
     tone = _TONES.get(after, PLAIN)
     return Step(change.at, title, change.detail, _evidence(change.who, change.code), tone)
 

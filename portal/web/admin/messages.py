@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock, htmx
 from portal.errors import NotFound
+from portal.messaging import telling
 from portal.messaging.decisions import may_cancel, may_decide
 from portal.models import Direction, Status
 from portal.web.admin import bp, history
@@ -49,9 +50,11 @@ def message(message_id: UUID) -> ResponseReturnValue:
         if row is None:
             raise NotFound("There is no such message, or it is not yours to see.")
         path = messages.path(session, row)
+        said = telling.text_of(session, row)
     context: dict[str, Any] = {
         "path": path,
         "message": row,
+        "said": said,
         "steps": history.steps(path),
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),

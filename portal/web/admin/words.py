@@ -8,8 +8,10 @@ from markupsafe import Markup
 
 from portal import clock
 from portal.alerts import notices
+from portal.channels.content import AddressKind, Kind, Relation
+from portal.messaging import telling
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, Message, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -77,6 +79,7 @@ JOB: Mapping[str, str] = {
     "check_status": "The provider is asked what became of it",
     "push_status": "HighLevel is told its status",
     "post_message": "It is added to the conversation in HighLevel",
+    "tell_call": "HighLevel is told of the call, once it has ended or stopped ringing",
 }
 POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
 ATTEMPT: Mapping[str, str] = {
@@ -85,15 +88,36 @@ ATTEMPT: Mapping[str, str] = {
     "unknown": "nobody can say whether the provider took it",
     "": "no answer is known yet",
 }
+KIND: Mapping[str, str] = {
+    Kind.TEXT: "",
+    Kind.AUDIO: "voice message",
+    Kind.TAP: "tap on a button",
+    Kind.CONTACT: "contact card",
+    Kind.TEMPLATE: "buttons",
+    Kind.INVITE: "invitation",
+    Kind.UNREADABLE: "could not be read",
+    Kind.UNSUPPORTED: "unknown kind",
+}
+RELATION: Mapping[str, str] = {
+    Relation.REPLY: "answers",
+    Relation.REACTION: "reacts to",
+    Relation.EDIT: "edits",
+    Relation.DELETION: "deletes",
+    Relation.ANSWER: "chooses in",
+}
+ADDRESS: Mapping[str, str] = {AddressKind.LID: "WhatsApp id", AddressKind.GROUP: "group"}
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
+    "address": ADDRESS,
     "alert": ALERT,
     "entry": ENTRY,
     "event": EVENT,
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,
+    "kind": KIND,
     "pool": POOL,
+    "relation": RELATION,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
     "status": STATUS,
@@ -105,6 +129,11 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 def in_words(value: str, table: str) -> str:
     """What people call it; a value without a word stands for itself."""
     return _TABLES[table].get(value, value)
+
+
+def said(message: Message) -> str:
+    """The message in words, whatever its kind."""
+    return telling.heading(message)
 
 
 def when(moment: datetime | None) -> Markup:

@@ -48,6 +48,8 @@ class Path:
     jobs: Sequence[Job]
     gates: Sequence[Gate]
     sender_names: dict[int, str]
+    about: Message | None
+    later: Sequence[Message]
 
 
 def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> Page[Message]:
@@ -136,6 +138,10 @@ def path(session: Session, message: Message) -> Path:
         jobs=jobs,
         gates=session.scalars(select(Gate).where(Gate.key.in_({job.gate for job in jobs if job.gate}))).all(),
         sender_names=_sender_names(session, {attempt.sender_id for attempt in attempts}),
+        about=session.get(Message, message.about_id) if message.about_id is not None else None,
+        later=session.scalars(
+            select(Message).where(Message.about_id == message.id).order_by(Message.position).limit(PAGE)
+        ).all(),
     )
 
 
@@ -155,7 +161,7 @@ def _receipts(session: Session, parts: Sequence[Part]) -> Sequence[ReceiptRow]:
 
 def _jobs(session: Session, message: Message, parts: Sequence[int]) -> Sequence[Job]:
     of_parts = and_(Job.kind.in_(("send", "check_status")), Job.subject.in_(parts))
-    of_message = and_(Job.kind.in_(("push_status", "post_message")), Job.subject == message.id)
+    of_message = and_(Job.kind.in_(("push_status", "post_message", "tell_call")), Job.subject == message.id)
     return session.scalars(select(Job).where(or_(of_parts, of_message)).order_by(Job.id)).all()
 
 
