@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from portal.ghl import dnd
 from portal.ghl.fields import identifier, mapping, moment, text, texts
 
 
@@ -18,7 +19,7 @@ class Contact:
     phone: str = field(default="", repr=False)
     email: str = field(default="", repr=False)
     tags: tuple[str, ...] = ()
-    dnd: bool = False
+    dnd: dnd.Dnd = field(default_factory=dnd.Dnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def contact(fields: Mapping[str, Any]) -> Contact | None:
         phone=text(fields.get("phone")),
         email=text(fields.get("email")),
         tags=texts(fields.get("tags")),
-        dnd=fields.get("dnd") is True,
+        dnd=dnd.read(fields),
     )
 
 

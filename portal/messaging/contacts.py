@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind
 from portal.database import insert_new
-from portal.models import Address, Contact, Conversation, Job, Message, Sender
+from portal.messaging import dnd
+from portal.models import Address, Contact, Conversation, Job, Message, OptOut, Sender
 
 PHONE, SENDER_ID = AddressKind.PHONE, AddressKind.SENDER_ID
 
@@ -116,13 +117,16 @@ def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact
     )
     if other is None or other.id == contact.id:
         contact.ghl_contact_id = ghl_contact_id
+        dnd.identified(session, contact)
         return contact
     _merge(session, contact, other)
+    dnd.identified(session, other)
     return other
 
 
 def _merge(session: Session, from_: Contact, into: Contact) -> None:
-    session.execute(update(Address).where(Address.contact_id == from_.id).values(contact_id=into.id))
+    for owned in (Address, OptOut):
+        session.execute(update(owned).where(owned.contact_id == from_.id).values(contact_id=into.id))
     old = session.scalar(select(Conversation).where(Conversation.contact_id == from_.id).with_for_update())
     if old is None:
         return
@@ -158,6 +162,7 @@ def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) 
     if contact is not None:
         contact.ghl_contact_id = ghl_contact_id
         session.flush()
+        dnd.identified(session, contact)
     return contact
 
 

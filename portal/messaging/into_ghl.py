@@ -23,7 +23,7 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts
+from portal.messaging import contacts, dnd_heard
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
@@ -171,7 +171,7 @@ class IntoGhl:
             found = ghl.create_contact(token, location.ghl_id, posting.address)
         with self._database.write() as session:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
-            contacts.identify(session, contact, found.id)
+            dnd_heard.hear(session, contacts.identify(session, contact, found.id), found.dnd, clock.now())
         return found.id
 
     def _forget_gone(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> bool:

@@ -1,7 +1,7 @@
 """Every table, in one place to import from."""
 
 from portal.models.base import Base
-from portal.models.contacts import Address, Contact, Conversation, OptOut
+from portal.models.contacts import Address, Contact, ContactDnd, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
@@ -27,6 +27,7 @@ __all__ = [
     "Base",
     "BulkCall",
     "Contact",
+    "ContactDnd",
     "Conversation",
     "Direction",
     "EndedSession",
@@ -46,6 +47,7 @@ __all__ = [
     "LoginCount",
     "Message",
     "OptOut",
+    "Origin",
     "Part",
     "ProviderAccount",
     "ReceiptRow",
