@@ -22,7 +22,7 @@ OFF = "inactive"
 
 @dataclass(frozen=True, slots=True)
 class Dnd:
-    """What an event or a contact says. `channels` holds those it names; `everything` the switch for all, None unsaid."""
+    """What an event or a contact says. `channels` holds what it names; `everything` the switch for all, None unsaid."""
 
     channels: Mapping[DndChannel, bool] = field(default_factory=dict)
     everything: bool | None = None

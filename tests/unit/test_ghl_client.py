@@ -122,7 +122,7 @@ def test_a_contact_is_found_by_number(ghl, client):
     found = {"id": "c1", "locationId": "l1", "firstName": "Ann", "lastName": "Lee", "phone": "+1586", "tags": tags}
     ghl.answer(200, {"contact": {**found, "dnd": True}})
     contact = client.find_contact(TOKEN, "l1", "+15864603685")
-    assert contact == Contact("c1", "l1", "Ann Lee", "+1586", "", ("vip", "5"), True)
+    assert contact == Contact("c1", "l1", "Ann Lee", "+1586", "", ("vip", "5"), Dnd(everything=True))
     assert ghl.seen[0].query == {"locationId": "l1", "number": "+15864603685"}
     assert ghl.seen[0].headers["version"] == "2021-07-28"
 
