@@ -23,7 +23,7 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts, dnd_heard
+from portal.messaging import contacts, dnd, dnd_heard
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
@@ -191,6 +191,7 @@ class IntoGhl:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
             if not there and contact.ghl_contact_id == contact_id:
                 contact.ghl_contact_id = None
+                dnd.forget(session, contact)
             session.get_one(Conversation, posting.conversation.id).ghl_conversation_id = None
         log.info("gone from HighLevel, looked up anew", extra={"contact": posting.contact.id, "there": there})
         return True

@@ -148,7 +148,7 @@ class Deliveries:
     def contact_event(self, kind: str, contact: Contact, **fields: Any) -> Answer:
         """An event of a contact, with the contact as it is now."""
         first, _, last = contact.name.partition(" ")
-        told = {
+        told: dict[str, Any] = {
             "locationId": contact.location_id,
             "id": contact.id,
             "firstName": first,

@@ -23,8 +23,8 @@ def test_every_word_of_the_other_list_begins_them(word):
 @pytest.mark.parametrize(
     "text",
     [
-        "ARRET", "arrêt", "Arre\u0302t", "ｓｔｏｐ", "Stop stop STOP", "Opt-Out", "opt_out", "Stop\u200b", "\u202bتوقف\u202c", "ايقاف",
-        "إيقــاف", "aboneliğten çık".replace("ğ", "k"), "ABONELIKTEN CIK", "odhlasit", "huy dang ky", "стоп", "StOp❗️", "stop?",
+        "ARRET", "arrêt", "Arre\u0302t", "ｓｔｏｐ", "Stop stop STOP", "Opt-Out", "opt_out", "Stop\u200b", "StOp❗️", "stop?",
+        "\u202bتوقف\u202c", "ايقاف", "إيقــاف", "abonelikten çık", "ABONELIKTEN CIK", "odhlasit", "huy dang ky", "стоп",
     ],
 )  # fmt: skip
 def test_how_people_write_them(text):
@@ -34,9 +34,9 @@ def test_how_people_write_them(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "🛑", "...", "Please stop by at ten", "Don't stop", "nonstop", "STOPSIGN", "I want to unsubscribe my dog", "stop it now ok",
-        "The end", "Cancel", "CANCELAR", "annuler", "stornieren", "batal", "iptal", "pare", "basta", "acha", "seis", "HELP", "info",
-        "YES", "ok", "no", "stop " * 200,
+        "", "🛑", "...", "Please stop by at ten", "Don't stop", "nonstop", "STOPSIGN", "I want to unsubscribe my dog",
+        "stop it now ok", "The end", "Cancel", "CANCELAR", "annuler", "stornieren", "batal", "iptal", "pare", "basta",
+        "acha", "seis", "HELP", "info", "YES", "ok", "no", "stop " * 200,
     ],
 )  # fmt: skip
 def test_what_is_none(text):
