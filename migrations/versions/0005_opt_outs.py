@@ -32,6 +32,7 @@ def upgrade() -> None:
     op.add_column("opt_out", sa.Column("lifted_message_id", big_id, nullable=True))
     op.add_column("opt_out", sa.Column("lift_reason", sa.Text(), **empty))
     op.create_index("ix_opt_out_contact", "opt_out", ["contact_id"])
+    op.create_index("ix_opt_out_number", "opt_out", ["address"])
     opt_out = sa.table("opt_out", sa.column("origin", sa.String), sa.column("source", sa.String))
     for origin, source in ORIGINS.items():
         op.execute(opt_out.update().where(opt_out.c.source.like(source)).values(origin=origin))
@@ -54,6 +55,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("contact_dnd")
+    op.drop_index("ix_opt_out_number", "opt_out")
     op.drop_index("ix_opt_out_contact", "opt_out")
     with op.batch_alter_table("opt_out", schema=None) as batch_op:
         for name in ("contact_id", "origin", "message_id", "words", "code", "detail", "by", "since"):

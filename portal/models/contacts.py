@@ -96,6 +96,7 @@ class OptOut(Base):
     __table_args__ = (
         Index("ix_opt_out_address", "location_id", "family", "address"),
         Index("ix_opt_out_contact", "contact_id"),
+        Index("ix_opt_out_number", "address"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

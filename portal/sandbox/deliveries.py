@@ -141,7 +141,7 @@ class Deliveries:
         return self.event("UNINSTALL", {"companyId": company_id, **fields})
 
     def disturb(self, contact: Contact, settings: dict[str, Any]) -> None:
-        """DND of a contact is set, by a person or by the app: a ContactDndUpdate goes out when that changed anything."""
+        """DND of a contact is set, by a person or by the app: an event goes out when that changed anything."""
         if self._sandbox.ghl.directory.disturb(contact, settings):
             self._sandbox.later(lambda: self.contact_event("ContactDndUpdate", contact))
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from portal import clock
 from portal.alerts import notices
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, Origin, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -77,7 +77,18 @@ JOB: Mapping[str, str] = {
     "check_status": "The provider is asked what became of it",
     "push_status": "HighLevel is told its status",
     "post_message": "It is added to the conversation in HighLevel",
+    "push_dnd": "HighLevel is told of an opt-out",
+    "silence": "What waits for somebody who opted out is ended",
 }
+ORIGIN: Mapping[str, str] = {
+    Origin.EARLIER: "earlier portal",
+    Origin.WORDS: "their own words",
+    Origin.PROVIDER: "provider",
+    Origin.HIGHLEVEL: "DND in HighLevel",
+    Origin.IMPORT: "list",
+    Origin.PERSON: "a person here",
+}
+FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
 POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
@@ -93,6 +104,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,
+    "family": FAMILY,
+    "origin": ORIGIN,
     "pool": POOL,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
