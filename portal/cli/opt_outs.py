@@ -15,6 +15,7 @@ from portal.messaging import opt_out_decisions, opt_out_lists
 from portal.models import Location, OptOut
 
 AUTHOR = "the command line"
+STDIN = "<stdin>"
 
 opt_outs = AppGroup("opt-outs", help="Who must not be written to, and why.")
 _families = click.Choice([family.value for family in Family])
@@ -74,7 +75,7 @@ def import_opt_outs(location_id: str, family: str, file: TextIO) -> None:
     parts = services()
     with parts.database.read() as session:
         location = _location(session, location_id)
-    name = Path(file.name).name if file.name != "<stdin>" else "standard input"
+    name = Path(getattr(file, "name", STDIN)).name.replace(STDIN, "standard input")
     for result in opt_out_lists.take_in(parts.database, location, opt_out_lists.read(file, family), name[:100], AUTHOR):
         say(result)
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,9 +37,9 @@ def records(database: Database, narrow: Narrow) -> Iterator[dict[str, Any]]:
     last = 0
     while True:
         with database.read() as session:
-            wanted = select(OptOut, Location.ghl_id).join(Location, Location.id == OptOut.location_id)
+            wanted: Any = select(OptOut, Location.ghl_id).join(Location, Location.id == OptOut.location_id)
             piece = narrow(wanted).where(OptOut.id > last).order_by(OptOut.id).limit(AT_ONCE)
-            rows = session.execute(piece).all()
+            rows: Sequence[Any] = session.execute(piece).all()
             told = _told(session, [row for row, _ in rows])
         if not rows:
             return

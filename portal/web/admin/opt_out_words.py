@@ -1,4 +1,4 @@
-"""`/admin/opt-outs/locations/<id>`: a sub-account's words that end and begin messages, and adding an opt-out by hand."""
+"""`/admin/opt-outs/locations/<id>`: a sub-account's words that end and begin messages, and opt-outs by hand."""
 
 import logging
 from collections.abc import Callable, Mapping
