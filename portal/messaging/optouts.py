@@ -7,9 +7,8 @@ waits for the contact ends with it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -124,12 +123,10 @@ def add(
     )
     session.add(row)
     session.flush()
+    if waiting(session, location_id, family, address, contact_id, lock=lock):
+        enqueue(session, [job(SEND, KIND, row.id, f"{KIND}:{row.id}", priority=0)])
     if evidence.origin is not Origin.HIGHLEVEL:
         dnd.wish(session, contact_id, family, True, row.source)
-    wanted = waiting(location_id, family, address, contact_id)
-    found = session.scalars(wanted.with_for_update() if lock else wanted.limit(1)).all()
-    if found:
-        enqueue(session, [job(SEND, KIND, row.id, f"{KIND}:{row.id}", priority=0)])
     return row
 
 
@@ -197,22 +194,27 @@ def _counts(lifted: datetime | None, origin: str) -> bool:
     return lifted is not None or origin != Origin.HIGHLEVEL
 
 
-def waiting(location_id: int, family: str, address: str, contact_id: int | None) -> Select[Any]:
-    """The ids of messages to a person that may still go out, in the order in which they are locked."""
+def waiting(
+    session: Session, location_id: int, family: str, address: str, contact_id: int | None, *, lock: bool = False
+) -> Sequence[int]:
+    """The ids of messages to a person that may still go out, in the order in which messages are locked."""
     own = select(Conversation.id).where(Conversation.contact_id == contact_id)
     last = select(Address.conversation_id).where(
         Address.location_id == location_id, Address.value == address, Address.conversation_id.is_not(None)
     )
-    return (
+    # Their ids first: a condition on the answers of both would look at every message there is.
+    places = {*session.scalars(own), *session.scalars(last)}
+    wanted = (
         select(Message.id)
         .where(
-            or_(Message.conversation_id.in_(own), Message.conversation_id.in_(last)),
+            Message.conversation_id.in_(places),
             Message.direction == Direction.OUT,
             Message.family == family,
             Message.status.in_(_OPEN),
         )
         .order_by(Message.id)
     )
+    return session.scalars(wanted.with_for_update() if lock else wanted).all() if places else ()
 
 
 def contact_of(session: Session, location_id: int, address: str) -> int | None:

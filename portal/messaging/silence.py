@@ -6,7 +6,7 @@ Asked whenever a message is queued or released, and again by the fence.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, false, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, exists, false, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.models import Address, Conversation, Message, OptOut, Origin
@@ -32,12 +32,17 @@ def _sentence(rows: Sequence[Any]) -> str:
 
 def of_person(location_id: int, family: str, address: str, contact_id: int | None) -> ColumnElement[bool]:
     """The opt-outs that stand for an address and whatever other address its contact has."""
-    own: list[ColumnElement[bool]] = [OptOut.address == address] if address else []
+    here = and_(OptOut.location_id == location_id, OptOut.family == family, OptOut.lifted_at.is_(None))
+    row = select(OptOut.id)
+    own = [row.where(here, OptOut.address == address)] if address else []
     if contact_id is not None:
-        addresses = select(Address.value).where(Address.contact_id == contact_id)
-        own += [OptOut.contact_id == contact_id, OptOut.address.in_(addresses)]
-    here = OptOut.location_id == location_id, OptOut.family == family, OptOut.lifted_at.is_(None)
-    return and_(*here, or_(false(), *own))
+        same = and_(Address.location_id == OptOut.location_id, Address.value == OptOut.address)
+        own += [
+            row.where(here, OptOut.contact_id == contact_id),
+            row.join(Address, same).where(here, Address.contact_id == contact_id),
+        ]
+    # One question with OR would look at all of the location's.
+    return OptOut.id.in_(union_all(*own)) if own else false()
 
 
 # Three questions instead of one with OR: each has an index of its own. Built once: every message asks.

@@ -1,8 +1,7 @@
 """Ends what waits for somebody who has opted out: it would not pass the fence, and nobody has to wait to hear so."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from portal.database import Database
@@ -25,17 +24,15 @@ class Silencing:
         """Fails what is queued, scheduled or held for the person, each in a transaction of its own."""
         with self._database.read() as session:
             row = session.get(OptOut, due.subject)
-            found = session.scalars(_waiting(row)).all() if row is not None and row.lifted_at is None else []
+            found: Sequence[int] = ()
+            if row is not None and row.lifted_at is None:
+                found = optouts.waiting(session, row.location_id, row.family, row.address, row.contact_id)
         for message_id in found:
             with self._database.write() as session:
                 _end(session, message_id)
         with self._database.write() as session:
             complete(session, [due.id])
         return True
-
-
-def _waiting(row: OptOut) -> Select[Any]:
-    return optouts.waiting(row.location_id, row.family, row.address, row.contact_id)
 
 
 def _end(session: Session, message_id: int) -> None:
