@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.models import Address, Conversation, Message, OptOut, Origin
 
 # The contact's own word first: it says best what can be done.
-_WEIGHT = (Origin.WORDS, Origin.PERSON, Origin.PROVIDER, Origin.IMPORT, Origin.EARLIER, Origin.HIGHLEVEL)
+_FIRST = {Origin.WORDS.value: 0, Origin.HIGHLEVEL.value: 2}
 _IN_HIGHLEVEL = "The contact has opted out: DND is on in HighLevel. Take it off there, and messages go out again."
 
 
@@ -24,7 +24,7 @@ def why(session: Session, location_id: int, family: str, address: str, contact_i
 
 
 def _sentence(rows: Sequence[Any]) -> str:
-    origin, source = min(rows, key=lambda row: _WEIGHT.index(Origin(row.origin)))
+    origin, source = min(rows, key=lambda row: _FIRST.get(row.origin, 1))
     if origin == Origin.WORDS:
         return "The contact has opted out: nothing is sent until they write START."
     return _IN_HIGHLEVEL if origin == Origin.HIGHLEVEL else f"The contact has opted out: {source}."

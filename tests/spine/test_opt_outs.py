@@ -3,19 +3,27 @@
 import threading
 from datetime import timedelta
 
+import flask_migrate
 import pytest
 import requests
+import sqlalchemy as sa
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 
-from portal import clock
+from portal import clock, create_app
+from portal.alerts.notices import SCOPES_MISSING
 from portal.channels.base import ChannelError
 from portal.channels.content import AddressKind
 from portal.channels.simulator.client import Simulator
+from portal.config import ROOT
+from portal.extensions import db
 from portal.ghl.dnd import Dnd
 from portal.messaging import composing, contacts, dnd, dnd_heard, optouts, senders
 from portal.messaging.fence import open_fence
+from portal.migrate import upgrade
 from portal.models import (
     Address,
+    Alert,
     Contact,
     ContactDnd,
     Conversation,
@@ -30,7 +38,7 @@ from portal.models import (
 from portal.queue.jobs import APPLY, GHL, SEND
 from portal.sandbox import world
 from tests.hand import settle, work
-from tests.portal import PLACE, eventually
+from tests.portal import PLACE, eventually, settings_for
 
 MARIA = world.DEMO_PEOPLE[0][0][1]
 STRANGER = "+639175559999"
@@ -413,6 +421,23 @@ def test_it_is_tried_until_highlevel_takes_it(line):
     assert maria(line).dnd["SMS"]["status"] == "active" and rows(line, ContactDnd)[0].failure == ""
 
 
+def test_a_missing_permission_is_named_and_it_waits(line):
+    agent_writes(line)
+    settle(line, line.time)
+    granted = line.sandbox.ghl.grants.scope
+    line.sandbox.ghl.grants.scope = granted.replace("contacts.write ", "")
+    line.install()
+    writes(line, "STOP", id="1")
+    work(line, GHL)
+    with line.session() as session:
+        alert = session.scalars(select(Alert).where(Alert.kind == SCOPES_MISSING)).one()
+    assert "contacts.write" in alert.text and [job for job in line.jobs() if job.kind == dnd.KIND]
+    line.sandbox.ghl.grants.scope = granted
+    line.install()
+    settle(line, line.time)
+    assert maria(line).dnd["SMS"]["status"] == "active"
+
+
 def test_a_contact_that_highlevel_does_not_know_is_told_of_once_it_does(line):
     with line.database.write() as session:
         optouts.add(session, 1, "sms", STRANGER, "a test")
@@ -549,3 +574,33 @@ def test_the_same_list_again_is_nothing_new_and_evidence_stays(line):
         optouts.lift(session, 1, "sms", MARIA, "a person")
         assert optouts.import_listed(session, 1, "sms", [(MARIA, at)], "Cast.ph SMS") == 0, "they have come back since"
     assert not [job for job in rows(line, Job) if job.kind == optouts.KIND], "nothing waited for them"
+
+
+def test_what_an_older_portal_wrote_keeps_its_meaning(database_url, sandbox, tmp_path):
+    settings = settings_for(database_url, sandbox, tmp_path)
+    app = create_app(settings)
+    sources = {
+        "the contact wrote STOP": "words",
+        "Cast.ph SMS said STOPPED to message 1b2c": "provider",
+        "on the list of Cast.ph SMS since 2026-01-01 10:00 UTC": "import",
+        "a person": "",
+    }
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(ROOT / "migrations"), revision="0001")
+        with db.engine.begin() as connection:
+            tables = sa.MetaData()
+            tables.reflect(connection, only=("location", "opt_out"))
+            place = {"ghl_id": "l", "install_state": "installed", "failover": "hold", "created_at": clock.now()}
+            blank = ("name", "country", "timezone", "install_event", "install_note", "claimed_company", "plan_id")
+            row = place | dict.fromkeys(blank, "") | {"ttl_seconds": 1, "provider_id": ""}
+            connection.execute(tables.tables["location"].insert(), row)
+            for source in sources:
+                values = {"location_id": 1, "family": "sms", "address": MARIA, "source": source, "lifted_by": ""}
+                connection.execute(tables.tables["opt_out"].insert(), values | {"created_at": clock.now()})
+        db.engine.dispose()
+    upgrade(settings)
+    with app.app_context():
+        with Session(db.engine) as session:
+            assert {row.source: row.origin for row in session.scalars(select(OptOut))} == sources
+            assert "START" in optouts.why(session, 1, "sms", MARIA, None)
+        db.engine.dispose()

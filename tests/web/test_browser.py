@@ -205,6 +205,6 @@ def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, database, acm
         assert visit.page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
         ids = visit.page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
         assert len(ids) == len(set(ids)), path
-        unnamed = "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter(e => !e.labels.length).length"
-        assert visit.page.evaluate(unnamed) == 0
+        fields = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
+        assert visit.page.evaluate(f"[...{fields}].filter(e => !e.labels.length).length") == 0
     assert visit.complaints == []
