@@ -48,7 +48,10 @@ def push(session: Session, contact: Contact, row: ContactDnd) -> None:
 
 
 def identified(session: Session, contact: Contact) -> None:
-    """HighLevel knows the contact from now on: it is told of the opt-outs that stand."""
+    """HighLevel knows the contact from now on: it is told of the opt-outs that stand, and of what waited for this."""
+    left = select(ContactDnd).where(ContactDnd.contact_id == contact.id, ContactDnd.wanted == OFF)
+    for row in session.scalars(left).all():
+        wish(session, contact.id, row.family, False, row.note)
     for family in CHANNELS:
         standing = of_person(contact.location_id, family, "", contact.id)
         source = session.scalar(select(OptOut.source).where(standing).limit(1))

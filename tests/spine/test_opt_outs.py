@@ -552,6 +552,16 @@ def test_what_was_there_before_our_own_newer_word_is_no_opt_out(line):
     assert maria(line).dnd["SMS"]["status"] == "inactive"
 
 
+def test_who_left_and_came_back_before_highlevel_knew_them_may_be_written_to(line):
+    number = line.sandbox.ghl.directory.find(PLACE.id, MARIA)
+    number.dnd["SMS"] = {"status": "active", "message": "", "code": ""}
+    for count, word in enumerate(("STOP", "START")):
+        writes(line, word, id=str(count))
+    settle(line, line.time)
+    assert standing(line) == [] and number.dnd["SMS"]["status"] == "inactive", "START is newer than what was there"
+    assert [row.wanted for row in rows(line, ContactDnd)] == [""]
+
+
 def test_a_deleted_contact_keeps_the_opt_out_and_the_next_one_is_told(line):
     writes(line, "STOP", id="1")
     settle(line, line.time)

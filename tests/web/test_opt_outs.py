@@ -129,7 +129,10 @@ def test_adding_one_by_hand(database, acme, queue, signed_in) -> None:
         assert session.scalars(select(Job).where(Job.kind == optouts.KIND)).one().subject == row.id
     assert (row.address, row.origin, row.detail) == (ANNA, "person", "Asked in the shop") and "user" in row.by
     assert post(client, path, **good).status_code == 422
-    assert queue(acme, phone=ANNA).error_code == "opted_out"
+    refused = queue(acme, phone=ANNA)
+    assert refused.error_code == "opted_out"
+    page = client.get(f"/admin/messages/{refused.uuid}").text
+    assert f"/admin/opt-outs?location={acme.ghl_id}&amp;q=%2B639170000042" in page
 
 
 def test_words_of_a_sub_account(database, acme, signed_in) -> None:
