@@ -1,5 +1,6 @@
 """The migrations build exactly the tables that the code speaks of, on both engines, and stop nobody."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,12 @@ from portal.extensions import db
 from portal.migrate import upgrade
 from portal.models import Base
 from tests.portal import Portal, eventually, settings_for
+
+# The revision that is the newest now, and what comes after it: with the promise that this portal works on it, or not.
+NEWEST = re.search(r'^revision = "(.+?)"', max((ROOT / "migrations" / "versions").glob("0*.py")).read_text(), re.M)[1]
+NOW = int(NEWEST[:4])
+NEXT, NEXT_ADDS = f"{NOW + 1:04}", f"{NOW + 1:04}_since_{NOW:04}"
+AFTER_NEXT = f"{NOW + 2:04}_since_{NOW + 1:04}"
 
 
 def test_migrations_and_models_agree(database_url, sandbox, tmp_path):
@@ -69,7 +76,7 @@ def test_a_migration_gives_way_to_traffic_and_comes_again(postgres_server, sandb
     url = postgres_server.create_database("polite")
     settings = settings_for(url, sandbox, tmp_path)
     upgrade(settings)
-    newer = with_revision(tmp_path / "newer", "0002_since_0001", "0001", "ALTER TABLE message ADD COLUMN mood text")
+    newer = with_revision(tmp_path / "newer", NEXT_ADDS, NEWEST, "ALTER TABLE message ADD COLUMN mood text")
 
     tries = []
     monkeypatch.setattr(portal.migrate.log, "warning", lambda message, extra: tries.append(extra["attempt"]))
@@ -95,7 +102,7 @@ def test_a_migration_that_never_gets_its_table_says_so(postgres_server, sandbox,
     url = postgres_server.create_database("busy")
     settings = settings_for(url, sandbox, tmp_path)
     upgrade(settings)
-    newer = with_revision(tmp_path / "newer", "0002_since_0001", "0001", "ALTER TABLE message ADD COLUMN mood text")
+    newer = with_revision(tmp_path / "newer", NEXT_ADDS, NEWEST, "ALTER TABLE message ADD COLUMN mood text")
     with psycopg.connect(url) as holder:
         holder.execute("SELECT count(*) FROM message")
         with pytest.raises(SettingsError) as caught:
@@ -114,8 +121,8 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
         running.start()
         newer = with_revision(
             tmp_path / "newer",
-            "0002_since_0001",
-            "0001",
+            NEXT_ADDS,
+            NEWEST,
             "ALTER TABLE message ADD COLUMN mood varchar(20)",
             "ALTER TABLE part ADD COLUMN weight integer NOT NULL DEFAULT 1",
             "CREATE INDEX ix_message_mood ON message (mood)",
@@ -137,8 +144,8 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
 
 def test_an_older_portal_refuses_a_newer_database_that_took_something_away(database_url, sandbox, tmp_path):
     settings = settings_for(database_url, sandbox, tmp_path)
-    newer = with_revision(tmp_path / "newer", "0002", "0001", "CREATE TABLE second (id integer)")
-    newest = with_revision(tmp_path / "newer", "0003_since_0002", "0002", "CREATE TABLE third (id integer)")
+    newer = with_revision(tmp_path / "newer", NEXT, NEWEST, "CREATE TABLE second (id integer)")
+    newest = with_revision(tmp_path / "newer", AFTER_NEXT, NEXT, "CREATE TABLE third (id integer)")
     upgrade(settings, newer)
     for _ in range(2):
         with pytest.raises(SettingsError) as caught:
