@@ -8,7 +8,20 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    from portal.cli import admin, contact, credits, doctor, events, installation, keys, messages, restore, send, sender
+    from portal.cli import (
+        admin,
+        contact,
+        credits,
+        doctor,
+        events,
+        installation,
+        keys,
+        messages,
+        opt_outs,
+        restore,
+        send,
+        sender,
+    )
 
     for group in (
         admin.admin,
@@ -19,6 +32,7 @@ def init_app(app: Flask) -> None:
         keys.keys,
         credits.credits,
         restore.restore,
+        opt_outs.opt_outs,
     ):
         app.cli.add_command(_plain(group))
     for command in (doctor.doctor, messages.messages, send.send):

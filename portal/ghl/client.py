@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypedDict, TypeVar
 
-from portal.ghl import records
+from portal.ghl import dnd, records
 from portal.ghl.errors import GhlError, Kind, excerpt
 from portal.ghl.fields import identifier, mapping, text
 from portal.ghl.records import Contact, Conversation, Location, Message, Posted
@@ -131,6 +131,11 @@ class GhlClient:
         """The contact as HighLevel has it now."""
         answer = self._get(f"/contacts/{segment(contact_id)}", RESOURCES, token)
         return _required(records.contact(mapping(answer.get("contact"))))
+
+    def update_dnd(self, token: str, contact_id: str, channel: dnd.DndChannel, on: bool, message: str) -> None:
+        """Sets DND of one channel of a contact. Nothing else is named: `tags`, for one, would replace all of them."""
+        path, body = f"/contacts/{segment(contact_id)}", dnd.written(channel, on, message)
+        self._transport.call("PUT", path, version=RESOURCES, token=token, json=body)
 
     def find_or_create_conversation(self, token: str, location_id: str, contact_id: str) -> Conversation:
         """The contact's one thread. A creation that finds it already there looks it up again."""

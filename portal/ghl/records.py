@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from portal.ghl.dnd import Dnd, read
 from portal.ghl.fields import identifier, mapping, moment, text, texts
 
 
@@ -18,7 +19,7 @@ class Contact:
     phone: str = field(default="", repr=False)
     email: str = field(default="", repr=False)
     tags: tuple[str, ...] = ()
-    dnd: bool = False
+    dnd: Dnd = field(default_factory=Dnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def contact(fields: Mapping[str, Any]) -> Contact | None:
         phone=text(fields.get("phone")),
         email=text(fields.get("email")),
         tags=texts(fields.get("tags")),
-        dnd=fields.get("dnd") is True,
+        dnd=read(fields),
     )
 
 

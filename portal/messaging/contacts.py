@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Kind
 from portal.database import insert_new
-from portal.messaging import wording
+from portal.messaging import dnd, wording
 from portal.messaging.locks import lock_conversation
-from portal.models import Address, Contact, Conversation, Job, Message, Sender
+from portal.models import Address, Contact, Conversation, Job, Message, OptOut, Sender
 
 PHONE, SENDER_ID = AddressKind.PHONE, AddressKind.SENDER_ID
 LID, GROUP = AddressKind.LID, AddressKind.GROUP
@@ -168,11 +168,13 @@ def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact
     other = follow(session, named) if named is not None else None
     if other is not None and other.id != contact.id:
         join(session, contact, other)
+        dnd.identified(session, other)
         return other
     if named is not None and named.id != contact.id:
         named.ghl_contact_id = None  # one row has the id at a time, and the other is only a trace by now
         session.flush()
     contact.ghl_contact_id = ghl_contact_id
+    dnd.identified(session, contact)
     return contact
 
 
@@ -184,7 +186,8 @@ def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation,
     for each in sorted((from_, into), key=lambda contact: contact.id):
         conversation(session, each.location_id, each.id)
     old, kept = (conversation(session, each.location_id, each.id) for each in (from_, into))
-    session.execute(update(Address).where(Address.contact_id == from_.id).values(contact_id=into.id))
+    for owned in (Address, OptOut):
+        session.execute(update(owned).where(owned.contact_id == from_.id).values(contact_id=into.id))
     session.execute(update(Message).where(Message.conversation_id == old.id).values(conversation_id=kept.id))
     session.execute(update(Address).where(Address.conversation_id == old.id).values(conversation_id=kept.id))
     for way in ("out", "in"):
@@ -219,6 +222,7 @@ def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) 
     if contact is not None:
         contact.ghl_contact_id = ghl_contact_id
         session.flush()
+        dnd.identified(session, contact)
     return contact
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
 from portal.channels import registry
 from portal.database import padded
+from portal.messaging.silence import NOTHING_STOPS
 from portal.models import (
     BulkCall,
     InstallState,
     Location,
     Message,
-    OptOut,
     Part,
     Sender,
     SenderState,
@@ -147,12 +147,7 @@ _MAY_GO = (
     Sender.id == Message.sender_id,
     Sender.location_id == Message.location_id,
     Sender.state == SenderState.ACTIVE,
-    ~exists().where(
-        OptOut.location_id == Message.location_id,
-        OptOut.family == Message.family,
-        OptOut.address == Message.address,
-        OptOut.lifted_at.is_(None),
-    ),
+    *NOTHING_STOPS,
 )
 _CALL = {"status": Status.SENDING, "attempt": Part.attempt + 1, "sending_at": _moment, "sender_id": Message.sender_id}
 _parts = Part.__table__

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.channels.content import AddressKind
+from portal.ghl import records
 from portal.ghl.client import GhlClient
 from portal.messaging import contacts
 from portal.models import Address, Contact, Location, Message
@@ -37,15 +38,15 @@ def person_of(session: Session, contact: Contact, message: Message) -> Person:
     return Person("", contact.name or _name(AddressKind(kind), address), SOURCE)
 
 
-def find(ghl: GhlClient, token: str, location: Location, person: Person) -> str:
-    """HighLevel's id of the contact. Never an upsert: that would wipe tags and names.
+def find(ghl: GhlClient, token: str, location: Location, person: Person) -> records.Contact:
+    """HighLevel's contact. Never an upsert: that would wipe tags and names.
 
     A name is given to a contact that is made here, and to no other. Raises `GhlError`.
     """
     found = ghl.find_contact(token, location.ghl_id, person.phone) if person.phone else None
     if found is None:
         found = ghl.create_contact(token, location.ghl_id, person.phone, person.name, person.source)
-    return found.id
+    return found
 
 
 def _name(kind: AddressKind, address: str) -> str:

@@ -24,8 +24,6 @@ from portal.models.base import new_uuid
 # Providers' clocks and queues: an older or younger stamp is not believed.
 OLDEST, YOUNGEST = timedelta(days=30), timedelta(hours=1)
 REPEAT_WINDOW = timedelta(minutes=5)
-# What a person says in so many words, so that it may be an opt-out. A group's members speak for themselves alone.
-WORDS = (Kind.TEXT, Kind.LINK, Kind.TAP, Kind.EDIT)
 
 
 def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
@@ -47,9 +45,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
     if said.from_us:
         mirroring.put_part(session, sender, message, said)
     elif not message.backfilled:
-        if chat.kind != contacts.GROUP and said.kind in WORDS:
-            words = said.text or str(said.details.get("text") or "")  # of a button
-            optouts.notice(session, sender.location, sender.family, chat.address, words)
+        optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
         _charge(session, chat.conversation, message)
     if not message.backfilled:
         calls.post(session, message)

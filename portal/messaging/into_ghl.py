@@ -23,7 +23,7 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts, ghl_contacts, telling
+from portal.messaging import contacts, dnd, dnd_heard, ghl_contacts, telling
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
@@ -169,8 +169,9 @@ class IntoGhl:
         found = ghl_contacts.find(ghl, token, location, posting.person)
         with self._database.write() as session:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
-            contacts.identify(session, contacts.follow(session, contact), found)
-        return found
+            known = contacts.identify(session, contacts.follow(session, contact), found.id)
+            dnd_heard.hear(session, known, found.dnd, clock.now())
+        return found.id
 
     def _forget_gone(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> bool:
         """Forgets a contact or a thread that was deleted in HighLevel, so that it is looked up anew; True when it was.
@@ -189,6 +190,7 @@ class IntoGhl:
             contact = session.get_one(Contact, posting.contact.id, with_for_update=True)
             if not there and contact.ghl_contact_id == contact_id:
                 contact.ghl_contact_id = None
+                dnd.forget(session, contact)
             session.get_one(Conversation, posting.conversation.id).ghl_conversation_id = None
         log.info("gone from HighLevel, looked up anew", extra={"contact": posting.contact.id, "there": there})
         return True

@@ -136,15 +136,16 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     sender = session.get_one(Sender, choice.sender_id) if choice.sender_id is not None else None
     if sender is not None:
         message.sender_id, message.family = sender.id, sender.family
+        message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
+        # Before anything that holds it back: waiting changes nothing about it.
+        if opted_out := optouts.refuses(session, message, conversation.contact_id):
+            return _Place(None, failure=opted_out, code=optouts.CODE)
     if choice.verdict is routing.Verdict.HOLD or sender is None:
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
     if not message.address:
         return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
-    if opted_out := optouts.why(session, message.location_id, sender.family, message.address):
-        return _Place(None, failure=opted_out, code="opted_out")
     _ensure_parts(message, sender)
     return _Place(sender)
 

@@ -74,7 +74,7 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
     before = part.status
     detail = receipt.detail
     if receipt.loss is Loss.OPTED_OUT:
-        optouts.learn(session, part.message, who, receipt.code or "opted out")
+        optouts.learn(session, part.message, who, receipt.code or "opted out", detail)
     if not move_part(session, part, from_outcome(receipt.outcome), who=who, code=receipt.code, detail=detail):
         return False
     if before == Status.UNKNOWN or before == Status.SENDING:

@@ -239,8 +239,8 @@ class Outbox:
             end_message(session, part, Status.CANCELLED, WHO, "", message.reason)
         elif message.status not in (Status.QUEUED, Status.SENDING, Status.UNKNOWN):
             complete(session, [due.id])  # held meanwhile
-        elif opted_out := optouts.why(session, message.location_id, message.family, message.address):
-            end_message(session, part, Status.FAILED, WHO, "opted_out", opted_out)
+        elif opted_out := optouts.stops(session, message):
+            end_message(session, part, Status.FAILED, WHO, optouts.CODE, opted_out)
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)

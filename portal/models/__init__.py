@@ -1,7 +1,7 @@
 """Every table, in one place to import from."""
 
 from portal.models.base import Base
-from portal.models.contacts import Address, Contact, ContactMerge, Conversation, OptOut
+from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
@@ -27,6 +27,7 @@ __all__ = [
     "Base",
     "BulkCall",
     "Contact",
+    "ContactDnd",
     "ContactMerge",
     "Conversation",
     "Direction",
@@ -47,6 +48,7 @@ __all__ = [
     "LoginCount",
     "Message",
     "OptOut",
+    "Origin",
     "Part",
     "ProviderAccount",
     "ReceiptRow",

@@ -1,6 +1,7 @@
 """People and groups a location talks to, their addresses, and the one conversation with each."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
@@ -79,17 +80,45 @@ class Conversation(Base):
     contact: Mapped[Contact] = relationship()
 
 
+class Origin(StrEnum):
+    """Where an opt-out comes from. EARLIER: an older portal wrote it down, in the words of its source alone."""
+
+    EARLIER = ""
+    WORDS = "words"
+    PROVIDER = "provider"
+    HIGHLEVEL = "highlevel"
+    IMPORT = "import"
+    PERSON = "person"
+
+
 class OptOut(Base):
-    """An address that must not be written to by one family of channels. Lifted, never deleted."""
+    """An address that must not be written to by one family of channels. Lifted, never deleted.
+
+    It silences the other addresses of its contact too. `source` says in words where it comes from. The evidence:
+    `message_id` is the message that said it or that the provider refused, `words` what the contact wrote, `code` and
+    `detail` what the provider said, `by` the person, `since` the moment that a list names.
+    """
 
     __tablename__ = "opt_out"
-    __table_args__ = (Index("ix_opt_out_address", "location_id", "family", "address"),)
+    __table_args__ = (
+        Index("ix_opt_out_address", "location_id", "family", "address"),
+        Index("ix_opt_out_contact", "contact_id"),
+        Index("ix_opt_out_number", "address"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
     family: Mapped[str] = mapped_column(String(16))
     address: Mapped[str] = mapped_column(String(160))
+    contact_id: Mapped[int | None] = mapped_column(BigId)
+    origin: Mapped[str] = mapped_column(String(16), default=Origin.EARLIER, server_default="")
     source: Mapped[str] = mapped_column(String(200))
+    message_id: Mapped[int | None] = mapped_column(BigId)
+    words: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    code: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    by: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    since: Mapped[datetime | None]
     created_at: Mapped[datetime]
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[str] = mapped_column(String(200), default="")
@@ -122,3 +151,26 @@ class ContactMerge(Base):
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[str] = mapped_column(String(200), default="")
+    lifted_message_id: Mapped[int | None] = mapped_column(BigId)
+    lift_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+
+class ContactDnd(Base):
+    """What HighLevel's DND says of a contact for one family of channels, and what we still have to write there.
+
+    `known` is the last we know of it (on, off, all: on for every channel at once; "" when we never heard), `wanted` is
+    on or off while it waits to be written, else "".
+    """
+
+    __tablename__ = "contact_dnd"
+    __table_args__ = (UniqueConstraint("contact_id", "family"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    family: Mapped[str] = mapped_column(String(16))
+    wanted: Mapped[str] = mapped_column(String(8), default="")
+    known: Mapped[str] = mapped_column(String(8), default="")
+    note: Mapped[str] = mapped_column(String(200), default="")
+    told_at: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(Text, default="")

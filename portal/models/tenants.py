@@ -88,7 +88,8 @@ class Location(Base):
     `agency_id` is proven: only a token that HighLevel gave out sets it. `claimed_company` is what an event said.
     `install_event` and its `…_at` are the last event that counted; `uninstalled_at` the latest uninstallation known.
     `install_note` says in words why the location is not connected. `unlisted_at` is since when the agency's list in
-    HighLevel does not name it, `check_at` when it is looked at next.
+    HighLevel does not name it, `check_at` when it is looked at next. `stop_words` and `start_words` are its own lists
+    of the words that end and begin messages, one a line; None for the usual ones.
     """
 
     __tablename__ = "location"
@@ -123,6 +124,7 @@ class Location(Base):
     ttl_seconds: Mapped[int] = mapped_column(Integer, default=24 * 3600)
     provider_id: Mapped[str] = mapped_column(String(128), default="")
     stop_words: Mapped[str | None] = mapped_column(Text)
+    start_words: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
 
     agency: Mapped[Agency | None] = relationship()

@@ -140,6 +140,29 @@ class Deliveries:
         self._sandbox.ghl.uninstall_company(company_id)
         return self.event("UNINSTALL", {"companyId": company_id, **fields})
 
+    def disturb(self, contact: Contact, settings: dict[str, Any]) -> None:
+        """DND of a contact is set, by a person or by the app: an event goes out when that changed anything."""
+        if self._sandbox.ghl.directory.disturb(contact, settings):
+            self._sandbox.later(lambda: self.contact_event("ContactDndUpdate", contact))
+
+    def contact_event(self, kind: str, contact: Contact, **fields: Any) -> Answer:
+        """An event of a contact, with the contact as it is now."""
+        first, _, last = contact.name.partition(" ")
+        told: dict[str, Any] = {
+            "locationId": contact.location_id,
+            "id": contact.id,
+            "firstName": first,
+            "lastName": last,
+            "name": contact.name,
+            "phone": contact.phone or None,
+            "email": contact.email or None,
+            "tags": contact.tags,
+            "dnd": False,
+        }
+        if kind == "ContactDndUpdate":
+            told["dndSettings"] = {name: dict(setting) for name, setting in contact.dnd.items()}
+        return self.event(kind, told | fields)
+
     def outbound_event(self, message: Message) -> Answer:
         """The OutboundMessage event, which carries the same messageId as the delivery and must not swallow it."""
         return self.event(

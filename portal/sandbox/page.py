@@ -21,6 +21,8 @@ STRANGER = Contact("", "", "Somebody new", "+639665550199")
 MOST_PEOPLE = 50
 MOST_TRIPS = 8
 LONGEST_TEXT = 1600
+# The channels of HighLevel whose DND the page shows.
+DND_CHANNELS = ("SMS", "WhatsApp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,17 @@ def phone() -> AnyResponse:
     return _answer("phone", chosen)
 
 
+@blueprint.post("/dnd/<channel>")
+def dnd(channel: str) -> AnyResponse:
+    """The agent sets DND of a channel, or takes it off."""
+    chosen, here = _chosen(request.form), sandbox()
+    if channel not in DND_CHANNELS or not chosen.contact.id:
+        abort(404)
+    status = "active" if request.form.get("turn") == "on" else "inactive"
+    here.deliveries.disturb(chosen.contact, {channel: {"status": status}})
+    return _answer("agent", chosen)
+
+
 @blueprint.post("/faults/<name>")
 def fault(name: str) -> AnyResponse:
     """Turns a switch: `on`, `off`, or `once` for the next call alone."""
@@ -120,7 +133,8 @@ def _block(name: str, chosen: Chosen) -> tuple[Markup, str]:
 
 
 def _agent_facts(chosen: Chosen) -> dict[str, Any]:
-    return {"thread": agent_thread(sandbox(), chosen.contact)}
+    settings = {name: chosen.contact.dnd.get(name, {}).get("status", "inactive") for name in DND_CHANNELS}
+    return {"thread": agent_thread(sandbox(), chosen.contact), "dnd": settings}
 
 
 def _phone_facts(chosen: Chosen) -> dict[str, Any]:

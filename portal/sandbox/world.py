@@ -73,7 +73,7 @@ class Location:
 
 @dataclass(slots=True)
 class Contact:
-    """A contact of one location. Phones are E.164."""
+    """A contact of one location. Phones are E.164. `dnd` holds the settings of HighLevel's channels by their names."""
 
     id: str
     location_id: str
@@ -82,6 +82,7 @@ class Contact:
     email: str = ""
     tags: list[str] = field(default_factory=list)
     added_at: float = 0.0
+    dnd: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 DEMO_COMPANY = Company(identifier("company", 1), "Bayanihan Growth Agency")

@@ -12,14 +12,16 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk
+from portal.messaging import bulk, dnd, optouts
 from portal.messaging.calls import TELL, Calls
+from portal.messaging.dnd_into_ghl import DndIntoGhl
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.reading_tags import TagReader
-from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
+from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
+from portal.messaging.silencing import Silencing
 from portal.models import Event, Location, Wallet
 from portal.queue.jobs import APPLY, Due, complete, postpone
 from portal.services import Services
@@ -166,6 +168,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     """Every kind of job, carried out one at a time."""
     upkeep, installing = Upkeep(services), Installing(services)
     registrations = Registrations(services.database, services.http, services.accounts, services.settings)
+    opted_out = DndIntoGhl(services.database, services.settings, services.http, services.tokens)
     return {
         "send": services.outbox.send,
         bulk.KIND: services.bulk_outbox.send,
@@ -176,6 +179,8 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,
         READ: TagReader(services.database, services.settings, services.http, services.tokens).read,
+        dnd.KIND: opted_out.push_dnd,
+        optouts.KIND: Silencing(services.database).end_waiting,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
         "check_location": installing.check_location,

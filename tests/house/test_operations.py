@@ -92,7 +92,7 @@ def test_every_command_is_in_the_readme(commands):
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_every_command_that_a_guide_names_exists(guide, commands):
-    words = re.findall(r"(?:bin/|[` ]|^)flask ([a-z]+)(?: ([a-z][a-z-]*))?", guide.read_text(), re.M)
+    words = re.findall(r"(?:bin/|[` ]|^)flask ([a-z]+(?:-[a-z]+)*)(?: ([a-z][a-z-]*))?", guide.read_text(), re.M)
     for first, second in words:
         known = {name for name in commands if name.split()[0] == first}
         assert known, f"flask {first}"

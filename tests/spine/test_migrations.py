@@ -1,5 +1,6 @@
 """The migrations build exactly the tables that the code speaks of, on both engines, and stop nobody."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,12 @@ from portal.extensions import db
 from portal.migrate import upgrade
 from portal.models import Base
 from tests.portal import Portal, eventually, settings_for
+
+# The revision that is the newest now, and what comes after it: with the promise that this portal works on it, or not.
+NEWEST = re.search(r'^revision = "(.+?)"', max((ROOT / "migrations" / "versions").glob("0*.py")).read_text(), re.M)[1]
+NOW = int(NEWEST[:4])
+NEXT, NEXT_ADDS = f"{NOW + 1:04}", f"{NOW + 1:04}_since_{NOW:04}"
+AFTER_NEXT = f"{NOW + 2:04}_since_{NOW + 1:04}"
 
 
 def test_migrations_and_models_agree(database_url, sandbox, tmp_path):

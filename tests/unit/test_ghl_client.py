@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from portal.ghl.client import GhlClient
+from portal.ghl.dnd import Dnd, DndChannel
 from portal.ghl.errors import GhlError, Kind
 from portal.ghl.records import Contact, Conversation, Location, Posted
 from portal.ghl.transport import RateLimit
@@ -122,7 +123,7 @@ def test_a_contact_is_found_by_number(ghl, client):
     found = {"id": "c1", "locationId": "l1", "firstName": "Ann", "lastName": "Lee", "phone": "+1586", "tags": tags}
     ghl.answer(200, {"contact": {**found, "dnd": True}})
     contact = client.find_contact(TOKEN, "l1", "+15864603685")
-    assert contact == Contact("c1", "l1", "Ann Lee", "+1586", "", ("vip", "5"), True)
+    assert contact == Contact("c1", "l1", "Ann Lee", "+1586", "", ("vip", "5"), Dnd(everything=True))
     assert ghl.seen[0].query == {"locationId": "l1", "number": "+15864603685"}
     assert ghl.seen[0].headers["version"] == "2021-07-28"
 
@@ -244,3 +245,20 @@ def test_a_broken_answer_is_unknown_and_a_refused_connection_is_not_sent(ghl, cl
         nowhere = GhlClient(HTTP, f"http://127.0.0.1:{unused.getsockname()[1]}")
         error = refused(nowhere.find_contact, TOKEN, "l1", "+15864603685")
     assert error.kind is Kind.NOT_SENT and "15864603685" not in repr(error)
+
+
+@pytest.mark.parametrize(("on", "status"), [(True, "active"), (False, "inactive")])
+def test_dnd_is_set_for_one_channel_and_nothing_else_is_named(ghl, client, on, status):
+    ghl.answer(200, {"succeded": True, "contact": {"id": "c1"}})
+    client.update_dnd(TOKEN, "c1", DndChannel.WHATSAPP, on, "the contact wrote STOP")
+    [seen] = ghl.seen
+    assert (seen.method, seen.path, seen.headers["version"]) == ("PUT", "/contacts/c1", "2021-07-28")
+    assert seen.json == {"dndSettings": {"WhatsApp": {"status": status, "message": "the contact wrote STOP"}}}
+
+
+def test_dnd_is_read_by_channel(ghl, client):
+    settings = {"SMS": {"status": "permanent", "code": "21610"}, "Email": {"status": "active"}, "WhatsApp": {}}
+    ghl.answer(200, {"contact": {"id": "c1", "dnd": False, "dndSettings": settings | {"FB": None}}})
+    assert client.get_contact(TOKEN, "c1").dnd == Dnd({DndChannel.SMS: True}, everything=False)
+    ghl.answer(200, {"contact": {"id": "c1", "dndSettings": ["odd"], "dnd": "yes"}})
+    assert client.get_contact(TOKEN, "c1").dnd == Dnd()

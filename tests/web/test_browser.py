@@ -13,6 +13,7 @@ from sqlalchemy import update
 from werkzeug.serving import make_server
 
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
+from portal.messaging import optouts
 from portal.models import User
 from tests.web.conftest import PASSWORD, reload
 
@@ -165,11 +166,38 @@ def test_a_poll_of_an_ended_session_leads_to_the_sign_in_page(visit: Visit, data
     assert visit.page.get_by_role("heading", name="Sign in").is_visible()
 
 
-def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, acme, queue) -> None:
+def test_an_opt_out_is_added_and_lifted_by_keyboard(visit: Visit, acme) -> None:
+    visit.open(f"/admin/opt-outs/locations/{acme.location}")
+    visit.page.get_by_label("Number").fill("12")
+    visit.page.get_by_label("Why").fill("Asked in the shop")
+    visit.page.keyboard.press("Enter")
+    visit.page.locator("#add-fault").wait_for()
+    assert visit.page.get_by_label("Why").input_value() == "Asked in the shop"
+    visit.page.get_by_label("Number").fill("0917 000 0042")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("nothing is sent to this number any more").wait_for()
+    visit.open("/admin/opt-outs")
+    visit.page.get_by_label("Number").fill("0917 000 0042")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**q=0917*")
+    visit.page.get_by_role("link", name="+639170000042 · SMS").focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_label("Why").fill("They called")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("messages go out again").wait_for()
+    assert "They called" in visit.page.inner_text("main")
+    assert [each for each in visit.complaints if "422" not in each] == []
+
+
+def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, database, acme, queue) -> None:
     message = queue(acme, "W" * 400, attachments=["https://a.example/" + "x" * 300])
     place = f"/admin/installations/{acme.location}"
+    with database.write() as session:
+        silent = optouts.add(session, acme.location, "sms", "+639170000042", "w" * 200)
+        assert silent is not None
+    quiet = ("/admin/opt-outs", f"/admin/opt-outs/{silent.id}", f"/admin/opt-outs/locations/{acme.location}")
     pages = ("/admin", "/admin/messages", f"/admin/messages/{message.uuid}", "/admin/events", "/password")
-    for path in (*pages, "/admin/installations", place, f"{place}/disconnect"):
+    for path in (*pages, *quiet, "/admin/installations", place, f"{place}/disconnect"):
         visit.open(path)
         wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path
@@ -177,8 +205,6 @@ def test_the_pages_fit_a_phone_and_follow_the_system(visit: Visit, acme, queue) 
         assert visit.page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
         ids = visit.page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
         assert len(ids) == len(set(ids)), path
-        unnamed = (
-            "[...document.querySelectorAll('input:not([type=hidden]), select')].filter(e => !e.labels.length).length"
-        )
-        assert visit.page.evaluate(unnamed) == 0
+        fields = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
+        assert visit.page.evaluate(f"[...{fields}].filter(e => !e.labels.length).length") == 0
     assert visit.complaints == []

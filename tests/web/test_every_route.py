@@ -8,6 +8,7 @@ from werkzeug.routing import Rule
 
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.database import Database
+from portal.messaging import optouts
 from portal.models import Alert, Base, StatusChange
 from tests.web.conftest import Tenant, record, token
 
@@ -24,6 +25,8 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
     with database.write() as session:
         raise_alert(session, CHOOSE_DEFAULT, acme.ghl_id, "Acme has to choose.", acme.location)
         alert = session.scalars(select(Alert.id)).one()
+        added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
+        opt_out = added.id if added else 0
     return {
         "message_id": [message.uuid],
         "event_id": [event.id],
@@ -31,6 +34,7 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         "location_id": [acme.location],
         "agency_id": [acme.agency],
         "sender_id": [acme.sender],
+        "opt_out_id": [opt_out],
         "block": list(LIVE),
     }
 

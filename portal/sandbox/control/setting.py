@@ -118,6 +118,16 @@ def add_contact() -> Response:
     return jsonify(new=new, contact=plain(contact))
 
 
+@blueprint.patch("/contacts/<contact_id>/dnd")
+def disturb(contact_id: str) -> Response:
+    """DND as a person sets it in HighLevel, `{channel: status}`, and the event that follows."""
+    contact = sandbox().ghl.directory.get(contact_id)
+    if contact is None:
+        raise KeyError(contact_id)
+    sandbox().deliveries.disturb(contact, {name: {"status": status} for name, status in body().items()})
+    return jsonify(plain(contact))
+
+
 @blueprint.post("/codes")
 def mint_code() -> Response:
     """An authorization code: `{location_id}` for a location, `{company_id}` for a whole agency."""

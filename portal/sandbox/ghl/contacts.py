@@ -24,6 +24,10 @@ WORDS = (
     " createNewIfDuplicateAllowed"
 )
 FIELDS = frozenset(WORDS.split())
+# What changing a contact takes besides; the location stays what it is.
+CHANGES = FIELDS - {"locationId", "createNewIfDuplicateAllowed", "gender", "companyName"}
+DND_CHANNELS = ("Call", "Email", "SMS", "WhatsApp", "GMB", "FB")
+DND_STATES = ("active", "inactive", "permanent")
 
 
 @blueprint.get("/contacts/search/duplicate")
@@ -81,11 +85,17 @@ def get_contact(contact_id: str) -> Response:
 @blueprint.put("/contacts/<contact_id>")
 @location_call
 def update_contact(contact_id: str) -> Response:
-    """Changes a contact."""
+    """Changes a contact. What is told of DND by it comes back as an event, as when a person does it."""
     contact = _own(contact_id)
     if isinstance(contact, Response):
         return contact
-    sandbox().ghl.directory.change(contact, payload())
+    body = payload()
+    faults = unexpected(body, CHANGES) + _dnd_faults(body.get("dndSettings"))
+    if faults:
+        return refuse(422, faults)
+    sandbox().ghl.directory.change(contact, body)
+    if body.get("dndSettings"):
+        sandbox().deliveries.disturb(contact, body["dndSettings"])
     return jsonify(succeded=True, contact=_shown(contact))  # the misspelling is HighLevel's
 
 
@@ -124,6 +134,18 @@ def _body_fault(body: dict[str, Any], *needed: str) -> Response | None:
     return refuse(422, faults) if faults else foreign(str(body.get("locationId", "")))
 
 
+def _dnd_faults(settings: Any) -> list[str]:
+    if settings is None:
+        return []
+    if not isinstance(settings, dict):
+        return ["dndSettings must be an object"]
+    faults = unexpected(settings, frozenset(DND_CHANNELS))
+    for name, setting in settings.items():
+        if not isinstance(setting, dict) or setting.get("status") not in DND_STATES:
+            faults.append(f"dndSettings.{name}.status must be one of {', '.join(DND_STATES)}")
+    return faults
+
+
 def _tags() -> list[str]:
     return [str(tag) for tag in payload().get("tags") or ()]
 
@@ -141,5 +163,6 @@ def _shown(contact: Contact) -> dict[str, Any]:
         "tags": contact.tags,
         "customFields": [],
         "dnd": False,
+        "dndSettings": contact.dnd,
         "dateAdded": iso(contact.added_at),
     }

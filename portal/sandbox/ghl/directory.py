@@ -62,6 +62,15 @@ class Directory:
             if "tags" in fields:
                 contact.tags = [str(tag) for tag in fields["tags"] or ()]
 
+    def disturb(self, contact: Contact, settings: dict[str, Any]) -> bool:
+        """Writes the settings of the channels that are named and keeps the others; True when any state changed."""
+        with self._lock:
+            before = {name: setting["status"] for name, setting in contact.dnd.items()}
+            for name, setting in settings.items():
+                contact.dnd[name] = {key: str(setting.get(key) or "") for key in ("status", "message", "code")}
+            after = {name: setting["status"] for name, setting in contact.dnd.items()}
+        return any(after[name] != before.get(name, "inactive") for name in after)
+
     def retag(self, contact: Contact, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> list[str]:
         """Adds and takes away tags, keeps the others, and returns them all."""
         gone = set(remove)

@@ -11,7 +11,7 @@ from portal.alerts import notices
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, Message, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, Message, Origin, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -80,7 +80,18 @@ JOB: Mapping[str, str] = {
     "push_status": "HighLevel is told its status",
     "post_message": "It is added to the conversation in HighLevel",
     "tell_call": "HighLevel is told of the call, once it has ended or stopped ringing",
+    "push_dnd": "HighLevel is told of an opt-out",
+    "silence": "What waits for somebody who opted out is ended",
 }
+ORIGIN: Mapping[str, str] = {
+    Origin.EARLIER: "earlier portal",
+    Origin.WORDS: "their own words",
+    Origin.PROVIDER: "provider",
+    Origin.HIGHLEVEL: "DND in HighLevel",
+    Origin.IMPORT: "list",
+    Origin.PERSON: "a person here",
+}
+FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
 POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
@@ -116,6 +127,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,
     "kind": KIND,
+    "family": FAMILY,
+    "origin": ORIGIN,
     "pool": POOL,
     "relation": RELATION,
     "sender": SENDER,
