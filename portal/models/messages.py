@@ -43,7 +43,8 @@ class Message(Base):
     `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
     last told. `echo_state` is set on messages that HighLevel did not start and has to be told of: `wanted`, `open`
     while a call is about, `done`. `author` wrote it in the portal; messages of one text that were written together
-    share `bulk`. `funded`: its credits are held.
+    share `bulk`. `funded`: its credits are held. `details` has the shape that `kind` gives (`channels.content.Kind`);
+    `address` is of `address_kind`; `about_external_id` is the provider's id of the message that is answered.
     """
 
     __tablename__ = "message"
@@ -74,6 +75,7 @@ class Message(Base):
     position: Mapped[int] = mapped_column(BigInteger)
     direction: Mapped[str] = mapped_column(String(3))
     kind: Mapped[str] = mapped_column(String(24), default="text")
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     body: Mapped[str] = mapped_column(Text, default="")
     attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
@@ -81,6 +83,8 @@ class Message(Base):
     wanted_sender_id: Mapped[int | None] = mapped_column(BigId)
     family: Mapped[str] = mapped_column(String(16), default="")
     address: Mapped[str] = mapped_column(String(160), default="")
+    address_kind: Mapped[str] = mapped_column(String(16), default="phone")
+    about_external_id: Mapped[str | None] = mapped_column(String(200))
     external_id: Mapped[str | None] = mapped_column(String(200))
     possible_repeat: Mapped[bool] = mapped_column(Boolean, default=False)
     status: Mapped[str] = mapped_column(String(12))
@@ -112,7 +116,8 @@ class Message(Base):
 
 
 class Part(Base):
-    """One provider call. `attempt` counts calls; `key_round` rises only after a definite refusal.
+    """One provider call, of the `kind` that it is priced as. `attempt` counts calls; `key_round` rises only after a
+    definite refusal.
 
     `in_doubt`: some call under the present key ended unknown. What refuses a repetition says nothing of that call, so
     the key stays until the provider speaks of the key itself.
@@ -135,6 +140,8 @@ class Part(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
     number: Mapped[int] = mapped_column(Integer, default=1)
+    kind: Mapped[str] = mapped_column(String(24), default="text")
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     body: Mapped[str] = mapped_column(Text, default="")
     attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
     status: Mapped[str] = mapped_column(String(12))
