@@ -17,6 +17,7 @@ from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.bulk import BulkOutbox
 from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.line_watch import LineWatch
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 
@@ -41,6 +42,7 @@ class Services:
     bulk_outbox: BulkOutbox
     poller: Poller
     account_watch: AccountWatch
+    line_watch: LineWatch
     into_ghl: IntoGhl
 
 
@@ -69,5 +71,6 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
+        line_watch=LineWatch(database, http, accounts),
         into_ghl=IntoGhl(database, settings, http, tokens),
     )

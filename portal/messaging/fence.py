@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from portal import clock
 from portal.channels import registry
 from portal.database import padded
+from portal.messaging.line_states import SENDING
 from portal.models import (
     BulkCall,
     InstallState,
@@ -147,6 +148,7 @@ _MAY_GO = (
     Sender.id == Message.sender_id,
     Sender.location_id == Message.location_id,
     Sender.state == SenderState.ACTIVE,
+    Sender.line_state.in_(SENDING),
     ~exists().where(
         OptOut.location_id == Message.location_id,
         OptOut.family == Message.family,

@@ -11,7 +11,7 @@ from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.credits import ledger, pricing
-from portal.messaging import contacts, optouts, parts, routing
+from portal.messaging import contacts, line_states, optouts, parts, routing
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
 from portal.messaging.recut import cut_anew
@@ -336,7 +336,14 @@ def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
         )
         known[location_id] = [
             routing.Candidate(
-                row.id, row.name, row.channel, row.family, row.state == SenderState.ACTIVE, row.is_default
+                row.id,
+                row.name,
+                row.channel,
+                row.family,
+                line_states.may_send(row),
+                row.is_default,
+                line_states.phrase(row),
+                line_states.sentence(row),
             )
             for row in rows
         ]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError, Inbound, Receipt, WebhookRequest
+from portal.channels.base import ChannelError, Inbound, Line, Receipt, WebhookRequest
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.errors import PortalError
@@ -17,7 +17,7 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contact_events, contacts, numbers
+from portal.messaging import composing, contact_events, contacts, lines, numbers
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import Request, queue_message
@@ -192,8 +192,10 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
             effects.append(take_receipt(session, sender, said, event.id))
         elif isinstance(said, Inbound):
             effects.append(take_inbound(session, sender, said, event))
+        elif isinstance(said, Line):
+            effects.append(lines.hint(session, sender, said))
         else:
-            effects.append(f"{said.code}: {said.detail}")
+            effects.append(lines.notice(session, sender, said))
     return ", ".join(effects) or f"{IGNORED}it says nothing"
 
 

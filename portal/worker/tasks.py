@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk
+from portal.messaging import bulk, lines
 from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
@@ -169,6 +169,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
+        lines.KIND: services.line_watch.check,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         "release_held": upkeep.release_held,
