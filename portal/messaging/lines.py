@@ -43,7 +43,7 @@ def begin(session: Session, sender: Sender, channel: Channel) -> None:
     if not isinstance(channel, HasLine):
         return
     sender.line_state, sender.line_detail = LineState.STARTING, "Its provider is being asked how the line is."
-    sender.line_changed_at = sender.next_line_check_at = clock.now()
+    sender.line_changed_at = sender.line_down_at = sender.next_line_check_at = clock.now()
     session.flush()
     gates.ensure_exists(session, _gate(sender.id), PACE)
     ask_now(session, sender.id, channel.kind)
@@ -220,8 +220,11 @@ def _recovered(session: Session, sender: Sender, before: str, moment: datetime) 
 
 def _fell(session: Session, sender: Sender, moment: datetime, *, news: bool) -> None:
     """One alert for an incident, once it is more than a passing one; its text follows what is known."""
-    sender.line_down_at = sender.line_down_at or moment
     passing = sender.line_state in line_states.PASSING
+    if news and not passing and sender.line_down_at is not None:
+        session.flush()
+        release_held(session, sender.location_id)  # what is held has to say why, as things are now
+    sender.line_down_at = sender.line_down_at or moment
     patient = passing or sender.line_since is None
     if patient and moment - sender.line_down_at < line_states.GRACE:
         return

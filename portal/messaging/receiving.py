@@ -22,7 +22,8 @@ from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.receipts import take_receipt
-from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, Sender, SenderState
+from portal.messaging.shared_webhooks import sender_of
+from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, SenderState
 
 MAX_BODY = 10_000
 # Bytes kept of what proves nothing.
@@ -167,7 +168,7 @@ def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
 
 
 def _apply_sms(session: Session, context: Context, event: Event) -> str:
-    sender = session.scalar(select(Sender).where(Sender.key == event.sender_key))
+    sender = sender_of(session, event)
     if sender is None or sender.channel != event.source:
         # What a stranger sent in an outage; at any other time it would have been 404. No person can do anything.
         event.body, event.headers = (event.body or b"")[:EVIDENCE], {}
