@@ -1,4 +1,4 @@
-"""A channel whose lines are linked phones, and its provider on loopback: for what the portal does with any such line."""
+"""A channel whose lines are linked phones, and its provider on loopback: for what the portal does with such lines."""
 
 import json
 import re

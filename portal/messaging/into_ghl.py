@@ -23,7 +23,7 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts
+from portal.messaging import contacts, kinds
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Address, Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
@@ -150,7 +150,7 @@ class IntoGhl:
                 token,
                 contact_id=contact_id,
                 conversation_id=conversation_id,
-                message=message.body,
+                message=kinds.in_words(message.kind, message.details, message.body),
                 attachments=message.attachments,
                 provider_id=posting.provider_id,
                 type="Custom" if kind == "custom" else "SMS",
@@ -219,7 +219,7 @@ class IntoGhl:
             if there.alt_id == wanted:
                 return there.id
             young = there.date_added is None or there.date_added > message.created_at - timedelta(minutes=5)
-            if not there.alt_id and young and there.body == message.body:
+            if not there.alt_id and young and there.body == kinds.in_words(message.kind, message.details, message.body):
                 return there.id
         return ""
 

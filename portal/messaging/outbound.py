@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
+from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
-from portal.messaging import contacts, line_states, optouts, parts, routing
+from portal.messaging import addressing, contacts, kinds, line_states, optouts, parts, routing
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
 from portal.messaging.recut import cut_anew
@@ -47,7 +48,8 @@ REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
-    `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
+    `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text;
+    `content` is what it is besides a text.
     """
 
     contact: Contact
@@ -66,6 +68,7 @@ class Request:
     uuid: str = field(default_factory=new_uuid)
     author: str = ""
     bulk: str = ""
+    content: Content | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -84,7 +87,7 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
         if placed.sender is not None:
             # Written with the rest; taken back when there turn out to be too few credits.
             message.funded = True
-            contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
+            contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
@@ -135,9 +138,13 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
-    if not message.address:
-        return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
+    channel = registry.get(sender.channel)
+    if unfit := kinds.unfit(channel, sender.name, message.kind, message.body):
+        return _Place(None, failure=unfit, code="unfit")
+    address = addressing.find(session, conversation, message, channel, sender.family)
+    if address is None:
+        return _Place(None, failure=addressing.why_none(session, conversation, sender))
+    message.address, message.address_kind = address
     if opted_out := optouts.why(session, message.location_id, sender.family, message.address):
         return _Place(None, failure=opted_out, code="opted_out")
     _ensure_parts(message, sender)
@@ -157,7 +164,7 @@ def _settle_place(
     else:
         move_message(session, message, Status.QUEUED, who=WHO)
         message.funded = True
-        contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
+        contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
         session.flush()
         if alone:
             enqueue_parts(session, conversation, message, placed.sender)
@@ -165,12 +172,15 @@ def _settle_place(
 
 def _ensure_parts(message: Message, sender: Sender) -> None:
     if not message.parts:
-        channel = registry.get(sender.channel)
-        for number, piece in enumerate(parts.cut(channel, sender.family, message.body, message.attachments), start=1):
+        channel, content = registry.get(sender.channel), kinds.content_of(message.kind, message.details)
+        pieces = parts.cut(channel, sender.family, message.body, message.attachments, content)
+        for number, piece in enumerate(pieces, start=1):
             price = pricing.price(sender.family, piece.kind, piece.segments)
             message.parts.append(
                 Part(
                     number=number,
+                    kind=piece.kind,
+                    details=dict(piece.details),
                     body=piece.body,
                     attachments=list(piece.attachments),
                     status=Status.QUEUED,
@@ -291,9 +301,12 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         event_id=request.event_id,
         position=request.position,
         direction=Direction.OUT,
+        kind=request.content.kind.value if request.content else Kind.TEXT.value,
+        details=dict(request.content.details) if request.content else {},
         body=request.body,
         attachments=list(request.attachments),
         address=request.phone,
+        address_kind=contacts.PHONE.value,
         status=Status.QUEUED,
         status_at=moment,
         priority=REPLY if urgent else BULK,

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
-from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
-from portal.channels.content import File
+from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
+from portal.channels.capabilities import SendsKinds
+from portal.channels.content import AddressKind, File
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
@@ -25,6 +26,7 @@ from portal.logs import log_context
 from portal.messaging import line_states, optouts
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
+from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
 from portal.messaging.outcomes import Result, clean_outcome
@@ -59,6 +61,18 @@ class _Answer:
     go_on: bool
     passed: Pass | None = None
     opened: bool = False
+
+
+def _outgoing(passed: Pass, channel: Channel) -> Outgoing:
+    return Outgoing(
+        passed.to,
+        passed.body,
+        passed.idempotency_key,
+        [File(each) for each in passed.attachments],
+        AddressKind(passed.to_kind),
+        passed.quotes if isinstance(channel, SendsKinds) and channel.quotes else "",
+        content_of(passed.kind, passed.details),
+    )
 
 
 class Outbox:
@@ -133,7 +147,7 @@ class Outbox:
 
     def _call(self, due: Due, passed: Pass) -> Result:
         channel = registry.get(passed.channel)
-        outgoing = Outgoing(passed.to, passed.body, passed.idempotency_key, [File(each) for each in passed.attachments])
+        outgoing = _outgoing(passed, channel)
         counts = False
         outcome: Accepted | ChannelError
         try:
