@@ -9,6 +9,7 @@ from flask import Flask
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
     from portal.cli import admin, credits, doctor, events, installation, keys, messages, restore, send, sender
+    from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
 
     for group in (
         admin.admin,

@@ -59,9 +59,14 @@ def hint(session: Session, sender: Sender, said: Line) -> str:
     """A webhook speaks of the line: the provider is asked. One that is being asked now is asked once more."""
     if sender.next_line_check_at is None:
         return f"line said to be {said.state.value}: nobody is asked"
+    ask_again(session, sender)
+    return f"line said to be {said.state.value}: its provider is asked"
+
+
+def ask_again(session: Session, sender: Sender) -> None:
+    """Something may have changed: what is being asked just now does not count as the answer."""
     session.execute(update(Sender).where(Sender.id == sender.id).values(next_line_check_at=clock.now()))
     ask_now(session, sender.id, sender.channel)
-    return f"line said to be {said.state.value}: its provider is asked"
 
 
 def notice(session: Session, sender: Sender, said: Notice) -> str:

@@ -263,7 +263,7 @@ def test_a_poll_that_is_held_goes_out_as_a_poll(portal, time, provider):
     settle(portal, time)
     assert provider.sent[0]["content"] == {"kind": "poll", **POLL}
     logged = portal.sandbox.ghl.mailbox.messages(direction="outbound")
-    assert [each.body for each in logged] == ["When?\n- Monday\n- Tuesday"], "HighLevel shows it as a text"
+    assert [each.text for each in logged] == ["When?\n- Monday\n- Tuesday"], "HighLevel shows it as a text"
 
 
 def test_many_get_a_poll_each_and_no_bulk_call(portal, time, provider, monkeypatch):

@@ -11,4 +11,12 @@ bp.after_request(guard.let_forms_name_their_page)
 for _filter in (words.when, words.age, words.size, words.in_words, words.pieces):
     bp.add_app_template_filter(_filter)
 
-from portal.web.admin import actions, events, installations, messages, overview  # noqa: E402, F401 - they add their routes
+from portal.web.admin import (  # noqa: E402, F401 - they add their routes
+    actions,
+    events,
+    installations,
+    linking,
+    messages,
+    overview,
+    senders,
+)
