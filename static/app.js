@@ -72,6 +72,7 @@
       const line = document.createElement("p");
       line.textContent = element.dataset.afterwards;
       element.replaceWith(line);
+      state(root).tag = ""; // the same code, should it still be good, has to be sent again
     }, element.dataset.goodFor * 1000));
   });
 

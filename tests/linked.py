@@ -33,7 +33,9 @@ from portal.messaging import senders
 from tests.portal import PLACE
 
 NAME = re.compile(rb'"instance":\s*"?(\w+)')
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+# Two pictures, as codes that follow one another.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAE0lEQVR4nGP4zwCBDAz/0SBJIgB8BB/hqRvM5AAAAABJRU5ErkJggg=="
+NEWER = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAE0lEQVR4nGP4HwCBDFD6PwNZIgDkEynh99oSAwAAAABJRU5ErkJggg=="
 
 
 @dataclass
