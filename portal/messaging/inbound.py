@@ -46,6 +46,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "sender_reason": "",
         "family": sender.family,
         "address": address,
+        "address_kind": kind,
         "external_id": storable(said.external_id, 200) or None,
         "possible_repeat": not said.external_id and _said_before(session, conversation, said.text),
         "status": Status.RECEIVED,

@@ -117,6 +117,9 @@ def _claim(session: Session, sender: Sender, channel: Channel) -> None:
         with session.begin_nested():
             session.add(sender)
     except IntegrityError:
+        same = Sender.channel == channel.kind, Sender.webhook_name == sender.webhook_name
+        if session.scalar(select(Sender.id).where(*same)) is None:
+            raise
         what = next((field.label for field in channel.fields if not field.secret), "line")
         raise InvalidInput(TAKEN.format(what=what)) from None
 

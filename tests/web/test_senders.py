@@ -221,6 +221,11 @@ def test_the_overview_shows_the_line_and_leads_to_the_sender(client, line) -> No
     assert "no phone linked" in page and f'href="/admin/senders/{line}"' in page
 
 
+def test_the_figures_count_lines_by_their_state(client, line) -> None:
+    figures = client.get("/metrics").text
+    assert 'sendero_lines{channel="linked",state="signed_out"} 1.0' in figures and 'lines{channel="sim' not in figures
+
+
 def test_other_channels_have_nothing_to_link(client, acme) -> None:
     assert "has no phone to link" in client.get(f"/admin/senders/{acme.sender}/code").text
     assert "Link a phone" not in client.get(f"/admin/senders/{acme.sender}").text
