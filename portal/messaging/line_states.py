@@ -58,5 +58,9 @@ def line_sentence(sender: Sender) -> str:
     """What the line alone is, with the remedy; "" when it is ready."""
     if sender.line_state in SENDING:
         return ""
-    said, remedy = _WORDS[sender.line_state]
-    return f"{said}. {sender.line_detail or remedy}"
+    return f"{_WORDS[sender.line_state][0]}. {remedy(sender)}"
+
+
+def remedy(sender: Sender) -> str:
+    """What brings a line back that is not ready, in the provider's words where it has some."""
+    return sender.line_detail or _WORDS[sender.line_state][1]

@@ -13,7 +13,7 @@ from portal.queue.jobs import SEND
 from tests import linked
 from tests.hand import settle, work
 from tests.linked import Provider, add_line, serving
-from tests.portal import PLACE
+from tests.portal import PLACE, eventually
 from tests.spine.test_installing import COMPANY, alerts, consent, deliver
 
 
@@ -272,6 +272,20 @@ def test_a_removed_sender_is_not_asked_any_more(portal, time, provider, line):
     assert "line" not in provider.asked
     with portal.session() as session:
         assert session.scalars(select(Job.kind).where(Job.kind == lines.KIND)).all() == []
+
+
+def test_the_clock_and_the_worker_do_it_by_themselves(idle, provider, monkeypatch):
+    monkeypatch.setattr(lines, "EVERY_WHEN_ILL", timedelta(seconds=0.2))
+    provider.state = "signed_out"
+    sender = add_line(idle, provider)
+    idle.start()
+    for text in ("one", "two", "three"):
+        idle.sandbox.deliveries.send(text)
+    eventually(lambda: {each.status for each in idle.messages()} == {"held"} and len(idle.messages()) == 3)
+    eventually(lambda: the(idle, sender).line_state == "signed_out")
+    provider.state = "ready"
+    eventually(lambda: texts(provider) == ["one", "two", "three"], what="sent in order")
+    eventually(lambda: idle.statuses() == {"accepted": 3})
 
 
 def test_other_channels_have_no_line(portal, time):

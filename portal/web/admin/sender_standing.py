@@ -29,9 +29,8 @@ def of(sender: Sender, gate: Gate | None, *, linkable: bool) -> Standing:
         return Standing(WAIT, "paused", sender.state_reason, "resume")
     if sender.line_state not in line_states.SENDING:
         tone = WAIT if sender.line_state in line_states.PASSING else BAD
-        said = line_states.line_sentence(sender)
         shown = words.LINE.get(sender.line_state, sender.line_state)
-        return Standing(tone, shown, f"{said[:1].upper()}{said[1:]}", _repair(sender) if linkable else "check")
+        return Standing(tone, shown, line_states.remedy(sender), _repair(sender) if linkable else "check")
     if sender.line_failure:
         return Standing(WAIT, "not asked of late", f"Its provider cannot be asked: {sender.line_failure}", "check")
     if gate is not None:

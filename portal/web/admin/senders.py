@@ -1,6 +1,7 @@
 """`/admin/senders`: the lines of the sub-accounts, how each stands, and what repairs it."""
 
 import logging
+from typing import Any
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -46,9 +47,10 @@ def sender(sender_id: int) -> ResponseReturnValue:
         line = mine(session, sender_id)
         alerts = senders.alerts(session, sender_id)
     has_line = isinstance(line.channel, HasLine)
+    context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line}
     if htmx.wants_fragment():
-        return htmx.render_live("admin/sender.html", "state", line=line, alerts=alerts, has_line=has_line)
-    return htmx.render("admin/sender.html", "content", line=line, alerts=alerts, has_line=has_line, code=None)
+        return htmx.render_live("admin/sender.html", "state", **context)
+    return htmx.render("admin/sender.html", "content", **context, code=None, phone="", pairing="", fault="")
 
 
 @bp.post("/senders/<int:sender_id>/check")

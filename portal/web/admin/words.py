@@ -109,7 +109,6 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,
-    "line": LINE,
     "pool": POOL,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
