@@ -25,6 +25,7 @@ from portal.errors import PortalError
 from portal.sockets import AddressNotAllowed, call, tls_context
 
 MAX_BODY = 5 * 1024 * 1024
+LONGEST = 25.0
 DAY = 86400.0
 
 # After IDNA: letters and digits in labels, or an address, of IPv6 too (without a zone: that is link-local).
@@ -79,8 +80,12 @@ class Response:
 class HttpClient:
     """Calls outside addresses. Safe to share between threads and across a fork; only a name look-up starts a thread."""
 
-    def __init__(self, *, max_body: int = MAX_BODY, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH) -> None:
+    def __init__(
+        self, *, max_body: int = MAX_BODY, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH, longest: float = LONGEST
+    ) -> None:
+        """`longest` is the most seconds that any call may take, whatever its own deadline: a person may be waiting."""
         self.max_body = max_body
+        self.longest = longest
         self.ca_bundle = ca_bundle
         self._local = threading.local()
 
@@ -99,7 +104,7 @@ class HttpClient:
         json: Any = None,
         data: Mapping[str, str] | bytes | str | None = None,
         private_hosts: bool = False,
-        deadline: float = 25.0,
+        deadline: float = LONGEST,
     ) -> Response:
         """One call, made once. `deadline` is in seconds, for everything from the look-up to the last byte.
 
@@ -107,7 +112,7 @@ class HttpClient:
         neither query nor headers.
         """
         request = _prepare(method, url, headers or {}, params, json, data)
-        call.start(deadline, private_hosts)
+        call.start(min(deadline, self.longest), private_hosts)
         outcome = self._exchange(request)
         if isinstance(outcome, Response):
             return outcome

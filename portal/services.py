@@ -17,6 +17,8 @@ from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.bulk import BulkOutbox
 from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.line_watch import LineWatch
+from portal.messaging.linking import Linking
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 
@@ -41,6 +43,8 @@ class Services:
     bulk_outbox: BulkOutbox
     poller: Poller
     account_watch: AccountWatch
+    line_watch: LineWatch
+    linking: Linking
     into_ghl: IntoGhl
 
 
@@ -52,6 +56,7 @@ def make_services(settings: Settings, database: Database) -> Services:
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)
     tokens = Tokens(database, vault, oauth)
     accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
+    line_watch = LineWatch(database, http, accounts)
     return Services(
         settings=settings,
         database=database,
@@ -69,5 +74,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
+        line_watch=line_watch,
+        linking=Linking(database, accounts, line_watch),
         into_ghl=IntoGhl(database, settings, http, tokens),
     )

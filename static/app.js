@@ -59,7 +59,21 @@
     known.failures = successful ? 0 : known.failures + 1;
     known.skip = successful ? 0 : Math.min(2 ** known.failures, 12);
     if (successful) known.tag = xhr.getResponseHeader("ETag") || "";
+    if (successful) expire(elt);
     say(successful ? "" : "This page is not up to date: the portal does not answer.");
+  });
+
+  // What is good for some seconds only, a code to scan: it goes when nothing has said since that it still is.
+
+  const expiries = new WeakMap();
+  const expire = (root) => root.querySelectorAll("[data-good-for]").forEach((element) => {
+    clearTimeout(expiries.get(element));
+    expiries.set(element, setTimeout(() => {
+      const line = document.createElement("p");
+      line.textContent = element.dataset.afterwards;
+      element.replaceWith(line);
+      state(root).tag = ""; // the same code, should it still be good, has to be sent again
+    }, element.dataset.goodFor * 1000));
   });
 
   document.addEventListener("visibilitychange", () => {
@@ -95,9 +109,10 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const { elt, target } = event.detail;
     localise(target || document);
+    expire(target || document);
     if (!elt || !polls(elt)) say("");
   });
-  document.addEventListener("DOMContentLoaded", () => localise(document));
+  document.addEventListener("DOMContentLoaded", () => { localise(document); expire(document); });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-confirm]");

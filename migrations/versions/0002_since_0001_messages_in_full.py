@@ -43,8 +43,6 @@ def upgrade() -> None:
     op.add_column("contact", sa.Column("tags_at", MOMENT, nullable=True))
     op.add_column("contact", sa.Column("merged_into_id", BIG_ID, nullable=True))
     op.add_column("conversation", sa.Column("merged_into_id", BIG_ID, nullable=True))
-    if "line_since" not in {column["name"] for column in sa.inspect(op.get_bind()).get_columns("sender")}:
-        op.add_column("sender", sa.Column("line_since", MOMENT, nullable=True))
     _contact_merge()
 
 
@@ -81,7 +79,6 @@ def _contact_merge() -> None:
 
 def downgrade() -> None:
     op.drop_table("contact_merge")
-    op.drop_column("sender", "line_since")
     op.drop_column("conversation", "merged_into_id")
     op.drop_column("contact", "merged_into_id")
     op.drop_column("contact", "tags_at")

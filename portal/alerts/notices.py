@@ -28,6 +28,11 @@ SPOOL_DAMAGED = "spool_damaged"
 LOW_BALANCE = "low_balance"
 REJECTIONS = "rejections"
 REJECTIONS_OVER = "rejections_over"
+LINE_DOWN = "line_down"
+LINE_UNKNOWN = "line_unknown"
+LINE_CHANGED = "line_changed"
+SENDER_NOTICE = "sender_notice"
+WEBHOOK_DRIFT = "webhook_drift"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:
@@ -44,10 +49,11 @@ def raise_alert(session: Session, kind: str, subject: str, text: str, location_i
         session.execute(row.on_conflict_do_nothing())
 
 
-def close_alert(session: Session, kind: str, subject: str) -> None:
-    """Closes the open alert of this kind and subject, if there is one."""
+def close_alert(session: Session, kind: str, subject: str, text: str = "") -> None:
+    """Closes the open alert of this kind and subject, if there is one; `text` then says what happened."""
+    told = {"text": text} if text else {}
     session.execute(
         update(Alert)
         .where(Alert.kind == kind, Alert.subject == subject[:160], Alert.closed_at.is_(None))
-        .values(closed_at=clock.now())
+        .values(closed_at=clock.now(), **told)
     )

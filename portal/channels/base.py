@@ -310,8 +310,11 @@ class Registers(Protocol):
     Both calls may be repeated, and raise `ChannelError`. A channel without them has nothing to clear up.
     """
 
-    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
-        """Has the provider post to our address."""
+    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> bool | None:
+        """Has the provider post to our address. True when its settings had to be changed for that.
+
+        None where the channel cannot tell.
+        """
         ...
 
     def disconnect(self, http: HttpClient, account: Account, webhook_url: str) -> None:

@@ -1,6 +1,7 @@
 """What some channels offer beyond `Channel`: each a Protocol of its own, and a question that every channel answers.
 
-Callers ask the functions below and need not know which channel has what.
+Callers ask the functions below and need not know which channel has what. No two Protocols use one name: whoever had the
+method of the one would pass for the other too.
 """
 
 import hashlib
@@ -73,7 +74,7 @@ class ListsOptOuts(Protocol):
         """Everybody on the account's list. Raises `ChannelError`."""
         ...
 
-    def line(self, credentials: Mapping[str, str]) -> str:
+    def listed_line(self, credentials: Mapping[str, str]) -> str:
         """The sender id of a sender, as `ListedOptOut.line` names it; "" when the provider chooses."""
         ...
 

@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
         send,
         sender,
     )
+    from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
 
     for group in (
         admin.admin,

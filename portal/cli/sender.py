@@ -60,6 +60,8 @@ def list_senders(location_id: str | None) -> None:
                     "channel": row.channel,
                     "name": row.name,
                     "state": row.state,
+                    "line": row.line_state or None,
+                    "number": row.line_address or None,
                     "sandbox": row.sandbox,
                     "default": row.is_default,
                     "webhook_url": senders.shown_webhook_url(parts.settings, row),
@@ -87,9 +89,10 @@ def pause_sender(sender_id: int, reason: str) -> None:
 
 @sender.command("resume")
 @click.argument("sender_id", type=int)
-def resume_sender(sender_id: int) -> None:
+@click.option("--number", default="", help="The number that was linked to it instead of its own, to confirm that one.")
+def resume_sender(sender_id: int, number: str) -> None:
     """Starts a sender again and sends what was held for it."""
-    count = services().database.patiently(lambda session: senders.resume(session, sender_id))
+    count = services().database.patiently(lambda session: senders.resume(session, sender_id, number))
     say({"id": sender_id, "state": "active", "tried_again": count})
 
 

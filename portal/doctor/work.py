@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from portal import clock
 from portal.doctor.findings import Finding, fault, ok, warn
+from portal.messaging import line_states
 from portal.models import Alert, Gate, Grant, GrantState, Job, Sender, SenderState
 from portal.queue.gates import PROBE_AFTER, sender_gate
 from portal.services import Services
@@ -54,7 +55,7 @@ def senders(services: Services) -> Iterator[Finding]:
                 yield warn(
                     "senders",
                     f"{sender.id} {sender.name}: {says}",
-                    _REMEDY[SenderState(sender.state)].format(id=sender.id),
+                    _remedy(sender).format(id=sender.id),
                 )
     if ill > SHOWN:
         yield warn("senders", f"{ill - SHOWN} more are in trouble.", "See Health on the overview page.")
@@ -68,9 +69,16 @@ _REMEDY = {
 }
 
 
+def _remedy(sender: Sender) -> str:
+    line = sender.state == SenderState.ACTIVE and sender.line_state not in line_states.SENDING
+    return "flask sender line {id}, flask sender link {id}" if line else _REMEDY[SenderState(sender.state)]
+
+
 def _trouble(sender: Sender, gate: Gate | None) -> str:
     if sender.state == SenderState.PAUSED:
         return f"paused ({sender.state_reason})"
+    if sender.line_state not in line_states.SENDING:
+        return line_states.line_sentence(sender)
     if gate is None:
         return ""
     shut = gate.blocked_until is not None and gate.blocked_until > clock.now()

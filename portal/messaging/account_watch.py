@@ -131,7 +131,7 @@ class AccountWatch:
         channel = registry.get(sender.channel)
         usual = channel.low_balance if isinstance(channel, HasBalance) else 0
         given = credentials.get("low_balance", "")
-        line = channel.line(credentials) if isinstance(channel, ListsOptOuts) else ""
+        line = channel.listed_line(credentials) if isinstance(channel, ListsOptOuts) else ""
         return _User(sender, location, int(given) if given.isdigit() else usual, line)
 
     def _write_opt_outs(self, channel: Channel, user: _User, listed: Sequence[ListedOptOut]) -> int:

@@ -31,11 +31,11 @@ class Accounts:
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[float, Known]] = {}
 
-    def get(self, sender_id: int) -> Known:
-        """The sender's account. Raises `SealBroken` when no key opens its credentials."""
+    def get(self, sender_id: int, *, fresh: bool = False) -> Known:
+        """The sender's account, read anew when it has to be `fresh`. Raises `SealBroken` when no key opens it."""
         with self._lock:
             kept = self._kept.get(sender_id)
-        if kept is not None and kept[0] > time.monotonic():
+        if kept is not None and kept[0] > time.monotonic() and not fresh:
             return kept[1]
         with self._database.read() as session:
             row = session.get_one(Sender, sender_id)

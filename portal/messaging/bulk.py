@@ -20,6 +20,7 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.channels.capabilities import SendsBulk, bulk_limit
+from portal.channels.content import AddressKind, Kind
 from portal.crypto import Vault
 from portal.database import Database, is_away
 from portal.http import HttpClient
@@ -66,7 +67,8 @@ def plan(session: Session, vault: Vault, messages: Sequence[Message]) -> None:
 
 def _fits(message: Message) -> bool:
     later = message.scheduled_at is not None and message.scheduled_at > clock.now()
-    return len(message.parts) == 1 and not message.attachments and not later
+    plain = len(message.parts) == 1 and message.parts[0].kind == Kind.TEXT and message.address_kind == AddressKind.PHONE
+    return plain and not message.attachments and not message.about_external_id and not later
 
 
 def _plan_call(session: Session, sender: Sender, members: Sequence[Message]) -> None:

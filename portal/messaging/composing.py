@@ -6,6 +6,7 @@ HighLevel does not know of them: what the provider has accepted is logged there 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -13,14 +14,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.channels import registry
+from portal.channels.content import Content, Kind
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import bulk, contacts, numbers
+from portal.messaging import bulk, contacts, kinds, numbers
 from portal.messaging.outbound import Request, queue_message
-from portal.messaging.storable import storable
+from portal.messaging.storable import storable, storable_details
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
 from portal.models.base import new_uuid
 
@@ -37,7 +40,7 @@ AT_ONCE = 50
 class Draft:
     """What somebody wants sent. `to` are numbers as a person writes them, `sender_id` None leaves it to the routing.
 
-    `key` makes a repetition of the same draft harmless; `by` says who wrote it.
+    `key` makes a repetition of the same draft harmless; `by` says who wrote it. `content` is what it is besides a text.
     """
 
     to: Sequence[str]
@@ -47,6 +50,7 @@ class Draft:
     sender_id: int | None = None
     scheduled_at: datetime | None = None
     key: str = ""
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class _Kept(msgspec.Struct):
     sender_id: int | None = None
     scheduled_at: datetime | None = None
     bulk: str = ""
+    kind: str = ""
+    details: dict[str, Any] = {}
 
 
 def compose(database: Database, journal: Journal, location: Location, draft: Draft) -> list[Taken]:
@@ -92,6 +98,8 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             draft.sender_id,
             draft.scheduled_at,
             bulk_id,
+            draft.content.kind.value if draft.content else "",
+            storable_details(draft.content.details) if draft.content else {},
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
@@ -100,7 +108,9 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
 
 
 def _check(session: Session, location: Location, draft: Draft) -> None:
-    if not draft.text.strip() and not draft.attachments:
+    if draft.content is not None:
+        kinds.check(draft.content, draft.text, draft.attachments)
+    elif not draft.text.strip() and not draft.attachments:
         raise InvalidInput("The message is empty: write a text or attach a file.")
     if len(draft.text) > LONGEST:
         raise InvalidInput(f"The message is longer than {LONGEST} characters: shorten it.")
@@ -112,12 +122,21 @@ def _check(session: Session, location: Location, draft: Draft) -> None:
         raise InvalidInput("The idempotency key is longer than 200 characters.")
     if draft.scheduled_at is not None:
         _check_time(draft.scheduled_at)
+    _check_senders(session, location, draft)
+
+
+def _check_senders(session: Session, location: Location, draft: Draft) -> None:
+    """Nothing is queued that no sender in question could send: which one it is may be the routing's choice."""
+    own = select(Sender).where(Sender.location_id == location.id, Sender.state != SenderState.REMOVED)
     if draft.sender_id is not None:
-        own = select(Sender.id).where(
-            Sender.id == draft.sender_id, Sender.location_id == location.id, Sender.state != SenderState.REMOVED
-        )
-        if session.scalar(own) is None:
-            raise InvalidInput(f"There is no sender {draft.sender_id} in this sub-account.")
+        own = own.where(Sender.id == draft.sender_id)
+    found = session.scalars(own.order_by(Sender.position, Sender.id)).all()
+    if draft.sender_id is not None and not found:
+        raise InvalidInput(f"There is no sender {draft.sender_id} in this sub-account.")
+    kind = draft.content.kind if draft.content else Kind.TEXT
+    unfit = [kinds.unfit(registry.get(each.channel), each.name, kind, draft.text) for each in found]
+    if unfit and all(unfit):
+        raise InvalidInput(unfit[0])
 
 
 def _check_time(at: datetime) -> None:
@@ -181,6 +200,7 @@ def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact
         uuid=uuid,
         author=kept.by,
         bulk=kept.bulk,
+        content=kinds.content_of(kept.kind, kept.details),
     )
 
 

@@ -4,7 +4,7 @@ It re-checks everything that may have changed since the message was queued. What
 attempt on disk before the first byte goes out, so that a crash can never turn into a second call unnoticed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from portal import clock
 from portal.channels import registry
 from portal.database import padded
+from portal.messaging.line_states import SENDING
 from portal.messaging.silence import NOTHING_STOPS
 from portal.models import (
     BulkCall,
@@ -47,6 +48,10 @@ class Pass:
     attempt: int
     idempotency_key: str
     to: str
+    to_kind: str
+    quotes: str
+    kind: str
+    details: Mapping[str, Any]
     body: str
     attachments: Sequence[str]
     segments: int
@@ -111,6 +116,8 @@ _WANTED = (
         Part.id,
         Part.status,
         Part.number,
+        Part.kind,
+        Part.details,
         Part.body,
         Part.attachments,
         Part.segments,
@@ -119,6 +126,8 @@ _WANTED = (
         Message.uuid.label("message_uuid"),
         Message.status.label("message_was"),
         Message.address,
+        Message.address_kind,
+        Message.about_external_id,
         Message.location_id,
         Message.conversation_id,
         Message.sender_id,
@@ -148,6 +157,7 @@ _MAY_GO = (
     Sender.location_id == Message.location_id,
     Sender.state == SenderState.ACTIVE,
     *NOTHING_STOPS,
+    Sender.line_state.in_(SENDING),
 )
 _CALL = {"status": Status.SENDING, "attempt": Part.attempt + 1, "sending_at": _moment, "sender_id": Message.sender_id}
 _parts = Part.__table__
@@ -181,6 +191,11 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
         attempt=now.attempt,
         idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else _key(row.message_uuid, row.number, now.key_round),
         to=row.address,
+        to_kind=row.address_kind,
+        # What is answered stands above the first part alone.
+        quotes=(row.about_external_id or "") if row.number == 1 else "",
+        kind=row.kind,
+        details=row.details,
         body=row.body,
         attachments=tuple(row.attachments),
         segments=row.segments,

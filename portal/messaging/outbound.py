@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
+from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
-from portal.messaging import contacts, first_line, optouts, parts, routing
+from portal.messaging import addressing, contacts, first_line, kinds, line_states, optouts, parts, quoting, routing
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
@@ -49,7 +50,7 @@ class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
-    `quotes` is the message that it answers.
+    `quotes` is the message that it answers, `content` what it is besides a text.
     """
 
     contact: Contact
@@ -69,6 +70,7 @@ class Request:
     author: str = ""
     bulk: str = ""
     quotes: Quoted | None = None
+    content: Content | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -87,7 +89,7 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
         if placed.sender is not None:
             # Written with the rest; taken back when there turn out to be too few credits.
             message.funded = True
-            contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
+            contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
@@ -136,7 +138,9 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     sender = session.get_one(Sender, choice.sender_id) if choice.sender_id is not None else None
     if sender is not None:
         message.sender_id, message.family = sender.id, sender.family
-        message.address = message.address or contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
+        if address := addressing.find(session, conversation, message, registry.get(sender.channel), sender.family):
+            message.address, message.address_kind = address
+        quoting.keep_own(session, message, sender)
         # Before anything that holds it back: waiting changes nothing about it.
         if opted_out := optouts.refuses(session, message, conversation.contact_id):
             return _Place(None, failure=opted_out, code=optouts.CODE)
@@ -144,8 +148,10 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    if not message.address:
-        return _Place(None, failure="The contact has no phone number: add one in HighLevel.")
+    if unfit := kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body):
+        return _Place(None, failure=unfit, code="unfit")
+    if address is None:
+        return _Place(None, failure=addressing.why_none(session, conversation, sender))
     _ensure_parts(message, sender)
     return _Place(sender)
 
@@ -163,7 +169,7 @@ def _settle_place(
     else:
         move_message(session, message, Status.QUEUED, who=WHO)
         message.funded = True
-        contacts.remember_route(session, conversation, placed.sender, contacts.PHONE, message.address)
+        contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
         session.flush()
         if alone:
             enqueue_parts(session, conversation, message, placed.sender)
@@ -171,12 +177,15 @@ def _settle_place(
 
 def _ensure_parts(message: Message, sender: Sender) -> None:
     if not message.parts:
-        channel = registry.get(sender.channel)
-        for number, piece in enumerate(parts.cut(channel, sender.family, message.body, message.attachments), start=1):
+        channel, content = registry.get(sender.channel), kinds.content_of(message.kind, message.details)
+        pieces = parts.cut(channel, sender.family, message.body, message.attachments, content)
+        for number, piece in enumerate(pieces, start=1):
             price = pricing.price(sender.family, piece.kind, piece.segments)
             message.parts.append(
                 Part(
                     number=number,
+                    kind=piece.kind,
+                    details=dict(piece.details),
                     body=piece.body,
                     attachments=list(piece.attachments),
                     status=Status.QUEUED,
@@ -297,9 +306,12 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         event_id=request.event_id,
         position=request.position,
         direction=Direction.OUT,
+        kind=request.content.kind.value if request.content else Kind.TEXT.value,
+        details=dict(request.content.details) if request.content else {},
         body=request.body,
         attachments=list(request.attachments),
         address=request.phone,
+        address_kind=contacts.PHONE.value,
         status=Status.QUEUED,
         status_at=moment,
         priority=REPLY if urgent else BULK,
@@ -347,7 +359,14 @@ def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
         )
         known[location_id] = [
             routing.Candidate(
-                row.id, row.name, row.channel, row.family, row.state == SenderState.ACTIVE, row.is_default
+                row.id,
+                row.name,
+                row.channel,
+                row.family,
+                line_states.may_send(row),
+                row.is_default,
+                line_states.phrase(row),
+                line_states.sentence(row),
             )
             for row in rows
         ]

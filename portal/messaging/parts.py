@@ -1,9 +1,12 @@
 """Cutting a message into parts: one provider call each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from portal.channels.base import Channel, Family
+from portal.channels.capabilities import limits_of
+from portal.channels.content import Content, Kind
 from portal.messaging import segments
 
 _KINDS = {
@@ -15,24 +18,44 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One part to be: its text, its attachments, what kind it is priced as and how many SMS segments it takes."""
+    """One part to be: its text, its attachments, what kind it is priced as and how many SMS segments it takes.
+
+    `details` has the shape that `channels.content.Kind` gives for the kind.
+    """
 
     body: str
     attachments: tuple[str, ...]
     kind: str
     segments: int
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def cut(channel: Channel, family: str, body: str, attachments: Sequence[str]) -> list[Piece]:
+def cut(
+    channel: Channel, family: str, body: str, attachments: Sequence[str], content: Content | None = None
+) -> list[Piece]:
     """SMS channels carry attachments as links in the text; the others send text and each attachment by itself.
 
-    `family` is the sender's own: a channel may have senders of several.
+    A text that the channel takes as a caption goes with the first attachment: one call less. Buttons stand below their
+    text; every other content is a call of its own, after the text. `family` is the sender's own: a channel may have
+    senders of several.
     """
+    if content is not None:
+        own = content.kind is Kind.BUTTONS
+        before = [] if own or not body else [Piece(body, (), "text", segment_count(family, body))]
+        return [*before, Piece(body if own else "", (), content.kind.value, 1, content.details)]
     if not channel.separate_attachments:
         text = with_links(body, attachments)
         return [Piece(body, tuple(attachments), "text", segment_count(family, text))]
+    if body and attachments and _captioned(channel, body, attachments[0]):
+        first = Piece(body, (attachments[0],), kind_of(attachments[0]), 1)
+        return [first, *(Piece("", (address,), kind_of(address), 1) for address in attachments[1:])]
     pieces = [Piece(body, (), "text", segment_count(family, body))] if body else []
     return pieces + [Piece("", (address,), kind_of(address), 1) for address in attachments]
+
+
+def _captioned(channel: Channel, body: str, address: str) -> bool:
+    """WhatsApp shows no text beside a voice message."""
+    return len(body) <= limits_of(channel).caption and kind_of(address) != "audio"
 
 
 def with_links(body: str, attachments: Sequence[str]) -> str:

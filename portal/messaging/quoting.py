@@ -49,3 +49,12 @@ def by_alt_id(session: Session, location_id: int, alt_id: str) -> Quoted | None:
             own = select(Part.external_id).where(Part.message_id == message.id).order_by(Part.number)
             return Quoted(message.id, message.external_id or session.scalar(own.limit(1)), telling.brief(message))
     return None
+
+
+def keep_own(session: Session, message: Message, sender: Sender) -> None:
+    """Takes away an id that another sender's provider gave: to this one it says nothing, or something else."""
+    if message.about_id is None or message.about_external_id is None:
+        return
+    quoted = select(Message.sender_id).where(Message.id == message.about_id)
+    if session.scalar(quoted) != sender.id:
+        message.about_external_id = None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError, Inbound, Receipt, WebhookRequest
+from portal.channels.base import ChannelError, Inbound, Line, Receipt, WebhookRequest
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.errors import PortalError
@@ -17,13 +17,14 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contact_events, contacts, numbers, quoting
+from portal.messaging import composing, contact_events, contacts, lines, numbers, quoting
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.receipts import take_receipt
-from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, Sender, SenderState
+from portal.messaging.shared_webhooks import sender_of
+from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, SenderState
 
 MAX_BODY = 10_000
 # Bytes kept of what proves nothing.
@@ -165,7 +166,7 @@ def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
 
 
 def _apply_sms(session: Session, context: Context, event: Event) -> str:
-    sender = session.scalar(select(Sender).where(Sender.key == event.sender_key))
+    sender = sender_of(session, event)
     if sender is None or sender.channel != event.source:
         # What a stranger sent in an outage; at any other time it would have been 404. No person can do anything.
         event.body, event.headers = (event.body or b"")[:EVIDENCE], {}
@@ -190,8 +191,10 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
             effects.append(take_receipt(session, sender, said, event.id))
         elif isinstance(said, Inbound):
             effects.append(take_inbound(session, sender, said, event))
+        elif isinstance(said, Line):
+            effects.append(lines.hint(session, sender, said))
         else:
-            effects.append(f"{said.code}: {said.detail}")
+            effects.append(lines.notice(session, sender, said))
     return ", ".join(effects) or f"{IGNORED}it says nothing"
 
 

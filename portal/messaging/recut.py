@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from portal.channels import registry
 from portal.credits import ledger, pricing
 from portal.messaging import parts
+from portal.messaging.kinds import content_of
 from portal.models import Attempt, Message, Part, Sender, Status
 
 _Cut = tuple[parts.Piece, int]
@@ -19,7 +20,8 @@ def cut_anew(session: Session, message: Message, sender: Sender) -> bool:
     False, and nothing changed, when there are not enough credits for the difference. A message of which something may
     be out stays as it was cut.
     """
-    pieces = parts.cut(registry.get(sender.channel), sender.family, message.body, message.attachments)
+    content = content_of(message.kind, message.details)
+    pieces = parts.cut(registry.get(sender.channel), sender.family, message.body, message.attachments, content)
     wanted = [(piece, pricing.price(sender.family, piece.kind, piece.segments)) for piece in pieces]
     if [_shape(part) for part in message.parts] == [_wanted(*each) for each in wanted] or not _untouched(message):
         return True
@@ -29,12 +31,12 @@ def cut_anew(session: Session, message: Message, sender: Sender) -> bool:
     return True
 
 
-def _shape(part: Part) -> tuple[str, Sequence[str], int, int]:
-    return part.body, list(part.attachments), part.segments, part.price
+def _shape(part: Part) -> tuple[object, ...]:
+    return part.body, list(part.attachments), part.kind, dict(part.details), part.segments, part.price
 
 
-def _wanted(piece: parts.Piece, price: int) -> tuple[str, Sequence[str], int, int]:
-    return piece.body, list(piece.attachments), piece.segments, price
+def _wanted(piece: parts.Piece, price: int) -> tuple[object, ...]:
+    return piece.body, list(piece.attachments), piece.kind, dict(piece.details), piece.segments, price
 
 
 def _untouched(message: Message) -> bool:
@@ -61,6 +63,7 @@ def _rewrite(session: Session, message: Message, sender: Sender, wanted: Sequenc
             message.parts.append(Part(number=number, status=Status.QUEUED))
         part = message.parts[number - 1]
         part.body, part.attachments, part.segments = piece.body, list(piece.attachments), piece.segments
+        part.kind, part.details = piece.kind, dict(piece.details)
         part.price, part.key_round, part.sender_id = price, key_round, sender.id
     message.credits = sum(price for _, price in wanted)
     session.flush()

@@ -17,6 +17,7 @@ from portal.database import padded
 from portal.messaging import optouts
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
+from portal.messaging.lines import ask_now
 from portal.messaging.outbound import hold_conversation, let_go, push_status
 from portal.messaging.outcomes import Result
 from portal.messaging.provider_accounts import end_faults, tell_of_fault
@@ -158,6 +159,8 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
     if not _queue_again(session, result, part, outcome):
         return True
     backoff = min(2.0 ** min(result.due.attempts, 8), 300.0)
+    if outcome.scope is Scope.SENDER:
+        ask_now(session, result.passed.sender_id, result.passed.channel)
     if outcome.scope is Scope.SENDER and result.due.gate:
         limited = outcome.retry_after is not None
         until = gates.block(session, result.due.gate, outcome.message, seconds=outcome.retry_after, count=not limited)
@@ -175,6 +178,7 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
 def _stop_sender(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
     """Nothing that this sender is given goes out until a person helps: it is paused, and what waits for it is held."""
     again = _queue_again(session, result, part, outcome)
+    ask_now(session, result.passed.sender_id, result.passed.channel)
     active = Sender.id == part.sender_id, Sender.state == SenderState.ACTIVE
     session.execute(update(Sender).where(*active).values(state=SenderState.PAUSED, state_reason=outcome.message[:500]))
     tell_of_fault(session, part.sender_id, "is stopped, its messages are held", outcome.message)

@@ -17,7 +17,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sender of the message's own location. `usable` is False when it is paused."""
+    """A sender of the message's own location. `usable` is False when it is paused or its line is not ready: `phrase`
+    then says what it is, `sentence` the same with the remedy."""
 
     id: int
     name: str
@@ -25,6 +26,8 @@ class Candidate:
     family: str
     usable: bool
     is_default: bool
+    phrase: str = "is paused"
+    sentence: str = "is paused: resume it, and this goes out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,11 @@ def _matches(rule: Rule, wish: Wish) -> bool:
 
 def _stand_in(senders: Sequence[Candidate], wanted: Candidate, reason: str, policy: str) -> Choice:
     if policy == FailoverPolicy.FAIL:
-        text = f"{wanted.name} ({reason}) is paused, and this sub-account wants such messages failed."
+        text = f"{wanted.name} ({reason}) {wanted.phrase}, and this sub-account wants such messages failed."
         return Choice(Verdict.FAIL, text)
     if policy == FailoverPolicy.SAME_CHANNEL:
         other = next((each for each in senders if each.usable and each.channel == wanted.channel), None)
         if other is not None:
-            text = f"{other.name} stands in for {wanted.name}, which is paused ({reason})"
+            text = f"{other.name} stands in for {wanted.name}, which {wanted.phrase} ({reason})"
             return Choice(Verdict.SEND, text, other.id)
-    return Choice(Verdict.HOLD, f"{wanted.name} ({reason}) is paused: resume it, and this goes out.", wanted.id)
+    return Choice(Verdict.HOLD, f"{wanted.name} ({reason}) {wanted.sentence}", wanted.id)

@@ -7,25 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import (
-    CHOOSE_DEFAULT,
-    LOW_BALANCE,
-    REJECTIONS,
-    REJECTIONS_OVER,
-    SENDER_FAULT,
-    close_alert,
-)
+from portal.alerts import notices
+from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
+from portal.channels.capabilities import OneWebhook
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
+from portal.messaging import lines
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -33,6 +30,18 @@ from portal.models.tenants import HERE
 from portal.queue import gates
 
 MOST_ADDRESS = 500
+# What is over once the sender is removed.
+_OF_SENDER = (
+    notices.SENDER_FAULT,
+    notices.LOW_BALANCE,
+    notices.REJECTIONS,
+    notices.REJECTIONS_OVER,
+    notices.LINE_DOWN,
+    notices.LINE_UNKNOWN,
+    notices.LINE_CHANGED,
+    notices.WEBHOOK_DRIFT,
+)
+TAKEN = "This {what} is in use by a sender of this portal already: remove that sender first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +98,40 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         sandbox=False,
         created_at=clock.now(),
     )
-    session.add(sender)
-    session.flush()
+    _claim(session, sender, channel)
+    lines.begin(session, sender, channel)
     attach(session, sender, channel, wanted.credentials, wanted.pace)
     if location.install_state in HERE:
         sync_webhook(session, sender.id, sender.channel)
     return sender
 
 
+def _claim(session: Session, sender: Sender, channel: Channel) -> None:
+    """Writes a new sender. Where all senders share one webhook, no two of them may be named the same in it."""
+    if not isinstance(channel, OneWebhook):
+        session.add(sender)
+        session.flush()
+        return
+    sender.webhook_name = sender.address
+    try:
+        with session.begin_nested():
+            session.add(sender)
+    except IntegrityError:
+        same = Sender.channel == channel.kind, Sender.webhook_name == sender.webhook_name
+        if session.scalar(select(Sender.id).where(*same)) is None:
+            raise
+        what = next((field.label for field in channel.fields if not field.secret), "line")
+        raise InvalidInput(TAKEN.format(what=what)) from None
+
+
 def webhook_url(settings: Settings, sender: Sender) -> str:
-    """Where the sender's provider posts inbound messages; receipts go to the same address ending in `status`."""
+    """Where the sender's provider posts inbound messages.
+
+    Receipts go to the same address ending in `status`, unless all senders of the channel share one address.
+    """
+    channel = registry.get(sender.channel)
+    if isinstance(channel, OneWebhook):
+        return f"{settings.app_url}/webhooks/{channel.webhook_path}"
     return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
 
 
@@ -123,9 +156,13 @@ def pause(session: Session, sender_id: int, reason: str) -> None:
     sender.state, sender.state_reason = SenderState.PAUSED, reason[:500]
 
 
-def resume(session: Session, sender_id: int) -> int:
-    """Starts a sender again; returns how many held messages are tried again now."""
+def resume(session: Session, sender_id: int, number: str = "") -> int:
+    """Starts a sender again; returns how many held messages are tried again now.
+
+    Raises `InvalidInput` when another number is linked to it now, unless that is the `number` that is confirmed.
+    """
     sender = _get(session, sender_id)
+    lines.confirm_number(session, sender, number)
     sender.state, sender.state_reason = SenderState.ACTIVE, ""
     _forget_faults(session, sender)
     session.flush()
@@ -154,16 +191,23 @@ def change(session: Session, vault: Vault, sender_id: int, changes: Mapping[str,
 def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) -> None:
     """Stores the credentials and opens the sender's gates: it tries again at once.
 
-    Raises `InvalidInput` when it would become a sender of another family, whose opt-outs are others.
+    Raises `InvalidInput` when it would become a sender of another family, whose opt-outs are others, or another line.
     """
     sender = _get(session, sender_id)
     channel = _validated(wanted)
+    if isinstance(channel, OneWebhook) and _address(channel, wanted.credentials) != sender.address:
+        # Its webhook would stay behind at the line that it was.
+        raise InvalidInput("A sender keeps its line: add another sender for the other one, then remove this one.")
     if capabilities.family_of(channel, wanted.credentials) != sender.family:
         raise InvalidInput("A sender keeps its kind of message: add another sender for the other kind.")
     sender.credentials = vault.seal_fields(wanted.credentials)
     sender.address = _address(channel, wanted.credentials)
+    sender.webhook_at = None  # a change of the provider's settings that follows is ours
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
+    lines.ask_now(session, sender.id, sender.channel)
+    if sender.location.install_state in HERE:
+        sync_webhook(session, sender.id, sender.channel)
 
 
 def _forget_faults(session: Session, sender: Sender) -> None:
@@ -176,7 +220,8 @@ def remove(session: Session, sender_id: int) -> None:
     """Takes a sender out of use for good. Conversations let go of it."""
     sender = _get(session, sender_id)
     sender.state, sender.is_default = SenderState.REMOVED, False
-    for kind in (SENDER_FAULT, LOW_BALANCE, REJECTIONS, REJECTIONS_OVER):
+    sender.webhook_name = sender.next_line_check_at = sender.next_webhook_at = None
+    for kind in _OF_SENDER:
         close_alert(session, kind, gates.sender_gate(sender_id))
     session.execute(
         update(Conversation)

@@ -16,15 +16,17 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
-from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Scope
-from portal.channels.content import File
+from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
+from portal.channels.capabilities import SendsKinds
+from portal.channels.content import AddressKind, File
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import optouts
+from portal.messaging import line_states, optouts
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
+from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import not_installed
 from portal.messaging.outcomes import Result, clean_outcome
@@ -59,6 +61,18 @@ class _Answer:
     go_on: bool
     passed: Pass | None = None
     opened: bool = False
+
+
+def _outgoing(passed: Pass, channel: Channel) -> Outgoing:
+    return Outgoing(
+        passed.to,
+        passed.body,
+        passed.idempotency_key,
+        [File(each) for each in passed.attachments],
+        AddressKind(passed.to_kind),
+        passed.quotes if isinstance(channel, SendsKinds) and channel.quotes else "",
+        content_of(passed.kind, passed.details),
+    )
 
 
 class Outbox:
@@ -133,7 +147,7 @@ class Outbox:
 
     def _call(self, due: Due, passed: Pass) -> Result:
         channel = registry.get(passed.channel)
-        outgoing = Outgoing(passed.to, passed.body, passed.idempotency_key, [File(each) for each in passed.attachments])
+        outgoing = _outgoing(passed, channel)
         counts = False
         outcome: Accepted | ChannelError
         try:
@@ -221,7 +235,7 @@ class Outbox:
         """Its key is good still, and only a pause or the installation keeps it from being asked again."""
         sender = session.get_one(Sender, part.message.sender_id)
         location = session.get_one(Location, part.message.location_id)
-        free = sender.state == SenderState.ACTIVE and location.install_state == InstallState.INSTALLED
+        free = line_states.may_send(sender) and location.install_state == InstallState.INSTALLED
         fresh = part.key_round_at is not None and part.key_round_at > clock.now() - KEY_LIFE
         return registry.get(sender.channel).idempotent and fresh and not free and sender.state != SenderState.REMOVED
 
@@ -252,8 +266,8 @@ class Outbox:
         elif sender.state == SenderState.REMOVED:
             hold_back(session, due, part, f"{sender.name} was removed: another sender is looked for.")
             release_conversations(session, location.id, [message.conversation_id])
-        elif sender.state == SenderState.PAUSED:
-            hold_back(session, due, part, f"{sender.name} is paused: resume it, and this goes out.")
+        elif not line_states.may_send(sender):
+            hold_back(session, due, part, f"{sender.name} {line_states.sentence(sender)}")
             if location.failover != FailoverPolicy.HOLD:
                 release_conversations(session, location.id, [message.conversation_id])
         else:

@@ -122,6 +122,8 @@ class OptOut(Base):
     created_at: Mapped[datetime]
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[str] = mapped_column(String(200), default="")
+    lifted_message_id: Mapped[int | None] = mapped_column(BigId)
+    lift_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class ContactMerge(Base):
@@ -151,8 +153,6 @@ class ContactMerge(Base):
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[str] = mapped_column(String(200), default="")
-    lifted_message_id: Mapped[int | None] = mapped_column(BigId)
-    lift_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class ContactDnd(Base):

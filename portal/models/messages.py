@@ -158,7 +158,8 @@ class Message(Base):
 
 
 class Part(Base):
-    """One provider call. `attempt` counts calls; `key_round` rises only after a definite refusal.
+    """One provider call, of the `kind` that it is priced as. `attempt` counts calls; `key_round` rises only after a
+    definite refusal.
 
     `in_doubt`: some call under the present key ended unknown. What refuses a repetition says nothing of that call, so
     the key stays until the provider speaks of the key itself.
@@ -181,6 +182,8 @@ class Part(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
     number: Mapped[int] = mapped_column(Integer, default=1)
+    kind: Mapped[str] = mapped_column(String(24), default="text")
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     body: Mapped[str] = mapped_column(Text, default="")
     attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
     status: Mapped[str] = mapped_column(String(12))

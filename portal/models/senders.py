@@ -3,7 +3,18 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId, one_of
@@ -23,12 +34,28 @@ class Sender(Base):
 
     `account_key` is what senders of one provider account share (`ProviderAccount.key`), "" where each has its own.
     `sandbox`: its key sends nothing. `balance_low_at` and `rejecting_since` say since when it has been warned of so.
-    `line_since` is when the phone behind it was linked: what is older was never this line's to tell.
+
+    `webhook_name` is what names it in a webhook that all senders of its channel share (`channels.OneWebhook`), as long
+    as it is not removed: one live sender of the whole portal has it. `webhook_at` is when its provider's settings were
+    last found right, `next_webhook_at` when they are looked at again.
+
+    `line_state` is "" for channels whose lines do not fail, else the provider's last word (`channels.base.LineState`)
+    with its `line_code` and `line_detail`. `line_at` is when it was asked last, `line_changed_at` when the state began,
+    `line_since` since when a phone has been linked (what is older is history), `line_unlinked_at` when it was last
+    seen without one, `line_down_at` since when it is not ready, `line_told_at` when a person was told of that.
+    `line_address` is the number that may write to these customers; `line_other_address` another one that was linked
+    and waits for a person. `line_failure` says why the provider could not be asked, `line_failures` times in a row.
     """
 
     __tablename__ = "sender"
     __table_args__ = (
         one_of("state", SenderState),
+        CheckConstraint(
+            "line_state IN ('', 'ready', 'starting', 'asleep', 'limited', 'signed_out', 'blocked', 'gone')",
+            name="line_state_known",
+        ),
+        Index("uq_sender_webhook", "channel", "webhook_name", unique=True),
+        Index("ix_sender_address", "channel", "address"),
         Index("ix_sender_location", "location_id", "state"),
         Index("ix_sender_account", "account_key"),
         Index(
@@ -59,7 +86,23 @@ class Sender(Base):
     sandbox: Mapped[bool] = mapped_column(Boolean, default=False)
     balance_low_at: Mapped[datetime | None]
     rejecting_since: Mapped[datetime | None]
+    webhook_name: Mapped[str | None] = mapped_column(String(128))
+    webhook_at: Mapped[datetime | None]
+    next_webhook_at: Mapped[datetime | None] = mapped_column(index=True)
+    line_state: Mapped[str] = mapped_column(String(12), default="")
+    line_code: Mapped[str] = mapped_column(String(64), default="")
+    line_detail: Mapped[str] = mapped_column(Text, default="")
+    line_at: Mapped[datetime | None]
+    line_changed_at: Mapped[datetime | None]
     line_since: Mapped[datetime | None]
+    line_unlinked_at: Mapped[datetime | None]
+    line_down_at: Mapped[datetime | None]
+    line_told_at: Mapped[datetime | None]
+    line_address: Mapped[str] = mapped_column(String(64), default="")
+    line_other_address: Mapped[str] = mapped_column(String(64), default="")
+    line_failure: Mapped[str] = mapped_column(Text, default="")
+    line_failures: Mapped[int] = mapped_column(Integer, default=0)
+    next_line_check_at: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime]
 
     location: Mapped[Location] = relationship()

@@ -15,7 +15,7 @@ from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
-from portal.messaging import account_watch, rejections, relations
+from portal.messaging import account_watch, lines, registrations, rejections, relations
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -58,6 +58,7 @@ class Clockwork:
             self._scheduler.start()
             return
         self._every(1, self.poll_statuses)
+        self._every(3, self.watch_lines)
         self._every(FINISH_SECONDS, self.finish_refreshes)
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
@@ -91,12 +92,22 @@ class Clockwork:
         with self._database.write() as session:
             enqueue_due(session)
 
+    def watch_lines(self) -> None:
+        """Has the providers asked about the lines that are due."""
+        with self._database.read() as session:
+            if not lines.is_due(session):
+                return
+        with self._database.write() as session:
+            lines.enqueue_due(session)
+
     def watch_senders(self) -> None:
         """Has the providers asked what is left on their accounts and who has opted out there, and ends incidents."""
         with self._database.write() as session:
             account_watch.enqueue_due(session)
         self._sweep_at_once(rejections.look_for_missed)
         self._sweep_at_once(rejections.look_for_ends)
+        self._sweep_at_once(lines.forget_notices)
+        self._sweep_at_once(registrations.enqueue_due)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

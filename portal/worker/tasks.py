@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, optouts
+from portal.messaging import bulk, dnd, lines, optouts
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.dnd_into_ghl import DndIntoGhl
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.reading_tags import TagReader
-from portal.messaging.receiving import UNREADABLE, Context, EchoUnresolved, Parked, apply_event, park
+from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
 from portal.messaging.releasing import release_conversation, release_location
 from portal.messaging.silencing import Silencing
@@ -175,6 +175,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
+        lines.KIND: services.line_watch.check,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,

@@ -69,6 +69,14 @@ def test_it_answers_every_question_of_the_capabilities(channel):
         assert key == "" or (len(key) == 32 and set(key) <= set("0123456789abcdef"))
 
 
+def test_no_two_capabilities_share_a_name():
+    """A class is taken for a capability by the names it has: Cast's list of opt-outs once passed for a line."""
+    protocols = [each for each in vars(capabilities).values() if getattr(each, "_is_runtime_protocol", False)]
+    own = [name for each in protocols for name in vars(each) | vars(each).get("__annotations__", {})]
+    names = [name for name in own if not name.startswith("_")]
+    assert len(protocols) > 5 and sorted(names) == sorted(set(names))
+
+
 def test_senders_of_one_account_share_a_key_that_does_not_tell_it(channel):
     if not isinstance(channel, capabilities.SharesAccount):
         return

@@ -17,7 +17,7 @@ from portal.messaging import senders
 from portal.models import Alert
 from portal.queue.claim import Limits, claim
 from portal.queue.jobs import APPLY
-from portal.web.webhooks import sms
+from portal.web.webhooks import known
 from portal.worker.tasks import batch_handlers
 
 
@@ -88,7 +88,7 @@ def test_a_long_message_in_a_query_is_kept_whole(idle):
 
 
 def test_a_secret_that_has_changed_is_known_at_once(idle, bearer, monkeypatch):
-    monkeypatch.setattr(sms, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(known, "ASK_AGAIN_SECONDS", 0.0)
     assert bearer() == 200
     with idle.database.write() as session:
         changed = senders.NewSender("bearer", "bearer", {"secret": "the second secret"})
@@ -98,10 +98,10 @@ def test_a_secret_that_has_changed_is_known_at_once(idle, bearer, monkeypatch):
 
 
 def test_a_flood_of_forgeries_does_not_ask_the_database_each_time(idle, bearer, monkeypatch):
-    monkeypatch.setattr(sms, "ASK_AGAIN_SECONDS", 25.0)
+    monkeypatch.setattr(known, "ASK_AGAIN_SECONDS", 25.0)
     assert bearer() == 200
-    asked, real = [], sms.SenderKeys._load
-    monkeypatch.setattr(sms.SenderKeys, "_load", lambda self, *what: asked.append(1) or real(self, *what))
+    asked, real = [], known.SenderKeys._load
+    monkeypatch.setattr(known.SenderKeys, "_load", lambda self, *what: asked.append(1) or real(self, *what))
     assert {bearer("guess") for _ in range(30)} == {401}
     assert asked == []
 

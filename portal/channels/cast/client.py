@@ -115,7 +115,7 @@ class Cast:
         """Who has unsubscribed by the link in a message, from which sender id."""
         return accounts.opt_outs(http, account)
 
-    def line(self, credentials: Mapping[str, str]) -> str:
+    def listed_line(self, credentials: Mapping[str, str]) -> str:
         """The sender id; Viber has none, and nobody can unsubscribe from it."""
         return "" if product(credentials) == VIBER else credentials.get("sender_id", "")
 

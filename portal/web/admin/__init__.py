@@ -11,4 +11,14 @@ bp.after_request(guard.let_forms_name_their_page)
 for _filter in (words.when, words.age, words.size, words.in_words, words.pieces, words.said):
     bp.add_app_template_filter(_filter)
 
-from portal.web.admin import actions, events, installations, messages, opt_out_words, opt_outs, overview  # noqa: E402, F401 - they add their routes
+from portal.web.admin import (  # noqa: E402, F401 - they add their routes
+    actions,
+    events,
+    installations,
+    linking,
+    messages,
+    opt_out_words,
+    opt_outs,
+    overview,
+    senders,
+)

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from portal import clock
 from portal.alerts import notices
+from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling
 from portal.messaging.statuses import SENTENCES
@@ -62,6 +63,21 @@ ALERT: Mapping[str, str] = {
     notices.LOW_BALANCE: "A provider account runs low",
     notices.REJECTIONS: "Carriers reject a sender's messages",
     notices.REJECTIONS_OVER: "A sender's messages get through again",
+    notices.LINE_DOWN: "A line does not work",
+    notices.LINE_UNKNOWN: "Nobody can say how a line is",
+    notices.LINE_CHANGED: "Another number was linked to a sender",
+    notices.SENDER_NOTICE: "A provider has something to say",
+    notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
+}
+LINE: Mapping[str, str] = {
+    "": "has none",
+    LineState.READY: "ready",
+    LineState.STARTING: "starting",
+    LineState.ASLEEP: "asleep",
+    LineState.LIMITED: "held back by the network",
+    LineState.SIGNED_OUT: "no phone linked",
+    LineState.BLOCKED: "blocked by the network",
+    LineState.GONE: "gone at the provider",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",

@@ -67,6 +67,14 @@ class _Figures(Collector):
             ):
                 senders.add_metric([channel, state], count)
             yield senders
+            lines = GaugeMetricFamily("sendero_lines", "Lines by state", labels=["channel", "state"])
+            for channel, state, count in session.execute(
+                select(Sender.channel, Sender.line_state, func.count())
+                .where(Sender.state != SenderState.REMOVED, Sender.line_state != "")
+                .group_by(Sender.channel, Sender.line_state)
+            ):
+                lines.add_metric([channel, state], count)
+            yield lines
             alerts = GaugeMetricFamily("sendero_open_alerts", "Open alerts", labels=["kind"])
             for kind, count in session.execute(
                 select(Alert.kind, func.count()).where(Alert.closed_at.is_(None)).group_by(Alert.kind)

@@ -11,11 +11,13 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from portal import clock
 from portal.alerts.notices import UNAUTHENTIC, raise_alert
+from portal.channels.base import WebhookRequest
 from portal.database import insert
 from portal.errors import Unauthentic
-from portal.journal.entry import KEPT_HEADERS, Entry
+from portal.journal.entry import KEPT_HEADERS, SEALED, Entry
 from portal.models import Event, EventState
 from portal.services import Services
+from portal.web.webhooks.known import strangers
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,29 @@ def kept_headers(incoming: Request) -> dict[str, str]:
     """The headers that are kept with the event."""
     found = {name: incoming.headers.get(name) for name in KEPT_HEADERS}
     return {name: value[:KEPT_HEADER] for name, value in found.items() if value is not None}
+
+
+def heard_now(action: str) -> WebhookRequest:
+    """The request as channels read it, with all its headers. Raises like `read_body`."""
+    return WebhookRequest(
+        action=action,
+        body=read_body(),
+        content_type=request.content_type or "",
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query=request.query_string.decode("latin-1"),
+    )
+
+
+def proof(parts: Services, heard: WebhookRequest, *, verified: bool) -> dict[str, str]:
+    """The headers to keep: with all of them sealed when nobody can say now whether the request is genuine.
+
+    Raises `Overloaded` when strangers have filled their share of the spool.
+    """
+    headers = kept_headers(request)
+    if not verified:
+        headers[SEALED] = parts.vault.seal_fields(heard.headers)
+        strangers.admit(parts.spool, len(heard.body) + len(headers[SEALED]))
+    return headers
 
 
 def accepted(body: str = "", content_type: str = "text/plain") -> Response:

@@ -8,10 +8,14 @@ from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.channels import registry
+from portal.channels.capabilities import LinksPhone
 from portal.messaging.provider_accounts import gates_of
 from portal.models import Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
 from portal.queue.gates import ghl_gate, sender_gate
+from portal.web.admin import sender_standing
 from portal.web.admin.queries.scope import Scope, location_ids, locations
+from portal.web.admin.sender_standing import Standing
 
 MOST_LOCATIONS = 200
 MOST_NOTICES = 50
@@ -44,6 +48,7 @@ class Line:
 
     sender: Sender
     gate: Gate | None
+    standing: Standing
     account: ProviderAccount | None = None
 
 
@@ -161,7 +166,9 @@ def places(session: Session, scope: Scope) -> list[Place]:
 
 def _line(sender: Sender, gates: dict[str, Gate], accounts: dict[str, ProviderAccount]) -> Line:
     gate = gates.get(sender_gate(sender.id, sender.account_key))
-    return Line(sender, gate, accounts.get(sender.account_key))
+    linkable = isinstance(registry.get(sender.channel), LinksPhone)
+    standing = sender_standing.of(sender, gate, linkable=linkable)
+    return Line(sender, gate, standing, accounts.get(sender.account_key))
 
 
 def _accounts(session: Session, senders: Sequence[Sender]) -> dict[str, ProviderAccount]:

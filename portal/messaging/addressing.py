@@ -1,0 +1,61 @@
+"""Where a message goes: to the number it names, or there where the conversation is held.
+
+WhatsApp does not tell everybody's number (LID), and a group has none: what is answered to them goes to their own id,
+and only through lines that can write there.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.channels.base import Channel, Family
+from portal.channels.capabilities import LinksPhone
+from portal.channels.content import AddressKind
+from portal.messaging import contacts
+from portal.models import Address, Conversation, Message, Sender
+
+PHONE, LID, GROUP = AddressKind.PHONE, AddressKind.LID, AddressKind.GROUP
+NO_ADDRESS = "The contact has no phone number: add one in HighLevel."
+
+
+def reach(channel: Channel, family: str) -> tuple[AddressKind, ...]:
+    """What a sender can write to. A linked phone writes to whatever the phone does; everybody else to numbers."""
+    return (PHONE, LID, GROUP) if family == Family.WHATSAPP and isinstance(channel, LinksPhone) else (PHONE,)
+
+
+def find(
+    session: Session, conversation: Conversation, message: Message, channel: Channel, family: str
+) -> tuple[str, str] | None:
+    """The address and its kind for this sender, None when the contact has none that it can write to.
+
+    What was written in the portal goes to the number that was named there. An answer goes where the conversation is
+    held when that is a group or a LID; else to the number that HighLevel names, or the contact's own.
+    """
+    reached = reach(channel, family)
+    named = message.address if message.address_kind == PHONE else ""
+    if len(reached) == 1 or (message.author and named):
+        return _or_none(named or contacts.address_of(session, conversation.contact_id, PHONE))
+    wanted = select(Address.kind, Address.value).where(
+        Address.contact_id == conversation.contact_id, Address.kind.in_(reached)
+    )
+    known = [(row.kind, row.value) for row in session.execute(wanted.order_by(Address.id.desc()))]
+    for kind, value in known:
+        if value == conversation.sticky_address and kind != PHONE:
+            return value, kind
+    if named:
+        return named, PHONE.value
+    return next(((value, kind) for kind, value in sorted(known, key=lambda each: each[0] != PHONE)), None)
+
+
+def why_none(session: Session, conversation: Conversation, sender: Sender) -> str:
+    """The sentence for a contact that this sender cannot write to."""
+    other = select(Address.id).where(Address.contact_id == conversation.contact_id, Address.kind.in_((LID, GROUP)))
+    if session.scalar(other.limit(1)) is None:
+        return NO_ADDRESS
+    return (
+        f"{sender.name} writes to phone numbers only, and this is a WhatsApp group or somebody whose number WhatsApp "
+        "does not tell: answer through a linked WhatsApp line, or add a phone number in HighLevel."
+    )
+
+
+def _or_none(number: str | None) -> tuple[str, str] | None:
+    return (number, PHONE.value) if number else None

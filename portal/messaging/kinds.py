@@ -1,0 +1,106 @@
+"""Messages that are more than a text or a file: what they must have, and whether a sender can send them. Pure.
+
+The numbers are WhatsApp's own, as GREEN-API's documentation of SendPoll and SendInteractiveButtons gives them.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from portal.channels.base import Channel
+from portal.channels.capabilities import kinds_of, limits_of
+from portal.channels.content import Content, Kind
+from portal.errors import InvalidInput
+
+MOST_QUESTION, MOST_OPTION, FEWEST_OPTIONS, MOST_OPTIONS = 255, 100, 2, 12
+MOST_BUTTONS, MOST_BUTTON = 3, 25
+MOST_NAME = 200
+WORDS: Mapping[str, str] = MappingProxyType(
+    {Kind.LOCATION: "a location", Kind.CONTACT: "a contact", Kind.POLL: "a poll", Kind.BUTTONS: "buttons"}
+)
+
+
+def check(content: Content, text: str, attachments: Sequence[str]) -> None:
+    """Raises `InvalidInput` with a sentence when it could not be sent by anybody."""
+    if content.kind not in WORDS:
+        raise InvalidInput(f"{content.kind.value.capitalize()} is nothing that can be written here.")
+    if attachments:
+        raise InvalidInput(f"Files go in a message of their own, not beside {WORDS[content.kind]}.")
+    _CHECKS[content.kind](content.details, text)
+
+
+def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
+    """What a message or part of this kind carries besides text and files; None for all others."""
+    return Content(Kind(kind), details) if kind in WORDS else None
+
+
+def in_words(kind: str, details: Mapping[str, Any], text: str) -> str:
+    """The message as a text, for whoever cannot show its kind."""
+    said: list[str | None] = []
+    match kind if details else "":
+        case Kind.LOCATION:
+            at = f"https://maps.google.com/?q={details['latitude']},{details['longitude']}"
+            said = [details.get("name"), details.get("address"), at]
+        case Kind.CONTACT:
+            said = [f"{each['name']}: {', '.join(each['phones'])}" for each in details["contacts"]]
+        case Kind.POLL:
+            said = [details["question"], *(f"- {each}" for each in details["options"])]
+        case Kind.BUTTONS:
+            said = [f"[{each['text']}]" for each in details["buttons"]]
+    return "\n".join(filter(None, (text, *said)))
+
+
+def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
+    """Why the sender called `name` cannot send it, with what to do; "" when it can."""
+    if kind in WORDS and kind not in kinds_of(channel):
+        return f"{name} ({channel.name}) cannot send {WORDS[kind]}: choose another sender, or write it as a text."
+    most = limits_of(channel).text
+    if most and len(text) > most:
+        return f"The message has {len(text)} characters, and {channel.name} takes at most {most}: shorten it."
+    return ""
+
+
+def _check_location(details: Mapping[str, Any], _text: str) -> None:
+    latitude, longitude = details.get("latitude"), details.get("longitude")
+    if not isinstance(latitude, float | int) or not isinstance(longitude, float | int):
+        raise InvalidInput("A location needs its latitude and longitude, in degrees: 52.5186,13.4081.")
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise InvalidInput("A latitude is from -90 to 90 degrees, a longitude from -180 to 180.")
+    if any(len(str(details.get(name, ""))) > MOST_NAME for name in ("name", "address")):
+        raise InvalidInput(f"The name and the address of a location have at most {MOST_NAME} characters.")
+
+
+def _check_contact(details: Mapping[str, Any], _text: str) -> None:
+    people = details.get("contacts") or []
+    if not people or any(not each.get("name", "").strip() or not each.get("phones") for each in people):
+        raise InvalidInput("A contact needs a name and a phone number.")
+    if any(len(each["name"]) > MOST_NAME for each in people):
+        raise InvalidInput(f"The name of a contact has at most {MOST_NAME} characters.")
+
+
+def _check_poll(details: Mapping[str, Any], _text: str) -> None:
+    question, options = details.get("question", ""), list(details.get("options") or [])
+    if not 1 <= len(question.strip()) <= MOST_QUESTION:
+        raise InvalidInput(f"A poll needs a question of at most {MOST_QUESTION} characters.")
+    if not FEWEST_OPTIONS <= len(options) <= MOST_OPTIONS or len(set(options)) < len(options):
+        raise InvalidInput(f"A poll needs {FEWEST_OPTIONS} to {MOST_OPTIONS} options, each different.")
+    if any(not 1 <= len(each.strip()) <= MOST_OPTION for each in options):
+        raise InvalidInput(f"An option of a poll has 1 to {MOST_OPTION} characters.")
+
+
+def _check_buttons(details: Mapping[str, Any], text: str) -> None:
+    names = [each.get("text", "") for each in details.get("buttons") or []]
+    if not text.strip():
+        raise InvalidInput("Buttons need a text above them.")
+    if not 1 <= len(names) <= MOST_BUTTONS or len(set(names)) < len(names):
+        raise InvalidInput(f"A message takes 1 to {MOST_BUTTONS} buttons, each different.")
+    if any(not 1 <= len(each.strip()) <= MOST_BUTTON for each in names):
+        raise InvalidInput(f"A button has 1 to {MOST_BUTTON} characters.")
+
+
+_CHECKS = {
+    Kind.LOCATION: _check_location,
+    Kind.CONTACT: _check_contact,
+    Kind.POLL: _check_poll,
+    Kind.BUTTONS: _check_buttons,
+}
