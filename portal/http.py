@@ -142,8 +142,8 @@ class HttpClient:
     ) -> Response:
         """One call, made once. `deadline` is in seconds, for everything from the look-up to the last byte.
 
-        A file as `data` is sent from where it stands to its end, piece by piece. Redirects are answers like any other. Raises `NotSent` and `OutcomeUnknown`, whose text and context hold
-        neither query nor headers.
+        A file as `data` is sent from where it stands to its end. Redirects are answers like any other. Raises `NotSent`
+        and `OutcomeUnknown`, whose text and context hold neither query nor headers.
         """
         request = _prepare(method, url, headers or {}, params, json, data)
         call.start(deadline, private_hosts)

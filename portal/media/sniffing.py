@@ -71,7 +71,12 @@ _BRANDS = {
     b"3gp6": "video/3gpp",
 }
 _RIFF = {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}
-_IN_ZIP = ((b"word/", DOCX), (b"xl/", XLSX), (b"ppt/", PPTX), (b"AndroidManifest.xml", "application/vnd.android.package"))
+_IN_ZIP = (
+    (b"word/", DOCX),
+    (b"xl/", XLSX),
+    (b"ppt/", PPTX),
+    (b"AndroidManifest.xml", "application/vnd.android.package-archive"),
+)
 
 # The content alone cannot tell these from one another, and none of them does more than another: the claim is believed.
 _ALIKE: dict[str, frozenset[str]] = {
@@ -94,8 +99,10 @@ SHOWN = frozenset(
     }
 )
 # What a browser might run: sent as mere bytes.
-_ACTIVE = re.compile(r"html|xml|svg|script|shockwave|x-msdownload|executable")
+_ACTIVE = re.compile(r"html|\bxml\b|svg|script|shockwave|x-msdownload|executable")
 
+# OpenDocument and EPUB begin with their type, uncompressed.
+_SAYS_ITSELF = re.compile(rb"mimetype(application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z-]{3,40}?))PK")
 _MARKUP = re.compile(rb"<(?:!doctype|!--|\?xml|/?[a-z])", re.I)
 
 
@@ -111,7 +118,7 @@ def served_as(kind: str) -> str:
     if kind in SHOWN:
         return kind
     if not kind or _ACTIVE.search(kind):
-        return BYTES if "officedocument" not in kind else kind
+        return BYTES
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
@@ -125,8 +132,8 @@ def _container(head: bytes) -> str:
     if head.startswith(b"\x1aE\xdf\xa3"):
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
     if head.startswith(b"PK\x03\x04"):
-        if head[30:38] == b"mimetype":  # OpenDocument and EPUB say it themselves, uncompressed
-            return head[38:120].split(b"PK")[0].decode("ascii", "replace")[:100].strip() if head[38:50].isascii() else ZIP
+        if said := _SAYS_ITSELF.match(head, 30):
+            return said[1].decode()
         return next((kind for mark, kind in _IN_ZIP if mark in head), ZIP)
     return ""
 

@@ -10,6 +10,9 @@ from portal.models.base import Base, BigId, one_of
 from portal.models.messages import Message
 
 
+_WANTED, _STORED = text("state = 'wanted'"), text("stored <> ''")
+
+
 class MediaState(StrEnum):
     """WANTED: still to be fetched. REFUSED: we do not take it. FAILED: it could not be had. REMOVED: kept once.
 
@@ -38,7 +41,9 @@ class MediaFile(Base):
     __table_args__ = (
         one_of("state", MediaState),
         UniqueConstraint("message_id", "place"),
-        Index("ix_media_wanted", "id", postgresql_where=text("state = 'wanted'"), sqlite_where=text("state = 'wanted'")),
+        Index(
+            "ix_media_wanted", "id", postgresql_where=text("state = 'wanted'"), sqlite_where=text("state = 'wanted'")
+        ),
         Index(
             "ix_media_late",
             "message_id",
@@ -46,7 +51,7 @@ class MediaFile(Base):
             sqlite_where=text("late = 1 AND ghl_message_id = ''"),
         ),
         Index("ix_media_recent", "location_id", "id"),
-        Index("ix_media_stored", "kept_at", postgresql_where=text("stored <> ''"), sqlite_where=text("stored <> ''")),
+        Index("ix_media_stored", "kept_at", postgresql_where=_STORED, sqlite_where=_STORED),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
