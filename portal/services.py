@@ -13,10 +13,14 @@ from portal.installations.consent import Consents
 from portal.installations.tokens import Tokens
 from portal.journal.spool import Spool
 from portal.journal.writer import Journal
+from portal.media.stores import Stores
 from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.bulk import BulkOutbox
+from portal.messaging.ghl_files import GhlFiles
 from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.keeping import Keeper
+from portal.messaging.late_files import LateFiles
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 
@@ -42,6 +46,9 @@ class Services:
     poller: Poller
     account_watch: AccountWatch
     into_ghl: IntoGhl
+    stores: Stores
+    keeper: Keeper
+    late_files: LateFiles
 
 
 def make_services(settings: Settings, database: Database) -> Services:
@@ -52,6 +59,9 @@ def make_services(settings: Settings, database: Database) -> Services:
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)
     tokens = Tokens(database, vault, oauth)
     accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
+    stores = Stores(http, settings.media_dir, settings.media_stores)
+    files = GhlFiles(database, settings, stores)
+    into_ghl = IntoGhl(database, settings, http, tokens, files)
     return Services(
         settings=settings,
         database=database,
@@ -69,5 +79,8 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
-        into_ghl=IntoGhl(database, settings, http, tokens),
+        into_ghl=into_ghl,
+        stores=stores,
+        keeper=Keeper(database, settings, http, vault, accounts, stores),
+        late_files=LateFiles(database, settings, files, into_ghl),
     )

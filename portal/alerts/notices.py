@@ -28,6 +28,7 @@ SPOOL_DAMAGED = "spool_damaged"
 LOW_BALANCE = "low_balance"
 REJECTIONS = "rejections"
 REJECTIONS_OVER = "rejections_over"
+MEDIA_STORE = "media_store"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 from uuid import uuid4
 
 from portal import clock
@@ -40,7 +40,7 @@ class Bucket:
 
 def parse_bucket(address: str) -> Bucket:
     """The bucket that an address names. Raises `ValueError` with a sentence."""
-    parts = urlsplit(address)
+    parts = _split(address)
     bucket, _, prefix = unquote(parts.path).strip("/").partition("/")
     if parts.scheme not in ("http", "https") or not parts.hostname or not bucket:
         raise ValueError("it must look like https://KEY:SECRET@host/bucket?region=REGION")
@@ -53,6 +53,15 @@ def parse_bucket(address: str) -> Bucket:
     credentials = Credentials(unquote(parts.username), unquote(parts.password), region)
     host = parts.netloc.rpartition("@")[2]
     return Bucket(f"{parts.scheme}://{host}", bucket, prefix.strip("/"), credentials)
+
+
+def _split(address: str) -> SplitResult:
+    """The parts of an address; of one that cannot be read, none. The error's own text would show the secret."""
+    try:
+        parts = urlsplit(address)
+        return parts if parts.port != 0 else urlsplit("")
+    except ValueError:
+        return urlsplit("")
 
 
 class S3:

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Inbound
 from portal.credits import ledger, pricing
+from portal.crypto import Vault
 from portal.database import insert
 from portal.messaging import contacts, numbers, optouts
+from portal.messaging.media import take_files
 from portal.messaging.statuses import SENTENCES
 from portal.messaging.storable import storable
 from portal.models import Conversation, Direction, Event, Message, Sender, Status
@@ -23,7 +25,7 @@ OLDEST, YOUNGEST = timedelta(days=30), timedelta(hours=1)
 REPEAT_WINDOW = timedelta(minutes=5)
 
 
-def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
+def take_inbound(session: Session, vault: Vault, sender: Sender, said: Inbound, event: Event) -> str:
     """Writes one inbound message; returns what became of it in words. A repeat by its provider's id changes nothing."""
     kind, address = _address(sender, storable(said.sender))
     contact, conversation_id = contacts.for_address(session, sender.location_id, kind, address)
@@ -41,7 +43,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
         "direction": Direction.IN,
         "kind": said.kind,
         "body": storable(said.text),
-        "attachments": [storable(each.url, 2000) for each in said.files],
+        "attachments": [],
         "sender_id": sender.id,
         "sender_reason": "",
         "family": sender.family,
@@ -71,6 +73,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
     if message_id is None:
         return "repeat of a known message"
     message = session.get_one(Message, message_id)
+    take_files(session, vault, message, said.files)
     contacts.note_message(conversation, message, event.received_at)
     contacts.remember_route(session, conversation, sender, kind, address)
     optouts.notice(session, sender.location, sender.family, address, said.text)

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.models.base import Base, BigId, one_of
 from portal.models.messages import Message
 
-
-_WANTED, _STORED = text("state = 'wanted'"), text("stored <> ''")
+_WANTED, _STORED, _TOLD = text("state = 'wanted'"), text("stored <> ''"), text("ghl_message_id <> ''")
 
 
 class MediaState(StrEnum):
@@ -51,6 +50,7 @@ class MediaFile(Base):
             sqlite_where=text("late = 1 AND ghl_message_id = ''"),
         ),
         Index("ix_media_recent", "location_id", "id"),
+        Index("ix_media_told", "location_id", "ghl_message_id", postgresql_where=_TOLD, sqlite_where=_TOLD),
         Index("ix_media_stored", "kept_at", postgresql_where=_STORED, sqlite_where=_STORED),
     )
 

@@ -15,7 +15,7 @@ from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
-from portal.messaging import account_watch, rejections
+from portal.messaging import account_watch, media, rejections
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -112,6 +112,7 @@ class Clockwork:
         """Looks for what should not be there: work without a job, calls without a process, holds nobody frees."""
         for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
             self._sweep(sweep)
+        self._sweep_at_once(media.enqueue_forgotten)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
         self._note(sweep.__name__, sweep(self._database))

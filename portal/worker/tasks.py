@@ -171,6 +171,8 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "import_opt_outs": services.account_watch.import_opt_outs,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
+        "post_files": services.late_files.post,
+        "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
         "check_location": installing.check_location,
