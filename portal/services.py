@@ -21,6 +21,7 @@ from portal.messaging.ghl_files import GhlFiles
 from portal.messaging.into_ghl import IntoGhl
 from portal.messaging.keeping import Keeper
 from portal.messaging.late_files import LateFiles
+from portal.messaging.looking import Looker
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 
@@ -75,7 +76,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk=BulkInstaller(database, oauth, tokens, settings.ghl_app_id),
         consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
-        outbox=Outbox(database, http, accounts),
+        outbox=Outbox(database, http, accounts, Looker(database, settings, http)),
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),

@@ -8,7 +8,7 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
-    from portal.cli import admin, credits, doctor, events, installation, keys, messages, restore, send, sender
+    from portal.cli import admin, credits, doctor, events, installation, keys, media, messages, restore, send, sender
 
     for group in (
         admin.admin,
@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
         keys.keys,
         credits.credits,
         restore.restore,
+        media.media,
     ):
         app.cli.add_command(_plain(group))
     for command in (doctor.doctor, messages.messages, send.send):

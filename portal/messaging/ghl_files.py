@@ -18,7 +18,8 @@ from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError, Kind
 from portal.media.folder import StoreError
 from portal.media.stores import Stores
-from portal.messaging.media import files_of, lock_message, path, public_address, title
+from portal.messaging.locks import lock_message
+from portal.messaging.media import files_of, path, public_address, title
 from portal.models import MediaFile, MediaState, Message
 from portal.queue.jobs import Due, postpone
 
@@ -75,18 +76,24 @@ class GhlFiles:
 
     def told(self, ghl: GhlClient, message: Message, place: Place) -> Told:
         """What to post of a message with its files. What is not there now is late from here on."""
-        with self._database.write() as session:
-            fresh = lock_message(session, message.id)
-            rows = files_of(session, fresh.id)
-            for row in rows:
-                row.late = row.late or row.state == MediaState.WANTED
-            attachments = list(fresh.attachments)
+        with self._database.read() as session:
+            rows = files_of(session, message.id)
         if not rows:
-            return Told(message.body, [public_address(self._settings.app_url, each) for each in attachments])
+            return Told(message.body, [public_address(self._settings.app_url, each) for each in message.attachments])
+        if _waits(rows):
+            rows = self._settle_late(message)
         there = [row for row in rows if not row.late and _is_there(row)]
         lines = [_line(row) for row in rows if row not in there]
         text = "\n".join(filter(None, [message.body, *lines]))
         return Told(text, [self.address(ghl, row, place) for row in there])
+
+    def _settle_late(self, message: Message) -> Sequence[MediaFile]:
+        with self._database.write() as session:
+            lock_message(session, message.id)
+            rows = files_of(session, message.id)
+            for row in rows:
+                row.late = row.late or row.state == MediaState.WANTED
+            return rows
 
     def told_late(self, ghl: GhlClient, row: MediaFile, place: Place) -> Told:
         """What to post of a file that comes after its message, or does not come."""

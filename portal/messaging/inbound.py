@@ -25,7 +25,7 @@ OLDEST, YOUNGEST = timedelta(days=30), timedelta(hours=1)
 REPEAT_WINDOW = timedelta(minutes=5)
 
 
-def take_inbound(session: Session, vault: Vault, sender: Sender, said: Inbound, event: Event) -> str:
+def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, vault: Vault) -> str:
     """Writes one inbound message; returns what became of it in words. A repeat by its provider's id changes nothing."""
     kind, address = _address(sender, storable(said.sender))
     contact, conversation_id = contacts.for_address(session, sender.location_id, kind, address)

@@ -23,7 +23,8 @@ from portal.media.fetching import FetchError, Found, TooLarge
 from portal.media.folder import StoreError
 from portal.media.stores import Stores, stored_name
 from portal.messaging.accounts import Accounts
-from portal.messaging.media import lock_message, settled
+from portal.messaging.locks import lock_message
+from portal.messaging.media import settled
 from portal.messaging.storable import storable
 from portal.models import MediaFile, MediaState, Sender
 from portal.queue.jobs import Due, complete, postpone

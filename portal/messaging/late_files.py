@@ -11,7 +11,8 @@ from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError, Kind
 from portal.messaging.ghl_files import GhlFiles, Place, Told, next_late
 from portal.messaging.into_ghl import IntoGhl
-from portal.messaging.media import known_here, lock_message
+from portal.messaging.locks import lock_message
+from portal.messaging.media import known_here
 from portal.models import Contact, Conversation, Direction, Location, MediaFile, Message
 from portal.queue.jobs import Due, complete, postpone
 

@@ -31,8 +31,6 @@ VIEW_SECONDS = 600
 MOST_FILES = 100
 NO_ADDRESS = "The provider gave no address for it."
 TOO_MANY = f"A message has {MOST_FILES} files at most."
-# What a person should hear of: it was promised, or is missing.
-UNSETTLED = (MediaState.WANTED,)
 _FORGOTTEN_AFTER = timedelta(minutes=5)
 _AT_ONCE = 200
 
@@ -97,8 +95,9 @@ def follow(message: Message, rows: Iterable[MediaFile]) -> None:
 
 
 def files_of(session: Session, message_id: int) -> Sequence[MediaFile]:
-    """The message's files in their order, as they are on disk now."""
-    wanted = select(MediaFile).where(MediaFile.message_id == message_id).order_by(MediaFile.place)
+    """The files that came with the message, in their order, as they are on disk now."""
+    ours = MediaFile.message_id == message_id, MediaFile.state != MediaState.LOOKED
+    wanted = select(MediaFile).where(*ours).order_by(MediaFile.place)
     return session.scalars(wanted.execution_options(populate_existing=True)).all()
 
 
@@ -150,7 +149,7 @@ def settled(session: Session, message: Message, row: MediaFile) -> None:
     follow(message, rows)
     if row.late:
         enqueue(session, [post_files_job(message)])
-    elif not any(each.state in UNSETTLED for each in rows):
+    elif not any(each.state == MediaState.WANTED for each in rows):
         waiting = update(Job).where(Job.kind == POST_MESSAGE, Job.subject == message.id, Job.attempts > 0)
         session.execute(waiting.values(run_at=clock.now()).execution_options(synchronize_session=False))
         wakes(session, GHL)
@@ -160,12 +159,6 @@ def post_files_job(message: Message) -> dict[str, object]:
     """The job that takes late files into HighLevel, in the order of their conversation."""
     lane, gate = f"in:{message.conversation_id}", ghl_gate(message.location_id)
     return job(GHL, POST_FILES, message.id, lane, gate=gate, priority=10)
-
-
-def lock_message(session: Session, message_id: int) -> Message:
-    """The message, read afresh under its row lock: it orders what happens to its files."""
-    wanted = select(Message).where(Message.id == message_id).with_for_update(of=Message)
-    return session.scalars(wanted.execution_options(populate_existing=True)).one()
 
 
 def enqueue_forgotten(session: Session) -> int:

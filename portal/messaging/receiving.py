@@ -186,7 +186,7 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         if isinstance(said, Receipt):
             effects.append(take_receipt(session, sender, said, event.id))
         elif isinstance(said, Inbound):
-            effects.append(take_inbound(session, context.vault, sender, said, event))
+            effects.append(take_inbound(session, sender, said, event, context.vault))
         else:
             effects.append(f"{said.code}: {said.detail}")
     return ", ".join(effects) or f"{IGNORED}it says nothing"

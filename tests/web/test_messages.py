@@ -70,11 +70,11 @@ def test_an_outcome_nobody_knows(parts, acme, queue, signed_in) -> None:
     assert "nobody can say whether the provider took it" in page
 
 
-def test_what_came_in(database, acme, signed_in) -> None:
+def test_what_came_in(database, parts, acme, signed_in) -> None:
     event = record(database, "simulator:x", source="simulator", sender_key=acme.sender_key)
     with database.write() as session:
         sender = session.get_one(Sender, acme.sender)
-        take_inbound(session, sender, Inbound("+639170000042", "Is ten fine?", "x-1"), event)
+        take_inbound(session, sender, Inbound("+639170000042", "Is ten fine?", "x-1"), event, parts.vault)
     client = signed_in(acme.agency)
     page = client.get("/admin/messages?direction=in")
     assert "Is ten fine?" in page.text
