@@ -110,7 +110,7 @@ class Stream:
     def _piece(self) -> bytes | OutcomeUnknown:
         call.ends, call.private_hosts = self._call
         try:
-            return self._answer.read(PIECE, decode_content=True)
+            return self._answer.read1(PIECE, decode_content=True)
         except (HTTPError, HTTPException, OSError, ValueError):
             return _outcome_unknown(self._host)
 

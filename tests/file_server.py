@@ -1,5 +1,6 @@
 """A server of files on loopback, with every way in which one can misbehave; and a channel whose messages have files."""
 
+import contextlib
 import json
 import threading
 import time
@@ -75,12 +76,13 @@ def broken_off(handler: Handler) -> None:
 
 
 def trickling(handler: Handler) -> None:
-    """A byte now and then."""
+    """Some of it at once, then a byte now and then."""
     handler.send_response(200)
-    handler.send_header("Content-Length", "100000")
+    handler.send_header("Content-Length", "50000")
     handler.end_headers()
-    for _ in range(2000):
-        handler.wfile.write(b"x" * 50)
+    handler.wfile.write(b"x" * 20_000)
+    for _ in range(600):
+        handler.wfile.write(b"x" * 10)
         handler.wfile.flush()
         time.sleep(0.05)
 
@@ -99,10 +101,8 @@ class FileServer:
             def do_GET(self) -> None:
                 outer.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                 self.close_connection = True
-                try:
+                with contextlib.suppress(OSError):
                     outer.files.get(self.path.partition("?")[0], status(404))(self)
-                except OSError:
-                    pass
 
             def log_message(self, *_: object) -> None:
                 """Silence."""

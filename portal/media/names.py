@@ -73,7 +73,8 @@ def clean(name: str, kind: str) -> str:
     if kind in _ANY_ENDING and ending:
         return stem[: LONGEST - len(ending)] + ending
     if fitting and ending.lower() not in fitting:
-        stem, ending = stem + ending, fitting[0]
+        # A photo called .png that is a JPEG; anything else that lies keeps its old ending, to be seen.
+        stem, ending = stem if ending.lower() in _of_family(kind) else stem + ending, fitting[0]
     if not ending and kind == sniffing.TEXT:
         ending = ".txt"
     return stem[: LONGEST - len(ending)].strip(". ") + ending
@@ -100,6 +101,12 @@ def told(headers: dict[str, str], url: str) -> str:
         return given or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
     except (ValueError, LookupError):
         return ""
+
+
+def _of_family(kind: str) -> set[str]:
+    family = kind.partition("/")[0]
+    alike = (each for each in _ENDINGS if family in ("image", "audio", "video") and each.startswith(f"{family}/"))
+    return {ending for each in alike for ending in _ENDINGS[each]}
 
 
 def _plain(kind: str) -> str:

@@ -169,14 +169,11 @@ def enqueue_forgotten(session: Session) -> int:
     rows = session.scalars(wanted.limit(_AT_ONCE)).all()
     enqueue(session, [fetch_job(row) for row in rows])
     no_post = ~exists().where(Job.kind.in_((POST_FILES, POST_MESSAGE)), Job.subject == MediaFile.message_id)
-    late = MediaFile.late, MediaFile.ghl_message_id == "", MediaFile.state != MediaState.WANTED
-    messages = session.scalars(
-        select(Message)
-        .join(MediaFile, MediaFile.message_id == Message.id)
-        .where(*late, Message.ghl_message_id.is_not(None), no_post)
-        .distinct()
-        .limit(_AT_ONCE)
-    ).all()
+    late = select(MediaFile.message_id).where(
+        MediaFile.late, MediaFile.ghl_message_id == "", MediaFile.state != MediaState.WANTED, no_post
+    )
+    posted = select(Message).where(Message.id.in_(late), Message.ghl_message_id.is_not(None))
+    messages = session.scalars(posted.limit(_AT_ONCE)).all()
     enqueue(session, [post_files_job(message) for message in messages])
     return len(rows) + len(messages)
 
