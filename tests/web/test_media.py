@@ -1,6 +1,7 @@
 """`/media/…`: what is served to whom, as what, and when it ends."""
 
 import hashlib
+import re
 
 import pytest
 from sqlalchemy import select
@@ -270,3 +271,22 @@ def test_sealed_sources_are_resealed(app, parts, acme) -> None:
     with parts.database.read() as session:
         after = session.scalars(select(MediaFile.source)).one()
     assert after != before and parts.vault.open(after) == "https://a.example/1?t=1"
+
+
+def test_a_messages_page_shows_its_files_to_its_own_people_alone(
+    database, client, keep, acme, rival, signed_in
+) -> None:
+    row, document = keep(name="<b>beach</b>.jpg"), keep(HTML, "text/html", "page.html")
+    with database.write() as session:
+        uuid = session.get_one(MediaFile, row.id).message.uuid
+        session.get_one(MediaFile, document.id).state = MediaState.FAILED
+        session.get_one(MediaFile, document.id).reason = "Its server answered with status 500."
+        other = session.get_one(MediaFile, document.id).message.uuid
+    browser = signed_in(acme.agency)
+    page = browser.get(f"/admin/messages/{uuid}").text
+    [address] = set(re.findall(r'href="(/media/view/[^"]+)"', page))
+    assert client.get(address).data == JPEG and '<img class="thumb"' in page and "<b>beach" not in page
+    assert row.key not in page
+    failed = browser.get(f"/admin/messages/{other}").text
+    assert "could not be had" in failed and "status 500" in failed and "/media/" not in failed.split("Files", 1)[1]
+    assert signed_in(rival.agency).get(f"/admin/messages/{uuid}").status_code == 404

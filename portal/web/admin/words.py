@@ -9,7 +9,7 @@ from markupsafe import Markup
 from portal import clock
 from portal.alerts import notices
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -60,6 +60,7 @@ ALERT: Mapping[str, str] = {
     notices.LOW_BALANCE: "A provider account runs low",
     notices.REJECTIONS: "Carriers reject a sender's messages",
     notices.REJECTIONS_OVER: "A sender's messages get through again",
+    notices.MEDIA_STORE: "Files cannot be kept",
 }
 ENTRY: Mapping[str, str] = {
     EntryKind.HOLD: "set aside for this message",
@@ -77,8 +78,23 @@ JOB: Mapping[str, str] = {
     "check_status": "The provider is asked what became of it",
     "push_status": "HighLevel is told its status",
     "post_message": "It is added to the conversation in HighLevel",
+    "post_files": "A file that came later is added in HighLevel",
+    "fetch_media": "A file is fetched from the provider",
 }
-POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
+FILE: Mapping[str, str] = {
+    MediaState.WANTED: "is being fetched",
+    MediaState.KEPT: "kept",
+    MediaState.REFUSED: "not taken",
+    MediaState.FAILED: "could not be had",
+    MediaState.REMOVED: "removed",
+    "revoked": "kept, its public address is revoked",
+}
+POOL: Mapping[str, str] = {
+    "apply": "webhooks to apply",
+    "send": "calls to providers",
+    "ghl": "calls to HighLevel",
+    "media": "files to fetch",
+}
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
     "refused": "the provider refused it",
@@ -90,6 +106,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "alert": ALERT,
     "entry": ENTRY,
     "event": EVENT,
+    "file": FILE,
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,
