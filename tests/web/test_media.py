@@ -273,9 +273,7 @@ def test_sealed_sources_are_resealed(app, parts, acme) -> None:
     assert after != before and parts.vault.open(after) == "https://a.example/1?t=1"
 
 
-def test_a_messages_page_shows_its_files_to_its_own_people_alone(
-    database, client, keep, acme, rival, signed_in
-) -> None:
+def test_a_messages_page_shows_its_files_to_its_own_people(database, client, keep, acme, rival, signed_in) -> None:
     row, document = keep(name="<b>beach</b>.jpg"), keep(HTML, "text/html", "page.html")
     with database.write() as session:
         uuid = session.get_one(MediaFile, row.id).message.uuid
