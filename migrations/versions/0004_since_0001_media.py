@@ -53,6 +53,7 @@ def upgrade() -> None:
         ("ix_media_wanted", ["id"], "state = 'wanted'", "state = 'wanted'"),
         ("ix_media_late", ["message_id"], "late AND ghl_message_id = ''", "late = 1 AND ghl_message_id = ''"),
         ("ix_media_recent", ["location_id", "id"], None, None),
+        ("ix_media_failed", ["created_at"], "state = 'failed' AND source <> ''", "state = 'failed' AND source <> ''"),
         ("ix_media_told", ["location_id", "ghl_message_id"], "ghl_message_id <> ''", "ghl_message_id <> ''"),
         ("ix_media_stored", ["kept_at"], "stored <> ''", "stored <> ''"),
     ):

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from requests import RequestException
+from requests.utils import requote_uri
 
 from portal.errors import PortalError
 from portal.http import AddressRefused, HttpClient, NotSent, OutcomeUnknown, Stream
@@ -68,11 +71,12 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     name: str = "",
     claimed: str = "",
+    ending: Callable[[], bool] = lambda: False,
 ) -> Found:
     """Writes the file behind the address to `into`, durably. `most` is in bytes, `deadline` in seconds, for all of it.
 
-    `name` and `claimed` (a MIME type) are what is said of it elsewhere. Raises `FetchError`; what is on disk then is
-    the caller's to remove.
+    `name` and `claimed` (a MIME type) are what is said of it elsewhere; `ending` says that the process ends. Raises
+    `FetchError`; what is on disk then is the caller's to remove.
     """
     with _following(http, url, headers or {}, deadline, private_hosts) as answer:
         told = _length(answer.headers.get("content-length", ""))
@@ -84,6 +88,8 @@ def fetch(
                 size += len(piece)
                 if size > most:
                     raise TooLarge(most)
+                if ending():
+                    raise FetchError("The portal was stopped: it is fetched anew.")
                 head += piece[: HEAD - len(head)]
                 digest.update(piece)
                 file.write(piece)
@@ -140,11 +146,20 @@ def _following(
 
 def _open(http: HttpClient, url: str, headers: Mapping[str, str], deadline: float, private_hosts: bool) -> Stream:
     try:
-        return http.open("GET", url, headers=headers, private_hosts=private_hosts, deadline=deadline)
+        return http.open("GET", _encoded(url), headers=headers, private_hosts=private_hosts, deadline=deadline)
     except AddressRefused as error:
         raise FetchError(error.message, hopeless=True) from None
     except (NotSent, OutcomeUnknown) as error:
         raise FetchError(error.message) from None
+
+
+def _encoded(url: str) -> str:
+    """The address with what may not stand in a path or query percent-encoded; what is encoded stays as it is."""
+    try:
+        parts = urlsplit(url.strip())
+        return urlunsplit(parts._replace(path=requote_uri(parts.path), query=requote_uri(parts.query), fragment=""))
+    except (ValueError, RequestException):
+        return url
 
 
 def _judge(answer: Stream) -> None:

@@ -5,6 +5,7 @@ run puts the same file under the same name.
 """
 
 import logging
+import threading
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -57,6 +58,11 @@ class Keeper:
         self._vault = vault
         self._accounts = accounts
         self._stores = stores
+        self._ending = threading.Event()
+
+    def stop(self) -> None:
+        """The worker drains: downloads are broken off, and begun anew by the next process."""
+        self._ending.set()
 
     def fetch(self, due: Due) -> bool:
         """Fetches one file and keeps it, or puts it off, or gives it up with a reason."""
@@ -98,6 +104,7 @@ class Keeper:
                 headers=headers,
                 name=row.name,
                 claimed=row.claimed_type,
+                ending=self._ending.is_set,
             )
             self._stores.first.put(stored_name(row.key), path, found.sha256)
         return found

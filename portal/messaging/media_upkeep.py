@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -21,6 +21,7 @@ from portal.queue.jobs import enqueue
 log = logging.getLogger(__name__)
 
 AT_ONCE = 200
+ASK_AGAIN = timedelta(days=30)
 BY_HAND = "A person removed it."
 
 
@@ -42,10 +43,12 @@ def remove(session: Session, media_id: int) -> MediaFile:
 
 def fetch_again(session: Session, media_id: int) -> MediaFile:
     """Has a file fetched again that could not be had. Raises `NotFound`, `InvalidInput`."""
+    found = session.get(MediaFile, media_id)
+    # The message first, as everywhere.
+    message = lock_message(session, found.message_id) if found is not None else None
     row = _row(session, media_id)
-    if row.state != MediaState.FAILED or not row.source:
+    if message is None or row.state != MediaState.FAILED or not row.source:
         raise InvalidInput(f"File {media_id} is {row.state}: only one that could not be had is fetched again.")
-    message = lock_message(session, row.message_id)
     row.state, row.reason = MediaState.WANTED, ""
     # HighLevel has been told that it did not come; what comes now is a message of its own there.
     if message.ghl_message_id:
@@ -61,7 +64,18 @@ def purge(database: Database, settings: Settings, stores: Stores) -> int:
     if days:
         before = clock.now() - timedelta(days=days)
         mark_older(database, before, f"It was removed after {days} days (MEDIA_RETENTION_DAYS).")
+    _forget_sources(database)
     return delete_removed(database, stores)
+
+
+def _forget_sources(database: Database) -> None:
+    """What could not be had may be asked for again for some weeks; then its address is forgotten, too."""
+    old = MediaFile.state == MediaState.FAILED, MediaFile.source != "", MediaFile.created_at < clock.now() - ASK_AGAIN
+    with database.read() as session:
+        if session.scalar(select(MediaFile.id).where(*old).limit(1)) is None:
+            return
+    with database.write() as session:
+        session.execute(update(MediaFile).where(*old).values(source=""))
 
 
 def mark_older(database: Database, before: datetime, reason: str, location_id: int | None = None) -> int:
@@ -109,7 +123,7 @@ def _mark(row: MediaFile, reason: str) -> None:
 
 
 def _row(session: Session, media_id: int) -> MediaFile:
-    row = session.get(MediaFile, media_id, with_for_update=True)
+    row = session.get(MediaFile, media_id, with_for_update=True, populate_existing=True)
     if row is None or row.state == MediaState.LOOKED:
         raise NotFound(f"There is no file {media_id}.")
     return row

@@ -10,6 +10,7 @@ from portal.models.base import Base, BigId, one_of
 from portal.models.messages import Message
 
 _WANTED, _STORED, _TOLD = text("state = 'wanted'"), text("stored <> ''"), text("ghl_message_id <> ''")
+_FAILED = text("state = 'failed' AND source <> ''")
 
 
 class MediaState(StrEnum):
@@ -49,6 +50,7 @@ class MediaFile(Base):
             postgresql_where=text("late AND ghl_message_id = ''"),
             sqlite_where=text("late = 1 AND ghl_message_id = ''"),
         ),
+        Index("ix_media_failed", "created_at", postgresql_where=_FAILED, sqlite_where=_FAILED),
         Index("ix_media_recent", "location_id", "id"),
         Index("ix_media_told", "location_id", "ghl_message_id", postgresql_where=_TOLD, sqlite_where=_TOLD),
         Index("ix_media_stored", "kept_at", postgresql_where=_STORED, sqlite_where=_STORED),

@@ -64,6 +64,7 @@ class WorkerProcess:
         self._clockwork.stop()
         if self._listener is not None:
             self._listener.stop()
+        self._services.keeper.stop()
         drained = self.runner.drain(DRAIN_SECONDS)
         self._heartbeat.stop()
         return drained

@@ -304,6 +304,48 @@ def test_a_late_file_whose_call_got_no_answer_is_looked_up_first(portal, server,
     assert rows(portal)[0].ghl_message_id == portal.sandbox.ghl.mailbox.messages(direction="inbound")[1].id
 
 
+def test_a_late_file_of_a_mirrored_message_is_no_echo(portal, server, sandbox, time):
+    """HighLevel may deliver what we log there as outbound: until its id is known, deliveries of the contact wait."""
+    server.files["/x"] = one_by_one(status(503), whole(PNG))
+    write(portal, {"url": f"{server.url}/x"})
+    work(portal, MEDIA)
+    time.forward(seconds=46)
+    while work(portal, "ghl"):
+        pass
+    with portal.database.write() as session:
+        message = session.scalars(select(Message)).one()
+        message.direction, message.echo_state = "out", "done"
+    sandbox.faults.arm("ghl.add_inbound", "half_answer")
+    work(portal, MEDIA)
+    work(portal, "ghl")
+    [added] = portal.sandbox.ghl.mailbox.messages(direction="outbound")
+    assert portal.messages()[0].echo_state == "open" and rows(portal)[0].ghl_message_id == ""
+    contact = portal.sandbox.ghl.directory.get(added.contact_id)
+    portal.sandbox.deliveries.send("x.png", contact=contact, fields={"messageId": added.id})
+    work(portal, "apply")
+    assert portal.events()[-1].state == "pending"
+    settle(portal, time)
+    assert rows(portal)[0].ghl_message_id == added.id and portal.messages()[0].echo_state == "done"
+    assert portal.events()[-1].state == "ignored" and len(portal.messages()) == 1
+    assert len(portal.sandbox.ghl.mailbox.messages(direction="outbound")) <= 2
+
+
+def test_a_drain_breaks_a_download_off(portal, server, time):
+    server.files["/x"] = one_by_one(trickling, whole(PNG))
+    write(portal, {"url": f"{server.url}/x"})
+    portal.parts.keeper.stop()
+    work(portal, MEDIA)
+    assert rows(portal)[0].state == "wanted" and "stopped" in rows(portal)[0].reason and kept_files(portal) == []
+
+
+def test_an_address_that_no_browser_would_mind(portal, server, time):
+    server.files["/a%20b/%C3%BC.png"] = whole(PNG)
+    write(portal, {"url": f"{server.url}/a b/ü.png?x=1 2#part"}, {"url": f"{server.url}/a%20b/%C3%BC.png"})
+    work(portal, MEDIA)
+    assert [row.state for row in rows(portal)] == ["kept", "kept"]
+    assert server.paths() == ["/a%20b/%C3%BC.png?x=1%202", "/a%20b/%C3%BC.png"]
+
+
 def test_a_kill_in_the_middle_leaves_nothing_that_is_served(portal, server, time):
     """The child dies with the first bytes on disk; the next run begins anew."""
     server.files["/x"] = one_by_one(trickling, whole(PNG))

@@ -119,6 +119,8 @@ def _open(row: MediaFile, start: int, length: int) -> "Body":
         return Body(services().stores.get(row.store).read(row.stored, start, length))
     except StoreError as error:
         log.error("file cannot be served", extra={"file": row.id, "reason": error.message})
+        if error.missing:
+            raise NotFound("This file is not in its store any more.") from None
         raise StoreError("The file cannot be read now: try again later.") from None
 
 
