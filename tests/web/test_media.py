@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from portal.media.stores import stored_name
 from portal.messaging import media, media_upkeep
 from portal.messaging.inbound import take_inbound
 from portal.models import MediaFile, MediaState, Sender
+from portal.web import media as served
 from tests.file_server import HTML, JPEG, MP4, PDF, SVG
 from tests.s3_stand_in import S3StandIn
 from tests.web.conftest import record
@@ -156,6 +158,21 @@ def test_a_store_that_is_away_is_no_half_answer(parts, client, keep, s3) -> None
     answer = client.get(media.path(row))
     assert answer.status_code == 503 and s3.host not in answer.text
     assert client.get(media.path(row)).status_code == 200
+
+
+def test_large_files_leave_threads_for_others(client, keep, monkeypatch) -> None:
+    monkeypatch.setattr(served, "LARGE", 1000)
+    monkeypatch.setattr(served, "large_bodies", threading.BoundedSemaphore(2))
+    film, photo = keep(MP4, "video/mp4", "x.mp4"), keep()
+    watched = [client.get(media.path(film), buffered=False) for _ in range(2)]
+    full = client.get(media.path(film))
+    assert full.status_code == 429 and full.headers["Retry-After"] == "5"
+    assert client.get(media.path(photo)).status_code == 200
+    assert client.get(media.path(film), headers={"Range": "bytes=0-99"}).status_code == 206
+    for each in watched:
+        each.close()
+    for _ in range(3):
+        assert client.get(media.path(film)).data == MP4
 
 
 def test_a_revoked_file_is_gone_at_once(app, client, keep) -> None:

@@ -5,6 +5,7 @@ ends when the file is revoked or removed. Every request asks the database, so it
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.datastructures import ContentRange
 from werkzeug.http import parse_range_header
 
-from portal.errors import NotFound, PortalError
+from portal.errors import NotFound, Overloaded, PortalError
 from portal.media.folder import StoreError
 from portal.media.names import in_address
 from portal.media.sniffing import PDF, SHOWN, served_as
@@ -28,6 +29,10 @@ bp = Blueprint("media", __name__, url_prefix="/media")
 
 # A browser's own viewer for PDF does not start in a sandboxed page; it runs nothing of ours.
 CSP = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+# Half of a process's threads: who watches a film over a slow line must not keep webhooks out. What is smaller than
+# this has left the thread at once, into the buffers of sockets and proxies.
+LARGE = 1024 * 1024
+large_bodies = threading.BoundedSemaphore(8)
 CSP_PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
 
 
@@ -115,9 +120,14 @@ def _range(size: int, etag: str) -> tuple[int, int] | None:
 
 def _open(row: MediaFile, start: int, length: int) -> "Body":
     """The bytes, opened now, so that a file that is not there becomes an error and no broken answer."""
+    large = length > LARGE
+    if large and not large_bodies.acquire(blocking=False):
+        raise Overloaded("Too many large files are being sent just now: try again in a moment.", retry_after=5)
     try:
-        return Body(services().stores.get(row.store).read(row.stored, start, length))
+        return Body(services().stores.get(row.store).read(row.stored, start, length), large)
     except StoreError as error:
+        if large:
+            large_bodies.release()
         log.error("file cannot be served", extra={"file": row.id, "reason": error.message})
         if error.missing:
             raise NotFound("This file is not in its store any more.") from None
@@ -127,13 +137,26 @@ def _open(row: MediaFile, start: int, length: int) -> "Body":
 class Body:
     """An answer's body, read from its store as it is sent."""
 
-    def __init__(self, source: AbstractContextManager[Iterator[bytes]]) -> None:
-        self._source = source
+    def __init__(self, source: AbstractContextManager[Iterator[bytes]], large: bool) -> None:
         self._pieces = source.__enter__()
+        self._source: AbstractContextManager[Iterator[bytes]] | None = source
+        self._large = large
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
     def close(self) -> None:
         """The server is done with it, or the caller has gone."""
-        self._source.__exit__(None, None, None)
+        source, self._source = self._source, None
+        if source is None:
+            return
+        try:
+            source.__exit__(None, None, None)
+        finally:
+            if self._large:
+                large_bodies.release()
+
+    def __del__(self) -> None:
+        """A server that forgets to close it must not use up the places."""
+        if getattr(self, "_source", None) is not None:
+            self.close()
