@@ -68,6 +68,7 @@ def fetch(
     most: int,
     deadline: float,
     private_hosts: bool = False,
+    private_redirects: bool = False,
     headers: Mapping[str, str] | None = None,
     name: str = "",
     claimed: str = "",
@@ -75,10 +76,11 @@ def fetch(
 ) -> Found:
     """Writes the file behind the address to `into`, durably. `most` is in bytes, `deadline` in seconds, for all of it.
 
+    `private_hosts` opens loopback and private addresses for this address, `private_redirects` for where it leads to.
     `name` and `claimed` (a MIME type) are what is said of it elsewhere; `ending` says that the process ends. Raises
     `FetchError`; what is on disk then is the caller's to remove.
     """
-    with _following(http, url, headers or {}, deadline, private_hosts) as answer:
+    with _following(http, url, headers or {}, deadline, (private_hosts, private_redirects)) as answer:
         told = _length(answer.headers.get("content-length", ""))
         if told is not None and told > most:
             raise TooLarge(most)
@@ -109,7 +111,7 @@ def look(http: HttpClient, url: str, *, deadline: float, private_hosts: bool = F
     content tells the type.
     """
     headers = {"Range": f"bytes=0-{HEAD - 1}"}
-    with _following(http, url, headers, deadline, private_hosts) as answer:
+    with _following(http, url, headers, deadline, (private_hosts, private_hosts)) as answer:
         head = b""
         for piece in _pieces(answer):
             head += piece
@@ -123,10 +125,13 @@ def look(http: HttpClient, url: str, *, deadline: float, private_hosts: bool = F
 
 @contextmanager
 def _following(
-    http: HttpClient, url: str, headers: Mapping[str, str], deadline: float, private_hosts: bool
+    http: HttpClient, url: str, headers: Mapping[str, str], deadline: float, private: tuple[bool, bool]
 ) -> Iterator[Stream]:
-    """The answer at the end of the redirects; each hop is a call of its own, whose address is judged anew."""
-    ends = monotonic() + deadline
+    """The answer at the end of the redirects; each hop is a call of its own, whose address is judged anew.
+
+    `private`: may the address itself be a private one, and those that it leads to?
+    """
+    ends, (private_hosts, private_redirects) = monotonic() + deadline, private
     for _ in range(MOST_REDIRECTS + 1):
         stream = _open(http, url, headers, max(ends - monotonic(), 0.001), private_hosts)
         try:
@@ -140,6 +145,7 @@ def _following(
         if urlsplit(target)[:2] != urlsplit(url)[:2]:
             # What opens the provider's door is not for whoever it sends us to.
             headers = {name: value for name, value in headers.items() if name == "Range"}
+            private_hosts = private_redirects
         url = target
     raise FetchError("Its address leads round in circles.", gone=True)
 

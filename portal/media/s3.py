@@ -151,7 +151,10 @@ class S3:
         return self._bucket.origin + path, headers
 
     def _refused(self, method: str, status: int) -> StoreError:
-        words = {403: ": check key, secret and region", 404: ": there is no such bucket or object"}.get(status, "")
+        words = {
+            403: ": check key, secret and region, and this machine's clock",
+            404: ": there is no such bucket or object",
+        }.get(status, "")
         where = quote(self.name, safe=":/.-")
         return StoreError(f"The media store {where} answered {method} with {status}{words}.", missing=status == 404)
 

@@ -32,8 +32,8 @@ UPLOAD_BYTES = 5_000_000
 UPLOAD_ENDINGS = frozenset(
     ("jpg", "jpeg", "png", "mp4", "mpeg", "zip", "rar", "pdf", "doc", "docx", "txt", "mp3", "wav"),
 )
-# After these a link is the way that is left; the others speak of the moment, and the post itself would meet them too.
-NOT_FOR_UPLOAD = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.NO_SCOPE)
+# After these a link does: a message must not wait for a copy. The others the post itself would meet as well.
+LINK_INSTEAD = (Kind.INVALID, Kind.NOT_FOUND, Kind.NO_ACCESS, Kind.NO_SCOPE, Kind.SERVER, Kind.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class GhlFiles:
             log.warning("file not given to HighLevel", extra={"file": row.id, "reason": error.message})
             return link
         except GhlError as error:
-            if error.kind not in NOT_FOR_UPLOAD:
+            if error.kind not in LINK_INSTEAD:
                 raise
             log.warning("file not given to HighLevel", extra={"file": row.id, "reason": error.message})
             return link

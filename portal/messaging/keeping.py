@@ -101,6 +101,7 @@ class Keeper:
                 most=most,
                 deadline=FETCH_SECONDS,
                 private_hosts=private,
+                private_redirects=self._settings.allow_private_hosts,
                 headers=headers,
                 name=row.name,
                 claimed=row.claimed_type,

@@ -14,10 +14,9 @@ from sqlalchemy import select
 from portal import create_app
 from portal.channels import registry
 from portal.channels.base import Outgoing
-from portal.media import fetching
 from portal.media.folder import Folder
 from portal.messaging import ghl_files, keeping, looking, media
-from portal.models import Alert, Job, MediaFile, Message
+from portal.models import Alert, Job, MediaFile, Message, Sender
 from portal.queue.claim import Limits, claim
 from portal.queue.jobs import MEDIA
 from portal.sandbox import world
@@ -65,6 +64,20 @@ def portal(database_url, sandbox, tmp_path, time, pigeon):
     running.handlers = handlers(running.parts)
     running.install()
     running.sender = running.add_sender("pigeon")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def strict(database_url, sandbox, tmp_path, time, pigeon):
+    """The same, where only one sender has the operator's leave to reach private addresses."""
+    sandbox.ghl.limit.enforced = False
+    running = Portal(database_url, sandbox, tmp_path, app_url=PUBLIC, media_max_bytes=60_000)
+    running.handlers = handlers(running.parts)
+    running.install()
+    running.sender = running.add_sender("pigeon")
+    with running.database.write() as session:
+        session.get_one(Sender, running.sender).private_hosts = True
     yield running
     running.close()
 
@@ -158,40 +171,24 @@ def test_several_files_stay_in_their_order_and_a_refused_one_is_said_in_words(po
     ],
     ids=["endless", "too large", "redirect to link-local", "redirect to loopback", "redirect to a file"],
 )
-def test_what_is_refused_for_good_is_asked_for_once(portal, server, monkeypatch, time, answer, words):
-    """Private hosts are open for the first address only: what it leads to is judged like a stranger's."""
-    opened = fetching._open
-    first = []
-
-    def strict(http, url, headers, deadline, private_hosts):
-        first.append(url)
-        return opened(http, url, headers, deadline, private_hosts and len(first) == 1)
-
-    monkeypatch.setattr(fetching, "_open", strict)
+def test_what_is_refused_for_good_is_asked_for_once(strict, server, time, answer, words):
+    """The operator's leave for a provider in the own network is none for where it sends us."""
     server.files["/x"] = answer
-    write(portal, {"url": f"{server.url}/x", "name": "x.bin"})
-    settle(portal, time)
-    [row] = rows(portal)
+    write(strict, {"url": f"{server.url}/x", "name": "x.bin"})
+    settle(strict, time)
+    [row] = rows(strict)
     assert row.state == "refused" and words in row.reason and row.source == ""
-    assert in_ghl(portal) == [(f"Look\n[x.bin could not be received. {row.reason}]", [])]
-    assert server.paths() == ["/x"] and kept_files(portal) == []
+    assert in_ghl(strict) == [(f"Look\n[x.bin could not be received. {row.reason}]", [])]
+    assert server.paths() == ["/x"] and kept_files(strict) == []
 
 
-def test_a_sender_without_the_operators_leave_reaches_no_private_address(
-    database_url, sandbox, tmp_path, server, pigeon
-):
-    portal = Portal(database_url, sandbox, tmp_path, app_url=PUBLIC)
-    try:
-        portal.handlers = handlers(portal.parts)
-        portal.install()
-        portal.sender = portal.add_sender("pigeon")
-        server.files["/x"] = whole(PNG)
-        write(portal, {"url": f"{server.url}/x"})
-        work(portal, MEDIA)
-        [row] = rows(portal)
-        assert row.state == "refused" and "private" in row.reason and server.asked == []
-    finally:
-        portal.close()
+def test_a_sender_without_leave_reaches_no_private_address(strict, server):
+    server.files["/x"] = whole(PNG)
+    strict.sender = strict.add_sender("pigeon", name="another")
+    write(strict, {"url": f"{server.url}/x"})
+    work(strict, MEDIA)
+    [row] = rows(strict)
+    assert row.state == "refused" and "private" in row.reason and server.asked == []
 
 
 def test_the_channels_way_in_does_not_follow_a_redirect_elsewhere(portal, server, time):
@@ -450,9 +447,10 @@ class TestIntoHighLevel:
         assert ours.startswith(f"{PUBLIC}/media/"), "it takes no web pages: a link is what is left"
         assert [row.ghl_url for row in rows(portal)] == [theirs, ""]
 
-    def test_a_refused_upload_becomes_a_link(self, portal, server, sandbox, time):
+    @pytest.mark.parametrize("code", [415, 413, 500])
+    def test_a_refused_upload_becomes_a_link(self, portal, server, sandbox, time, code):
         server.files["/x"] = whole(JPEG)
-        sandbox.faults.arm("ghl.upload_files", "status", status=415)
+        sandbox.faults.arm("ghl.upload_files", "status", status=code)
         write(portal, {"url": f"{server.url}/x"})
         settle(portal, time)
         assert in_ghl(portal)[0][1][0].startswith(f"{PUBLIC}/media/")
@@ -529,19 +527,13 @@ class TestOut:
         assert message.status == "failed" and "404" in message.reason and pigeon.sent == []
         assert len(server.asked) == looking.GONE_TRIES + 1
 
-    def test_a_private_address_is_refused(self, database_url, sandbox, tmp_path, server, pigeon, time):
-        portal = Portal(database_url, sandbox, tmp_path, app_url=PUBLIC)
-        try:
-            portal.handlers = handlers(portal.parts)
-            portal.install()
-            portal.add_sender("pigeon")
-            server.files["/x"] = whole(PNG)
-            self.send(portal, f"{server.url}/x", text="")
-            settle(portal, time)
-            assert portal.messages()[0].status == "failed" and "private" in portal.messages()[0].reason
-            assert server.asked == [] and pigeon.sent == []
-        finally:
-            portal.close()
+    def test_a_private_address_is_refused(self, strict, server, pigeon, time):
+        """Whoever writes the message chose the address: the sender's own leave is not meant for it."""
+        server.files["/x"] = whole(PNG)
+        self.send(strict, f"{server.url}/x", text="")
+        settle(strict, time)
+        assert strict.messages()[0].status == "failed" and "private" in strict.messages()[0].reason
+        assert server.asked == [] and pigeon.sent == []
 
     def test_a_repetition_asks_the_files_server_no_second_time(self, portal, server, pigeon, monkeypatch, time):
         from portal.channels.base import ChannelError
