@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import MEDIA_STORE, close_alert, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError
+from portal.channels.base import ChannelError, Scope
 from portal.channels.capabilities import media_request
 from portal.config import Settings
 from portal.crypto import SealBroken, Vault
@@ -76,7 +76,9 @@ class Keeper:
         except FetchError as error:
             return self._not_had(due, row, error)
         except ChannelError as error:
-            return self._not_had(due, row, FetchError(error.message, gone=not error.retry))
+            return self._not_had(
+                due, row, FetchError(error.message, gone=not error.retry and error.scope is Scope.MESSAGE)
+            )
         except SealBroken as error:
             return self._not_had(due, row, FetchError(error.message))
         except StoreError as error:

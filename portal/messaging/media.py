@@ -40,6 +40,8 @@ def take_files(session: Session, vault: Vault, message: Message, files: Sequence
 
     The message has been flushed. A file that cannot be had is a row with its reason.
     """
+    if not files:
+        return
     rows = [_row(vault, message, place, file) for place, file in enumerate(files, start=1)]
     session.add_all(rows)
     session.flush()

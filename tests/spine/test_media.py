@@ -14,7 +14,10 @@ from sqlalchemy import select
 from portal import create_app
 from portal.channels import registry
 from portal.channels.base import Outgoing
+from portal.doctor.media import media_files, media_stores
 from portal.media.folder import Folder
+from portal.media.s3 import parse_bucket
+from portal.media.stores import Stores
 from portal.messaging import ghl_files, keeping, looking, media
 from portal.models import Alert, Job, MediaFile, Message, Sender
 from portal.queue.claim import Limits, claim
@@ -37,7 +40,8 @@ from tests.file_server import (
     whole,
 )
 from tests.hand import settle, work
-from tests.portal import PLACE, Portal, eventually
+from tests.portal import Portal, eventually
+from tests.s3_stand_in import S3StandIn
 
 PUBLIC = "https://sms.example.com"
 THEM = "+639175550777"
@@ -423,6 +427,48 @@ def test_a_forgotten_file_is_found(portal, server, time):
         assert media.enqueue_forgotten(session) == 1
     settle(portal, time)
     assert rows(portal)[0].state == "kept"
+
+
+def test_a_bucket_keeps_what_the_folder_would(database_url, sandbox, tmp_path, time, pigeon, server):
+    sandbox.ghl.limit.enforced = False
+    with S3StandIn() as s3:
+        bucket = parse_bucket(s3.address)
+        running = Portal(
+            database_url, sandbox, tmp_path, app_url=PUBLIC, allow_private_hosts=True, media_stores=(bucket,)
+        )
+        try:
+            running.handlers = handlers(running.parts)
+            running.install()
+            running.sender = running.add_sender("pigeon")
+            server.files["/x"] = whole(MP4)
+            s3.faults = [503]
+            write(running, {"url": f"{server.url}/x", "name": "film.mp4"})
+            work(running, MEDIA)
+            with running.session() as session:
+                [alert] = session.scalars(select(Alert).where(Alert.kind == "media_store"))
+            assert "503" in alert.text and rows(running)[0].state == "wanted" and kept_files(running) == []
+            settle(running, time)
+            assert list(s3.objects.values()) == [MP4] and kept_files(running) == [] and s3.refused == []
+            [(_, [address])] = in_ghl(running)
+            assert get(running, address).content == MP4
+            assert get(running, address, Range="bytes=5-9").content == MP4[5:10]
+            assert [each.level for each in media_stores(running.parts)] == ["ok", "ok"]
+            assert [each.level for each in media_files(running.parts)] == ["ok"]
+            forgot = Stores(running.parts.http, running.settings.media_dir)
+            running.parts.stores.known = forgot.known
+            assert [each.level for each in media_files(running.parts)] == ["fault"]
+            assert get(running, address).status_code == 503
+        finally:
+            running.close()
+
+
+def test_a_way_in_that_is_denied_is_the_files_end(portal, server, time):
+    write(portal, {"url": "denied:7", "name": "x.jpg"})
+    work(portal, MEDIA)
+    assert rows(portal)[0].state == "wanted"
+    time.forward(hours=1)
+    settle(portal, time)
+    assert rows(portal)[0].state == "failed" and rows(portal)[0].reason == "The pigeon has lost it."
 
 
 class TestIntoHighLevel:
