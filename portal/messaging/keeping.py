@@ -76,9 +76,8 @@ class Keeper:
         except FetchError as error:
             return self._not_had(due, row, error)
         except ChannelError as error:
-            return self._not_had(
-                due, row, FetchError(error.message, gone=not error.retry and error.scope is Scope.MESSAGE)
-            )
+            gone = not error.retry and error.scope is Scope.MESSAGE
+            return self._not_had(due, row, FetchError(error.message, gone=gone))
         except SealBroken as error:
             return self._not_had(due, row, FetchError(error.message))
         except StoreError as error:

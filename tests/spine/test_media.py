@@ -447,6 +447,8 @@ def test_a_bucket_keeps_what_the_folder_would(database_url, sandbox, tmp_path, t
             with running.session() as session:
                 [alert] = session.scalars(select(Alert).where(Alert.kind == "media_store"))
             assert "503" in alert.text and rows(running)[0].state == "wanted" and kept_files(running) == []
+            time.forward(seconds=10)
+            work(running, MEDIA)
             settle(running, time)
             assert list(s3.objects.values()) == [MP4] and kept_files(running) == [] and s3.refused == []
             [(_, [address])] = in_ghl(running)
@@ -653,4 +655,3 @@ def test_a_video_of_ours_plays_from_the_middle(portal, server, time):
 
 def test_patience_is_under_a_minute():
     assert timedelta(minutes=1) > ghl_files.PATIENCE
-    assert PLACE
