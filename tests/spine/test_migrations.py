@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 import portal.database
 import portal.migrate
@@ -29,6 +30,17 @@ def test_migrations_and_models_agree(database_url, sandbox, tmp_path):
         differences = compare_metadata(context, Base.metadata)
         db.engine.dispose()
     assert differences == []
+
+
+def newest() -> tuple[str, int]:
+    """The project's newest revision and its number."""
+    head = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    return head, int(head[:4])
+
+
+HEAD, NUMBER = newest()
+NEXT, AFTER_NEXT = f"{NUMBER + 1:04}", f"{NUMBER + 2:04}"
+ADDS = f"{NEXT}_since_{NUMBER:04}"
 
 
 def with_revision(folder, revision: str, after: str, *statements: str) -> str:
@@ -69,7 +81,7 @@ def test_a_migration_gives_way_to_traffic_and_comes_again(postgres_server, sandb
     url = postgres_server.create_database("polite")
     settings = settings_for(url, sandbox, tmp_path)
     upgrade(settings)
-    newer = with_revision(tmp_path / "newer", "0002_since_0001", "0001", "ALTER TABLE message ADD COLUMN mood text")
+    newer = with_revision(tmp_path / "newer", ADDS, HEAD, "ALTER TABLE message ADD COLUMN mood text")
 
     tries = []
     monkeypatch.setattr(portal.migrate.log, "warning", lambda message, extra: tries.append(extra["attempt"]))
@@ -95,7 +107,7 @@ def test_a_migration_that_never_gets_its_table_says_so(postgres_server, sandbox,
     url = postgres_server.create_database("busy")
     settings = settings_for(url, sandbox, tmp_path)
     upgrade(settings)
-    newer = with_revision(tmp_path / "newer", "0002_since_0001", "0001", "ALTER TABLE message ADD COLUMN mood text")
+    newer = with_revision(tmp_path / "newer", ADDS, HEAD, "ALTER TABLE message ADD COLUMN mood text")
     with psycopg.connect(url) as holder:
         holder.execute("SELECT count(*) FROM message")
         with pytest.raises(SettingsError) as caught:
@@ -114,8 +126,8 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
         running.start()
         newer = with_revision(
             tmp_path / "newer",
-            "0002_since_0001",
-            "0001",
+            ADDS,
+            HEAD,
             "ALTER TABLE message ADD COLUMN mood varchar(20)",
             "ALTER TABLE part ADD COLUMN weight integer NOT NULL DEFAULT 1",
             "CREATE INDEX ix_message_mood ON message (mood)",
@@ -137,8 +149,8 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
 
 def test_an_older_portal_refuses_a_newer_database_that_took_something_away(database_url, sandbox, tmp_path):
     settings = settings_for(database_url, sandbox, tmp_path)
-    newer = with_revision(tmp_path / "newer", "0002", "0001", "CREATE TABLE second (id integer)")
-    newest = with_revision(tmp_path / "newer", "0003_since_0002", "0002", "CREATE TABLE third (id integer)")
+    newer = with_revision(tmp_path / "newer", NEXT, HEAD, "CREATE TABLE second (id integer)")
+    newest = with_revision(tmp_path / "newer", f"{AFTER_NEXT}_since_{NEXT}", NEXT, "CREATE TABLE third (id integer)")
     upgrade(settings, newer)
     for _ in range(2):
         with pytest.raises(SettingsError) as caught:
