@@ -13,6 +13,8 @@ from cryptography.fernet import Fernet
 
 from portal.errors import SettingsError
 from portal.ghl.signature import DEFAULT_PUBLIC_KEY, parse_public_keys
+from portal.media.s3 import Bucket, parse_bucket
+from portal.sockets import is_public
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("all", "web", "worker")
@@ -50,6 +52,10 @@ class Settings:
     spool_dir: Path = ROOT / "instance" / "spool"
     spool_max_bytes: int = 512 * 1024 * 1024
     media_dir: Path = ROOT / "instance" / "media"
+    media_stores: tuple[Bucket | None, ...] = field(default=(), repr=False)
+    media_max_bytes: int = 100 * 1000 * 1000
+    media_retention_days: int = 0
+    media_upload: bool = False
     instance_dir: Path = ROOT / "instance"
     retention_days: int = 90
     sentry_dsn: str = field(default="", repr=False)
@@ -58,6 +64,11 @@ class Settings:
     def sqlite(self) -> bool:
         """True on the embedded engine, which allows one process only."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def uploads_media(self) -> bool:
+        """Are files given to HighLevel, rather than linked? They must be where its users cannot reach the portal."""
+        return self.media_upload or not _public(urlsplit(self.app_url).hostname or "")
 
     @property
     def redirect_uri(self) -> str:
@@ -150,6 +161,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
+        media_stores=_media_stores(reader),
+        media_max_bytes=reader.number("MEDIA_MAX_MB", 100, 1, 2000) * 1000 * 1000,
+        media_retention_days=reader.number("MEDIA_RETENTION_DAYS", 0, 0, 36500),
+        media_upload=reader.flag("MEDIA_UPLOAD"),
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
         sentry_dsn=_sentry_dsn(reader),
@@ -290,6 +305,25 @@ def _public_keys(reader: _Reader) -> tuple[str, ...]:
     except ValueError as error:
         reader.faults.append(f"GHL_WEBHOOK_PUBLIC_KEYS: {error}")
         return ()
+
+
+def _media_stores(reader: _Reader) -> tuple[Bucket | None, ...]:
+    """The buckets, None for the folder, in their order: the first takes new files, all give back what they have."""
+    found: list[Bucket | None] = []
+    for place, entry in enumerate(reader.text("MEDIA_S3").split(), start=1):
+        try:
+            found.append(None if entry == "folder" else parse_bucket(entry))
+        except ValueError as error:
+            reader.faults.append(f"MEDIA_S3: address {place}: {error}.")
+    return tuple(found)
+
+
+def _public(host: str) -> bool:
+    """May others reach this host? Of a name nobody can say, so it counts as public unless it says otherwise."""
+    try:
+        return is_public(host)
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test"))
 
 
 def _sentry_dsn(reader: _Reader) -> str:

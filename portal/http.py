@@ -3,7 +3,8 @@
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ from http.client import HTTPException
 from json import dumps, loads
 from socket import gaierror
 from ssl import SSLContext, SSLError
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode, urlsplit
 
 from requests import RequestException
@@ -26,6 +27,7 @@ from portal.sockets import AddressNotAllowed, call, tls_context
 
 MAX_BODY = 5 * 1024 * 1024
 LONGEST = 25.0
+PIECE = 64 * 1024
 DAY = 86400.0
 
 # After IDNA: letters and digits in labels, or an address, of IPv6 too (without a zone: that is link-local).
@@ -77,6 +79,43 @@ class Response:
         return min(max(seconds, 0.0), DAY)
 
 
+class Stream:
+    """An answer whose body is read piece by piece, by any thread, until the call's deadline. Names are lower-case."""
+
+    def __init__(self, answer: BaseHTTPResponse, host: str, ends: float, private_hosts: bool) -> None:
+        self.status = answer.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in answer.headers.items()}
+        self.whole = False
+        self._answer = answer
+        self._host = host
+        self._call = ends, private_hosts
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body in pieces of at most 64 KiB. Raises `OutcomeUnknown` when it does not come whole and in time."""
+        while True:
+            piece = self._piece()
+            if isinstance(piece, PortalError):
+                raise piece
+            if not piece:
+                self.whole = True
+                return
+            yield piece
+
+    def close(self) -> None:
+        """Ends it; a connection with something left on it is not used again."""
+        if self.whole:
+            self._answer.release_conn()
+        else:
+            self._answer.close()
+
+    def _piece(self) -> bytes | OutcomeUnknown:
+        call.ends, call.private_hosts = self._call
+        try:
+            return self._answer.read1(PIECE, decode_content=True)
+        except (HTTPError, HTTPException, OSError, ValueError):
+            return _outcome_unknown(self._host)
+
+
 class HttpClient:
     """Calls outside addresses. Safe to share between threads and across a fork; only a name look-up starts a thread."""
 
@@ -102,14 +141,14 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-        data: Mapping[str, str] | bytes | str | None = None,
+        data: Mapping[str, str] | bytes | str | BinaryIO | None = None,
         private_hosts: bool = False,
         deadline: float = LONGEST,
     ) -> Response:
         """One call, made once. `deadline` is in seconds, for everything from the look-up to the last byte.
 
-        Redirects are answers like any other. Raises `NotSent` and `OutcomeUnknown`, whose text and context hold
-        neither query nor headers.
+        A file as `data` is sent from where it stands to its end. Redirects are answers like any other. Raises `NotSent`
+        and `OutcomeUnknown`, whose text and context hold neither query nor headers.
         """
         request = _prepare(method, url, headers or {}, params, json, data)
         call.start(min(deadline, self.longest), private_hosts)
@@ -117,6 +156,52 @@ class HttpClient:
         if isinstance(outcome, Response):
             return outcome
         raise outcome  # Here, outside the handler: the original error, which names the URL, is not its context.
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        private_hosts: bool = False,
+        deadline: float = 25.0,
+    ) -> Iterator[Stream]:
+        """One call like `request`, whose answer is too large for memory. The deadline holds for its last byte, too."""
+        stream = self.open(method, url, headers=headers, private_hosts=private_hosts, deadline=deadline)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        private_hosts: bool = False,
+        deadline: float = 25.0,
+    ) -> Stream:
+        """`stream` for a caller who closes it himself."""
+        request = _prepare(method, url, headers or {}, None, None, None)
+        call.start(deadline, private_hosts)
+        outcome = self._begin(request, private_hosts)
+        if isinstance(outcome, Stream):
+            return outcome
+        raise outcome
+
+    def _begin(self, request: Prepared, private_hosts: bool) -> Stream | PortalError:
+        try:
+            answer: Any = self._adapter().send(request, stream=True)
+        except Unreached as error:
+            return _not_sent(request.origin.host, error.__cause__)
+        except (RequestException, HTTPError, HTTPException, OSError, ValueError):
+            return _outcome_unknown(request.origin.host)
+        if answer.status < 200:
+            answer.close()
+            return OutcomeUnknown(f"{request.origin.host} gave an interim answer only.")
+        return Stream(answer, request.origin.host, call.ends, private_hosts)
 
     def _exchange(self, request: Prepared) -> Response | PortalError:
         try:
@@ -162,19 +247,25 @@ def _prepare(
     elif isinstance(data, Mapping):
         data, content_type = urlencode(data, errors="replace"), "application/x-www-form-urlencoded"
     request.body = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    request.headers = _headers(headers, content_type, request.body)  # type: ignore[assignment]
+    request.headers = _headers(headers, content_type, _length(request.body))  # type: ignore[assignment]
     return request
 
 
-def _headers(given: Mapping[str, str], content_type: str, body: bytes | None) -> dict[str, str]:
+def _length(body: Any) -> int | None:
+    if body is None or isinstance(body, bytes):
+        return None if body is None else len(body)
+    return os.fstat(body.fileno()).st_size - int(body.tell())
+
+
+def _headers(given: Mapping[str, str], content_type: str, length: int | None) -> dict[str, str]:
     for name, value in given.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise NotSent(f"The header {name[:40]!r} holds a character that HTTP does not allow there: correct it.")
     headers = {"User-Agent": "Sendero", **given}
     if content_type and "content-type" not in map(str.lower, given):
         headers["Content-Type"] = content_type
-    if body is not None:
-        headers["Content-Length"] = str(len(body))
+    if length is not None:
+        headers["Content-Length"] = str(length)
     return headers
 
 

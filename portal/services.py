@@ -13,12 +13,18 @@ from portal.installations.consent import Consents
 from portal.installations.tokens import Tokens
 from portal.journal.spool import Spool
 from portal.journal.writer import Journal
+from portal.media.stores import Stores
 from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.bulk import BulkOutbox
+from portal.messaging.dnd_into_ghl import DndIntoGhl
+from portal.messaging.ghl_files import GhlFiles
 from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.keeping import Keeper
+from portal.messaging.late_files import LateFiles
 from portal.messaging.line_watch import LineWatch
 from portal.messaging.linking import Linking
+from portal.messaging.looking import Looker
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 
@@ -46,6 +52,10 @@ class Services:
     line_watch: LineWatch
     linking: Linking
     into_ghl: IntoGhl
+    dnd_into_ghl: DndIntoGhl
+    stores: Stores
+    keeper: Keeper
+    late_files: LateFiles
 
 
 def make_services(settings: Settings, database: Database) -> Services:
@@ -57,6 +67,9 @@ def make_services(settings: Settings, database: Database) -> Services:
     tokens = Tokens(database, vault, oauth)
     accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
     line_watch = LineWatch(database, http, accounts)
+    stores = Stores(http, settings.media_dir, settings.media_stores)
+    files = GhlFiles(database, settings, stores)
+    into_ghl = IntoGhl(database, settings, http, tokens, files)
     return Services(
         settings=settings,
         database=database,
@@ -70,11 +83,15 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk=BulkInstaller(database, oauth, tokens, settings.ghl_app_id),
         consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
-        outbox=Outbox(database, http, accounts),
+        outbox=Outbox(database, http, accounts, Looker(database, settings, http)),
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
         line_watch=line_watch,
         linking=Linking(database, accounts, line_watch),
-        into_ghl=IntoGhl(database, settings, http, tokens),
+        into_ghl=into_ghl,
+        dnd_into_ghl=DndIntoGhl(database, settings, http, tokens, files),
+        stores=stores,
+        keeper=Keeper(database, settings, http, vault, accounts, stores),
+        late_files=LateFiles(database, settings, files, into_ghl),
     )

@@ -6,6 +6,7 @@ The specification lies beside the repository in `shared/specs/ghl`; where it is 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from email import message_from_bytes
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 SPECS = Path(__file__).resolve().parents[1].parent / "shared" / "specs" / "ghl" / "apps"
 APPS = ("conversations", "contacts", "oauth", "locations", "companies", "users", "medias", "marketplace")
 METHODS = ("get", "put", "post", "delete", "patch")
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 
 
 def available() -> bool:
@@ -84,11 +85,27 @@ def _body_reasons(expected: Any, content_type: str, body: bytes, components: Any
         yield f"content type {content_type!r} instead of {'/'.join(expected['content'])}"
         return
     try:
-        value = dict(parse_qsl(body.decode(), keep_blank_values=True)) if kind == FORM else json.loads(body)
+        value = _read(kind, content_type, body)
     except ValueError as error:
         yield f"the body cannot be read: {error}"
         return
     yield from _errors(expected["content"][kind]["schema"], value, components)
+
+
+def _read(kind: str, content_type: str, body: bytes) -> Any:
+    if kind == FORM:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True))
+    if kind == MULTIPART:
+        form = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+        parts = form.get_payload()
+        if not isinstance(parts, list):
+            raise ValueError("no parts")
+        # A file by its field alone: a schema can say no more of it.
+        return {
+            str(part.get_param("name", header="content-disposition")): "" if part.get_filename() else part.get_payload()
+            for part in parts
+        }
+    return json.loads(body)
 
 
 def _errors(schema: Any, value: Any, components: Any) -> Iterator[str]:
@@ -145,6 +162,10 @@ def _mend(spec: Any) -> None:
         # The default SMS provider needs no provider id, and either of contact and conversation will do.
         inbound["required"] = ["type", "direction"]
         inbound["anyOf"] = [{"required": ["contactId"]}, {"required": ["conversationId"]}]
+    if upload := schemas.get("UploadFilesDto"):
+        # The operation's own words: the file has the key fileAttachment; nothing takes addresses.
+        upload["properties"]["fileAttachment"] = {"type": "string"}
+        upload["required"] = ["conversationId", "contactId", "locationId", "fileAttachment"]
     if outbound := schemas.get("SendMessageBodyDto"):
         outbound["properties"]["subType"] = {}
         outbound["required"] = [name for name in outbound["required"] if name not in ("subType", "status")]

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_since_0001"
-down_revision = "0003_since_0001"
+down_revision = "0004_since_0001"
 branch_labels = None
 depends_on = None
 

@@ -33,6 +33,7 @@ LINE_UNKNOWN = "line_unknown"
 LINE_CHANGED = "line_changed"
 SENDER_NOTICE = "sender_notice"
 WEBHOOK_DRIFT = "webhook_drift"
+MEDIA_STORE = "media_store"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

@@ -192,6 +192,25 @@ class HasLimits(Protocol):
     limits: Limits
 
 
+@runtime_checkable
+class FetchesMedia(Protocol):
+    """The files of messages that come in are not simply behind their addresses: it takes a token, or a question."""
+
+    def media_request(self, http: HttpClient, account: Account, url: str) -> tuple[str, Mapping[str, str]]:
+        """Where the file of `File.url` is at this moment, and the headers of its download. Raises `ChannelError`."""
+        ...
+
+
+def media_request(channel: Channel, http: HttpClient, account: Account, url: str) -> tuple[str, Mapping[str, str]]:
+    """Where a file of a message that came in is, and the headers that its download needs. Raises `ChannelError`."""
+    return channel.media_request(http, account, url) if isinstance(channel, FetchesMedia) else (url, {})
+
+
+def wants_files_described(channel: Channel) -> bool:
+    """Are `Outgoing.files` to be looked at before a call, so that they have a name, a type and a size?"""
+    return isinstance(channel, HasLimits)
+
+
 def limits_of(channel: Channel) -> Limits:
     """What one call takes."""
     return channel.limits if isinstance(channel, HasLimits) else Limits()

@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         events,
         installation,
         keys,
+        media,
         messages,
         opt_outs,
         restore,
@@ -34,6 +35,7 @@ def init_app(app: Flask) -> None:
         credits.credits,
         restore.restore,
         opt_outs.opt_outs,
+        media.media,
     ):
         app.cli.add_command(_plain(group))
     for command in (doctor.doctor, messages.messages, send.send):

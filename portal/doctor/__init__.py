@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.doctor import database, machine, outside, work
+from portal.doctor import database, machine, media, outside, work
 from portal.doctor.findings import Check, Finding, Level, fault, warn
 from portal.services import Services
 
@@ -17,6 +17,7 @@ ALONE: tuple[Check, ...] = (
     machine.folders,
     machine.spool,
     machine.time_zones,
+    media.media_stores,
     outside.highlevel,
 )
 WITH_DATABASE: tuple[Check, ...] = (
@@ -28,6 +29,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     work.queue,
     work.senders,
     work.grants,
+    media.media_files,
     work.alerts,
 )
 

@@ -14,7 +14,7 @@ from portal.crypto import SealBroken
 from portal.database import is_away
 from portal.doctor.findings import Finding, fault, ok, warn
 from portal.doctor.outside import judged_skew
-from portal.models import Grant, GrantState, Sender, SenderState
+from portal.models import Grant, GrantState, MediaFile, Sender, SenderState
 from portal.services import Services
 
 # In these, a crash of the server may take what was answered 2xx with it.
@@ -89,6 +89,7 @@ def sealed(services: Services) -> Iterator[Finding]:
     name, first = "encryption keys", Fernet(services.settings.encryption_keys[0])
     with services.database.read() as session:
         texts = list(session.scalars(select(Sender.credentials).where(Sender.state != SenderState.REMOVED)))
+        texts += session.scalars(select(MediaFile.source).where(MediaFile.source != ""))
         texts += session.scalars(select(Grant.refresh_token).where(Grant.state != GrantState.UNINSTALLED))
     closed = old = 0
     for each in filter(None, texts):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 
@@ -32,6 +33,26 @@ class RateLimit:
     daily_remaining: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A form with one file (RFC 7578). `name` is plain: letters, digits, dot and dash."""
+
+    fields: Mapping[str, str]
+    field: str
+    name: str
+    type: str
+    content: bytes
+
+    def encoded(self, boundary: str) -> bytes:
+        """The form as a request's body."""
+        lines = []
+        for name, value in self.fields.items():
+            lines += [f"--{boundary}", f'Content-Disposition: form-data; name="{name}"', "", value]
+        lines += [f"--{boundary}", f'Content-Disposition: form-data; name="{self.field}"; filename="{self.name}"']
+        lines += [f"Content-Type: {self.type}", "", ""]
+        return "\r\n".join(lines).encode() + self.content + f"\r\n--{boundary}--\r\n".encode()
+
+
 OnRateLimit = Callable[[RateLimit], None]
 
 
@@ -53,13 +74,19 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
+        upload: Upload | None = None,
         deadline: float = DEADLINE,
     ) -> Mapping[str, Any]:
         """The JSON object of a 2xx answer, {} for an empty one. `deadline` is in seconds. Raises `GhlError`."""
         headers = {"Version": version, "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        response = self._request(method, path, headers=headers, params=params, json=json, data=form, deadline=deadline)
+        data: Any = form
+        if upload is not None:
+            boundary = uuid4().hex
+            headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+            data = upload.encoded(boundary)
+        response = self._request(method, path, headers=headers, params=params, json=json, data=data, deadline=deadline)
         self._notice(response.headers)
         if not 200 <= response.status < 300:
             raise classify(response, [token, *((form or {}).get(name, "") for name in SECRET_FIELDS)])

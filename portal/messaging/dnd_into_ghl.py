@@ -43,7 +43,7 @@ class DndIntoGhl(IntoGhl):
                 complete(session, [due.id])
             return True
 
-        return self._call(due, location, write, then)
+        return self.call(due, location, write, then)
 
     def _refused(self, due: Due, location: Location, error: GhlError) -> bool:
         """A contact that is gone has no settings; what HighLevel refuses for three days is given up."""

@@ -1,6 +1,5 @@
 """What a line received, or sent without us: kept once, put into its conversation and on its way into HighLevel."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,15 +8,16 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Inbound
-from portal.channels.content import File, Kind
+from portal.channels.content import Kind
 from portal.credits import ledger, pricing
+from portal.crypto import Vault
 from portal.database import insert
 from portal.messaging import calls, contacts, mirroring, optouts, relations
 from portal.messaging.chats import Chat, open_chat, peer_of
+from portal.messaging.media import take_files
 from portal.messaging.outbound import TO_BE_LOGGED
 from portal.messaging.statuses import SENTENCES
 from portal.messaging.storable import storable, storable_details
-from portal.messaging.telling import MISSING
 from portal.models import Conversation, Direction, Event, Message, Sender, Status
 from portal.models.base import new_uuid
 
@@ -26,7 +26,7 @@ OLDEST, YOUNGEST = timedelta(days=30), timedelta(hours=1)
 REPEAT_WINDOW = timedelta(minutes=5)
 
 
-def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
+def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, vault: Vault) -> str:
     """Writes one message; returns what became of it in words. A repeat by its provider's id changes nothing.
 
     Raises `EchoUnresolved` while it may be a message that we are just sending.
@@ -37,6 +37,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event) 
     message = _write(session, sender, said, event, chat)
     if message is None:
         return calls.go_on(session, sender, said) if said.kind is Kind.CALL else "repeat of a known message"
+    take_files(session, vault, message, said.files)
     contacts.note_message(chat.conversation, message, _moment(event, message))
     if not message.backfilled or chat.conversation.sticky_sender_id is None:
         contacts.remember_route(session, chat.conversation, sender, chat.kind, chat.address)
@@ -91,7 +92,8 @@ def _content(sender: Sender, said: Inbound) -> dict[str, Any]:
     return {
         "kind": said.kind,
         "body": storable(said.text),
-        **_files(said.files, storable_details(said.details)),
+        "attachments": [],
+        "details": storable_details(said.details),
         "about_relation": about.relation if about is not None else "",
         "about_external_id": (storable(about.external_id, 200) or None) if about is not None else None,
         "about_text": storable(about.text) if about is not None else "",
@@ -99,13 +101,6 @@ def _content(sender: Sender, said: Inbound) -> dict[str, Any]:
         "author_address": author.value if author is not None else "",
         "marker": storable(said.code, 64),
     }
-
-
-def _files(files: Sequence[File], details: dict[str, Any]) -> dict[str, Any]:
-    """The files by their addresses, and why others cannot be had."""
-    missing = [storable(each.fault, 1000) for each in files if not each.url and each.fault]
-    attachments = [storable(each.url, 2000) for each in files if each.url]
-    return {"attachments": attachments, "details": details | ({MISSING: missing} if missing else {})}
 
 
 def _mirrored(said: Inbound, history: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
 from portal.messaging import contacts, dnd, dnd_heard, ghl_contacts, telling
+from portal.messaging.ghl_files import GhlFiles, Place
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
 from portal.models import Contact, Conversation, Direction, GrantKind, Job, Location, Message, Status
@@ -59,11 +60,14 @@ class _Posting:
 class IntoGhl:
     """Carries out `push_status` and `post_message` jobs."""
 
-    def __init__(self, database: Database, settings: Settings, http: HttpClient, tokens: Tokens) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, http: HttpClient, tokens: Tokens, files: GhlFiles
+    ) -> None:
         self._database = database
         self._settings = settings
         self._http = http
         self._tokens = tokens
+        self._files = files
 
     def push_status(self, due: Due) -> bool:
         """Tells HighLevel the newest status of a message, unless it knows it."""
@@ -77,7 +81,7 @@ class IntoGhl:
             return self._pushed(due, message, wanted)
         fault = _fault(message) if wanted == "failed" else None
         ghl_id = message.ghl_message_id
-        return self._call(
+        return self.call(
             due,
             location,
             lambda ghl, token: ghl.update_status(token, ghl_id, wanted, fault),
@@ -89,14 +93,16 @@ class IntoGhl:
         posting, location = self._posting(due.subject)
         if posting is None or location is None or posting.message.ghl_message_id:
             return self._done(due)
-        return self._call(
+        if self._files.wait(due, posting.message):
+            return False
+        return self.call(
             due,
             location,
             lambda ghl, token: self._post(ghl, token, location, posting),
             lambda ghl_message_id: self._posted(due, posting, ghl_message_id),
         )
 
-    def _call(
+    def call(
         self,
         due: Due,
         location: Location,
@@ -140,8 +146,9 @@ class IntoGhl:
             conversation_id = ghl.find_or_create_conversation(token, location.ghl_id, contact_id).id
             self._remember_conversation(posting, conversation_id)
         message = posting.message
+        told = self._files.told(ghl, message, posting.text, Place(token, location.ghl_id, contact_id, conversation_id))
         if message.echo_state == "open":
-            found = self._look_up(ghl, token, conversation_id, posting)
+            found = self._look_up(ghl, token, conversation_id, message, told.text)
             if found:
                 return found
         self._open_echo(message)
@@ -151,8 +158,8 @@ class IntoGhl:
                 token,
                 contact_id=contact_id,
                 conversation_id=conversation_id,
-                message=posting.text,
-                attachments=message.attachments,
+                message=told.text,
+                attachments=told.attachments,
                 provider_id=posting.provider_id,
                 type="Custom" if kind == "custom" else "SMS",
                 direction="inbound" if message.direction == Direction.IN else "outbound",
@@ -209,9 +216,8 @@ class IntoGhl:
         with self._database.write() as session:
             session.get_one(Message, message.id).echo_state = state
 
-    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, posting: _Posting) -> str:
+    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message, body: str) -> str:
         """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
-        message = posting.message
         direction = "inbound" if message.direction == Direction.IN else "outbound"
         wanted = message.external_id or message.uuid
         for there in ghl.get_messages(token, conversation_id, limit=50):
@@ -220,7 +226,7 @@ class IntoGhl:
             if there.alt_id == wanted:
                 return there.id
             young = there.date_added is None or there.date_added > message.created_at - timedelta(minutes=5)
-            if not there.alt_id and young and there.body == posting.text:
+            if not there.alt_id and young and there.body == body:
                 return there.id
         return ""
 
@@ -319,7 +325,7 @@ class IntoGhl:
             if error.kind is Kind.TOO_EARLY and due.attempts < EARLY_TRIES:
                 wait = TOO_EARLY_WAIT
             # What HighLevel refuses for its own sake does not keep the rest of its conversation waiting.
-            aside = due.kind == "post_message" and error.kind in OWN_FAULTS and waited > TELL_AFTER
+            aside = due.kind != "push_status" and error.kind in OWN_FAULTS and waited > TELL_AFTER
             lane = f"aside:in:{due.subject}" if aside else None
             postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message, lane=lane)
         return False

@@ -17,7 +17,7 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contact_events, contacts, lines, numbers, quoting
+from portal.messaging import composing, contact_events, contacts, lines, media, numbers, quoting
 from portal.messaging.accounts import account_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
@@ -97,7 +97,7 @@ def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) 
         text = "A delivery came without messageId: it was set aside, because sending it could send it twice."
         raise Parked(text, alert=NO_MESSAGE_ID)
     location = lifecycle.ensure_location(session, payload.location_id)
-    if _known(session, location.id, payload.message_id):
+    if media.known_here(session, location.id, payload.message_id):
         return f"{IGNORED}the message is known already"
     if _echo_open(session, location.id, payload.contact_id):
         raise EchoUnresolved("A message to this contact is just being told to HighLevel.")
@@ -138,11 +138,6 @@ def _judge(location: Location, payload: payloads.Delivery) -> tuple[str, str]:
     if isinstance(number, numbers.Rejection):
         return "", f"{number.sentence} (the number in HighLevel)"
     return number.e164, ""
-
-
-def _known(session: Session, location_id: int, ghl_message_id: str) -> bool:
-    same = select(Message.id).where(Message.location_id == location_id, Message.ghl_message_id == ghl_message_id)
-    return session.scalar(same) is not None
 
 
 def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
@@ -190,7 +185,7 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         if isinstance(said, Receipt):
             effects.append(take_receipt(session, sender, said, event.id))
         elif isinstance(said, Inbound):
-            effects.append(take_inbound(session, sender, said, event))
+            effects.append(take_inbound(session, sender, said, event, context.vault))
         elif isinstance(said, Line):
             effects.append(lines.hint(session, sender, said))
         else:

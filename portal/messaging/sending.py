@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
-from portal.channels.capabilities import SendsKinds
+from portal.channels.capabilities import SendsKinds, limits_of, wants_files_described
 from portal.channels.content import AddressKind, File
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
@@ -28,6 +28,8 @@ from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
+from portal.messaging.looking import Looker
+from portal.messaging.media import public_address
 from portal.messaging.outbound import not_installed
 from portal.messaging.outcomes import Result, clean_outcome
 from portal.messaging.releasing import release_conversations
@@ -63,12 +65,12 @@ class _Answer:
     opened: bool = False
 
 
-def _outgoing(passed: Pass, channel: Channel) -> Outgoing:
+def _outgoing(passed: Pass, channel: Channel, files: Sequence[File]) -> Outgoing:
     return Outgoing(
         passed.to,
         passed.body,
         passed.idempotency_key,
-        [File(each) for each in passed.attachments],
+        files,
         AddressKind(passed.to_kind),
         passed.quotes if isinstance(channel, SendsKinds) and channel.quotes else "",
         content_of(passed.kind, passed.details),
@@ -78,10 +80,11 @@ def _outgoing(passed: Pass, channel: Channel) -> Outgoing:
 class Outbox:
     """Carries out `send` jobs. One per process; its threads share commits."""
 
-    def __init__(self, database: Database, http: HttpClient, accounts: Accounts) -> None:
+    def __init__(self, database: Database, http: HttpClient, accounts: Accounts, looker: Looker) -> None:
         self._database = database
         self._http = http
         self._accounts = accounts
+        self._looker = looker
         self._group: GroupCommit[_Step, _Answer | SQLAlchemyError] = GroupCommit(self._commit)
 
     def send(self, due: Due) -> bool:
@@ -147,7 +150,6 @@ class Outbox:
 
     def _call(self, due: Due, passed: Pass) -> Result:
         channel = registry.get(passed.channel)
-        outgoing = _outgoing(passed, channel)
         counts = False
         outcome: Accepted | ChannelError
         try:
@@ -158,8 +160,28 @@ class Outbox:
             text = f"The sender's credentials cannot be used: {type(error).__name__}. Enter them again."
             outcome = ChannelError(text, scope=Scope.SENDER, retry=True)
             return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
-        outcome = self._outcome(passed, outgoing, known.account)
+        files = self._files(due, passed)
+        if isinstance(files, ChannelError):
+            return Result(due, passed, files, channel.idempotent, channel.polls, counts)
+        outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
+
+    def _files(self, due: Due, passed: Pass) -> Sequence[File] | ChannelError:
+        """The part's files, looked at where the channel wants it; the error when they cannot be sent. Nothing went out.
+
+        Also when looking itself fails: the same part is tried again.
+        """
+        channel = registry.get(passed.channel)
+        if not passed.attachments or not wants_files_described(channel):
+            return [File(public_address(self._looker.app_url, each)) for each in passed.attachments]
+        try:
+            return self._looker.describe(passed, limits_of(channel), due.attempts)
+        except ChannelError as error:
+            log.info("file not sent", extra={"code": error.code, "retry": error.retry, "reason": error.message})
+            return error
+        except Exception as error:
+            log.exception("files cannot be looked at")
+            return ChannelError(f"Its files cannot be looked at ({type(error).__name__}).", retry=True)
 
     def _outcome(self, passed: Pass, outgoing: Outgoing, account: Account) -> Accepted | ChannelError:
         try:

@@ -10,7 +10,6 @@ from portal.messaging import wording
 from portal.models import Message
 
 # Where a message keeps why files of it cannot be had: sentences, in its details.
-MISSING = "missing_files"
 
 
 def heading(message: Message) -> str:
@@ -39,7 +38,6 @@ def _line(message: Message) -> wording.Line:
         marker=message.marker,
         files=bool(message.attachments),
         from_us=message.from_us,
-        missing=message.details.get(MISSING, ()),
     )
 
 

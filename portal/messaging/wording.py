@@ -33,7 +33,7 @@ class Line:
     """A message as it is to be said. `text` and `details` are as `Kind` describes them.
 
     `author` wrote it in a group. `about` is how it refers to an earlier message, `quoted` what that said, `was` what an
-    edited one said before. `files` is whether files go along, `missing` why others do not.
+    edited one said before. `files` is whether files go along.
     """
 
     kind: str = Kind.TEXT
@@ -46,7 +46,6 @@ class Line:
     marker: str = ""
     files: bool = False
     from_us: bool = False
-    missing: Sequence[str] = ()
 
 
 def told(line: Line) -> str:
@@ -56,7 +55,6 @@ def told(line: Line) -> str:
         said = f"Forwarded: {said}" if said else "Forwarded"
     if line.about == Relation.REPLY:
         said = f"> {_quote(line.quoted) or EARLIER}\n{said}".rstrip()
-    said = "\n".join(filter(None, (said, *line.missing)))
     return f"{line.author}: {said}".rstrip() if line.author else said
 
 

@@ -5,6 +5,7 @@ from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, C
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.jobs import Job
+from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
@@ -46,6 +47,8 @@ __all__ = [
     "LedgerEntry",
     "Location",
     "LoginCount",
+    "MediaFile",
+    "MediaState",
     "Message",
     "OptOut",
     "Origin",

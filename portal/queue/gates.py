@@ -33,6 +33,11 @@ def ghl_gate(location_id: int) -> str:
     return f"ghl:{location_id}"
 
 
+def media_gate(sender_id: int | None) -> str:
+    """The gate of a sender's files: one line's downloads must not keep the others' waiting."""
+    return f"media:{sender_id or 0}"
+
+
 @dataclass(slots=True)
 class Budget:
     """How much of a gate one claim may use."""

@@ -21,10 +21,11 @@ def init_app(app: Flask) -> None:
     from portal.web.admin import bp as admin
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
+    from portal.web.media import bp as media
     from portal.web.oauth import bp as oauth
     from portal.web.operator_api import bp as operator_api
     from portal.web.webhooks import bp as webhooks
 
     app.url_map.converters["int"] = RowId
-    for blueprint in (webhooks, health, oauth, auth, admin, operator_api):
+    for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api):
         app.register_blueprint(blueprint)

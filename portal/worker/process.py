@@ -4,7 +4,7 @@ import logging
 import threading
 
 from portal.queue.claim import forget_leases
-from portal.queue.jobs import APPLY, GHL, SEND
+from portal.queue.jobs import APPLY, GHL, MEDIA, SEND
 from portal.services import Services
 from portal.worker.heartbeat import Heartbeat
 from portal.worker.runner import Pool, Runner
@@ -21,6 +21,8 @@ POOLS = (
     Pool(APPLY, threads=2, jobs_per_lane=8, window=64, batch=8),
     Pool(SEND, threads=96, jobs_per_lane=16, window=192),
     Pool(GHL, threads=24, jobs_per_lane=8, window=48),
+    # Downloads take long and the line in: few at a time, and none of them keeps a message from going out.
+    Pool(MEDIA, threads=8, jobs_per_lane=1, window=16),
 )
 
 
@@ -62,6 +64,7 @@ class WorkerProcess:
         self._clockwork.stop()
         if self._listener is not None:
             self._listener.stop()
+        self._services.keeper.stop()
         drained = self.runner.drain(DRAIN_SECONDS)
         self._heartbeat.stop()
         return drained

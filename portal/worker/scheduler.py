@@ -15,7 +15,7 @@ from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
-from portal.messaging import account_watch, lines, registrations, rejections, relations
+from portal.messaging import account_watch, lines, media, media_upkeep, registrations, rejections, relations
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -66,6 +66,7 @@ class Clockwork:
         self._every(60, self.check_installations)
         self._every(60, self.watch_senders)
         self._every(900, self.purge)
+        self._every(900, self.purge_media)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -124,6 +125,7 @@ class Clockwork:
         for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
             self._sweep(sweep)
         self._sweep_at_once(relations.link_orphans)
+        self._sweep_at_once(media.enqueue_forgotten)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
         self._note(sweep.__name__, sweep(self._database))
@@ -161,6 +163,12 @@ class Clockwork:
     def check_installations(self) -> None:
         """Looks at each installation once a day: is it still there, and does its permission hold?"""
         self._sweep_at_once(checks.enqueue_due)
+
+    def purge_media(self) -> None:
+        """Removes files that are older than they are to be kept, and what killed processes left half fetched."""
+        parts = self._services
+        self._note("purge_media", media_upkeep.purge(self._database, parts.settings, parts.stores))
+        self._note("sweep_incoming", parts.stores.incoming.sweep())
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

@@ -14,7 +14,6 @@ from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk, dnd, lines, optouts
 from portal.messaging.calls import TELL, Calls
-from portal.messaging.dnd_into_ghl import DndIntoGhl
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.reading_tags import TagReader
@@ -168,7 +167,6 @@ def handlers(services: Services) -> Mapping[str, Handler]:
     """Every kind of job, carried out one at a time."""
     upkeep, installing = Upkeep(services), Installing(services)
     registrations = Registrations(services.database, services.http, services.accounts, services.settings)
-    opted_out = DndIntoGhl(services.database, services.settings, services.http, services.tokens)
     return {
         "send": services.outbox.send,
         bulk.KIND: services.bulk_outbox.send,
@@ -180,8 +178,10 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,
         READ: TagReader(services.database, services.settings, services.http, services.tokens).read,
-        dnd.KIND: opted_out.push_dnd,
+        dnd.KIND: services.dnd_into_ghl.push_dnd,
         optouts.KIND: Silencing(services.database).end_waiting,
+        "post_files": services.late_files.post,
+        "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
         "check_location": installing.check_location,

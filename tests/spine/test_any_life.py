@@ -97,7 +97,7 @@ class Life:
 
     def __init__(self, database, time, seed):
         self.database, self.time, self.chance = database, time, random.Random(seed)
-        self.outbox = Outbox(database, None, None)
+        self.outbox = Outbox(database, None, None, None)
         self.calls, self.story, self.granted = [], [], 0
         with database.write() as session:
             location = Location(ghl_id="here", install_state="installed", country="PH", created_at=clock.now())

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, event, select
@@ -11,6 +12,7 @@ from sqlalchemy.pool import StaticPool
 
 from portal.channels.base import Inbound, Outcome, Receipt
 from portal.channels.content import About, AddressKind, Kind, Peer, Relation
+from portal.crypto import Vault
 from portal.database import Database
 from portal.messaging.inbound import take_inbound
 from portal.messaging.receipts import take_receipt
@@ -65,6 +67,9 @@ TALK = (
 )
 
 
+VAULT = Vault((Fernet.generate_key().decode(),))
+
+
 @pytest.fixture(scope="module")
 def database():
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
@@ -103,7 +108,7 @@ def tell(database: Database, story) -> dict:
             row = Event(id=number, sender_key="key", verified=True, state="pending", **heard)
             session.add(row)
             session.flush()
-            take_inbound(session, sender, each, row)
+            take_inbound(session, sender, each, row, VAULT)
     return known(database)
 
 

@@ -262,3 +262,31 @@ def test_dnd_is_read_by_channel(ghl, client):
     assert client.get_contact(TOKEN, "c1").dnd == Dnd({DndChannel.SMS: True}, everything=False)
     ghl.answer(200, {"contact": {"id": "c1", "dndSettings": ["odd"], "dnd": "yes"}})
     assert client.get_contact(TOKEN, "c1").dnd == Dnd()
+
+
+def test_a_file_is_uploaded_as_the_specification_wants_it(ghl, client):
+    ghl.answer(200, {"uploadedFiles": {"a-b.jpg": "https://storage.example/a-b.jpg"}})
+    content = b"\xff\xd8\xff\r\n--x\x00\r\n"
+    found = client.upload(
+        TOKEN,
+        location_id="l1",
+        contact_id="c1",
+        conversation_id="v1",
+        name="a-b.jpg",
+        type="image/jpeg",
+        content=content,
+    )
+    [seen] = ghl.seen
+    assert found == "https://storage.example/a-b.jpg"
+    assert seen.path == "/conversations/messages/upload" and seen.headers["version"] == "2021-04-15"
+    head, _, rest = seen.body.partition(b"Content-Type: image/jpeg\r\n\r\n")
+    assert b'name="fileAttachment"; filename="a-b.jpg"' in head and b'name="contactId"\r\n\r\nc1\r\n' in head
+    assert rest.startswith(content + b"\r\n--")
+
+
+@pytest.mark.parametrize(("status", "body"), [(415, {"status": 415, "message": "Unsupported"}), (413, {"status": 413})])
+def test_an_upload_that_is_refused_says_so(ghl, client, status, body):
+    ghl.answer(status, body)
+    ids = {"location_id": "l", "contact_id": "c", "conversation_id": "v"}
+    error = refused(client.upload, TOKEN, **ids, name="x.exe", type="application/octet-stream", content=b"MZ")
+    assert error.kind is Kind.INVALID and error.status == status

@@ -34,7 +34,6 @@ TABLE = [
     (Line(Kind.IMAGE, files=True), ""),
     (Line(Kind.IMAGE, "Our house", files=True), "Our house"),
     (Line(Kind.IMAGE), "Photo"),
-    (Line(Kind.AUDIO, missing=["It is larger than 100 MB."]), "Voice message\nIt is larger than 100 MB."),
     (Line(Kind.IMAGE, files=True, details={"forwarded": True}), "Forwarded"),
     (Line(Kind.IMAGE, files=True, about=Relation.REPLY, quoted="q"), "> q"),
     (Line(Kind.STICKER, files=True), "Sticker"),

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from portal import clock
 from portal.channels.base import Inbound
 from portal.channels.content import About, AddressKind, Kind, Peer, Relation
+from portal.crypto import Vault
 from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import hold_conversation
 from portal.messaging.polling import enqueue_due
@@ -72,11 +74,11 @@ def test_an_outcome_nobody_knows(parts, acme, queue, signed_in) -> None:
     assert "nobody can say whether the provider took it" in page
 
 
-def test_what_came_in(database, acme, signed_in) -> None:
+def test_what_came_in(database, parts, acme, signed_in) -> None:
     event = record(database, "simulator:x", source="simulator", sender_key=acme.sender_key)
     with database.write() as session:
         sender = session.get_one(Sender, acme.sender)
-        take_inbound(session, sender, Inbound("+639170000042", "Is ten fine?", "x-1"), event)
+        take_inbound(session, sender, Inbound("+639170000042", "Is ten fine?", "x-1"), event, parts.vault)
     client = signed_in(acme.agency)
     page = client.get("/admin/messages?direction=in")
     assert "Is ten fine?" in page.text
@@ -173,12 +175,15 @@ def test_a_page_looks_at_so_many_and_offers_to_keep_looking(
     assert "The old one" in client.get(address.replace("&amp;", "&")).text
 
 
+VAULT = Vault((Fernet.generate_key().decode(),))
+
+
 def hear(database, acme, text: str, external_id: str, **said: object) -> None:
     event = record(database, "simulator:x", source="simulator", sender_key=acme.sender_key)
     with database.write() as session:
         sender = session.get_one(Sender, acme.sender)
         said = {"sender": "+639170000042"} | said
-        take_inbound(session, sender, Inbound(text=text, external_id=external_id, **said), event)
+        take_inbound(session, sender, Inbound(text=text, external_id=external_id, **said), event, VAULT)
 
 
 def page_of(client, database, external_id: str) -> str:

@@ -19,6 +19,7 @@ VERSIONS = ("2021-04-15", "2021-07-28", "2023-02-21", "v3")
 SCOPES = {
     "update_status": "conversations/message.write",
     "add_inbound": "conversations/message.write",
+    "upload_files": "conversations/message.write",
     "list_messages": "conversations/message.readonly",
     "get_message": "conversations/message.readonly",
     "search_conversations": "conversations.readonly",

@@ -4,17 +4,18 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth
+from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth, uploads
 from portal.sandbox.ghl.access import blueprint
 from portal.sandbox.ghl.directory import Directory
 from portal.sandbox.ghl.grants import Grants
 from portal.sandbox.ghl.limits import RateLimit
 from portal.sandbox.ghl.mailbox import Mailbox
+from portal.sandbox.ghl.uploads import Uploads
 from portal.sandbox.signing import SigningKey
 from portal.sandbox.world import Ids, World, demo_contacts
 
 # Importing a module of routes adds them to the blueprint.
-ROUTES = (contacts, conversations, inbound, locations, oauth)
+ROUTES = (contacts, conversations, inbound, locations, oauth, uploads)
 
 
 class HighLevel:
@@ -26,6 +27,7 @@ class HighLevel:
         self.limit = RateLimit(clock)
         self.directory = Directory(ids, clock, keep, demo_contacts())
         self.mailbox = Mailbox(ids, clock, keep)
+        self.uploads = Uploads(ids)
         self.early_403_seconds: float = 0.0
 
     def uninstall(self, location_id: str) -> None:

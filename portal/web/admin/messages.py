@@ -13,7 +13,7 @@ from portal.errors import NotFound
 from portal.messaging import telling
 from portal.messaging.decisions import may_cancel, may_decide
 from portal.models import Direction, Status
-from portal.web.admin import bp, history
+from portal.web.admin import bp, files, history
 from portal.web.admin.queries import messages, scope
 from portal.web.admin.queries.pages import cursor
 from portal.web.admin.queries.scope import Scope
@@ -58,6 +58,7 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "steps": history.steps(path),
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),
+        "files": files.shown(services().settings.secret_key, path.files),
         "cancellable": may_cancel(row),
         "undecided": may_decide(row),
         "moves": not history.settled(path),

@@ -12,7 +12,7 @@ from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling
 from portal.messaging.statuses import SENTENCES
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, Message, Origin, SenderState
+from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -68,6 +68,7 @@ ALERT: Mapping[str, str] = {
     notices.LINE_CHANGED: "Another number was linked to a sender",
     notices.SENDER_NOTICE: "A provider has something to say",
     notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
+    notices.MEDIA_STORE: "Files cannot be kept",
 }
 LINE: Mapping[str, str] = {
     "": "has none",
@@ -98,6 +99,8 @@ JOB: Mapping[str, str] = {
     "tell_call": "HighLevel is told of the call, once it has ended or stopped ringing",
     "push_dnd": "HighLevel is told of an opt-out",
     "silence": "What waits for somebody who opted out is ended",
+    "post_files": "A file that came later is added in HighLevel",
+    "fetch_media": "A file is fetched from the provider",
 }
 ORIGIN: Mapping[str, str] = {
     Origin.EARLIER: "earlier portal",
@@ -108,7 +111,20 @@ ORIGIN: Mapping[str, str] = {
     Origin.PERSON: "a person here",
 }
 FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
-POOL: Mapping[str, str] = {"apply": "webhooks to apply", "send": "calls to providers", "ghl": "calls to HighLevel"}
+FILE: Mapping[str, str] = {
+    MediaState.WANTED: "is being fetched",
+    MediaState.KEPT: "kept",
+    MediaState.REFUSED: "not taken",
+    MediaState.FAILED: "could not be had",
+    MediaState.REMOVED: "removed",
+    "revoked": "kept, its public address is revoked",
+}
+POOL: Mapping[str, str] = {
+    "apply": "webhooks to apply",
+    "send": "calls to providers",
+    "ghl": "calls to HighLevel",
+    "media": "files to fetch",
+}
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
     "refused": "the provider refused it",
@@ -139,6 +155,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "alert": ALERT,
     "entry": ENTRY,
     "event": EVENT,
+    "file": FILE,
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
     "install_filter": INSTALL_FILTER,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from portal.messaging.media import files_of
 from portal.models import (
     Attempt,
     Conversation,
@@ -15,6 +16,7 @@ from portal.models import (
     Job,
     LedgerEntry,
     Location,
+    MediaFile,
     Message,
     Part,
     ReceiptRow,
@@ -50,6 +52,7 @@ class Path:
     sender_names: dict[int, str]
     about: Message | None
     later: Sequence[Message]
+    files: Sequence[MediaFile]
 
 
 def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> Page[Message]:
@@ -127,7 +130,8 @@ def path(session: Session, message: Message) -> Path:
     attempts = session.scalars(
         select(Attempt).where(Attempt.part_id.in_(parts)).order_by(Attempt.started_at, Attempt.id)
     ).all()
-    jobs = _jobs(session, message, parts)
+    files = files_of(session, message.id)
+    jobs = _jobs(session, message, parts, [file.id for file in files])
     return Path(
         message=message,
         event=session.get(Event, message.event_id) if message.event_id else None,
@@ -142,6 +146,7 @@ def path(session: Session, message: Message) -> Path:
         later=session.scalars(
             select(Message).where(Message.about_id == message.id).order_by(Message.position).limit(PAGE)
         ).all(),
+        files=files,
     )
 
 
@@ -159,10 +164,13 @@ def _receipts(session: Session, parts: Sequence[Part]) -> Sequence[ReceiptRow]:
     return session.scalars(select(ReceiptRow).where(or_(*theirs)).order_by(ReceiptRow.id)).all() if theirs else []
 
 
-def _jobs(session: Session, message: Message, parts: Sequence[int]) -> Sequence[Job]:
+def _jobs(session: Session, message: Message, parts: Sequence[int], files: Sequence[int]) -> Sequence[Job]:
     of_parts = and_(Job.kind.in_(("send", "check_status")), Job.subject.in_(parts))
-    of_message = and_(Job.kind.in_(("push_status", "post_message", "tell_call")), Job.subject == message.id)
-    return session.scalars(select(Job).where(or_(of_parts, of_message)).order_by(Job.id)).all()
+    of_message = and_(
+        Job.kind.in_(("push_status", "post_message", "post_files", "tell_call")), Job.subject == message.id
+    )
+    of_files = and_(Job.kind == "fetch_media", Job.subject.in_(files))
+    return session.scalars(select(Job).where(or_(of_parts, of_message, of_files)).order_by(Job.id)).all()
 
 
 def _sender_names(session: Session, ids: set[int]) -> dict[int, str]:
