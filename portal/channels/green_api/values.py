@@ -10,9 +10,13 @@ MILLISECONDS_FROM = 10_000_000_000
 
 
 def text(value: object) -> str:
-    """A text without NUL (PostgreSQL keeps none); a whole number becomes its digits, anything else ""."""
+    """A text; a whole number becomes its digits, anything else "". PostgreSQL keeps neither NUL nor half an emoji."""
     if isinstance(value, str):
-        return value.replace("\x00", "")
+        return (
+            value
+            if value.isascii() and "\x00" not in value
+            else value.replace("\x00", "").encode("utf-8", "replace").decode()
+        )
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**30 else ""
 
 

@@ -5,63 +5,29 @@ Only 200 takes it from the instance's queue, which waits behind it (docs, "Techn
 """
 
 import hmac
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from portal.channels.base import Account, ChannelError, ChannelEvent, WebhookRequest
 from portal.channels.green_api import calls, notices
 from portal.channels.green_api.fields import instance
 from portal.channels.green_api.messages import inbound
+from portal.channels.green_api.peek import peek, readable
 from portal.channels.green_api.receipts import receipt
 from portal.channels.green_api.settings import webhook_token
-from portal.channels.green_api.values import identifier, text
 
 LONGEST_LANE = 120
 SCHEMES = ("bearer ", "basic ")
 
 
-class _Instance(msgspec.Struct):
-    idInstance: object = None
-
-
-class _Sender(msgspec.Struct):
-    chatId: object = None
-
-
-class _Peek(msgspec.Struct):
-    """The routing fields. Everything else stays undecoded, so that a peek costs microseconds."""
-
-    instanceData: msgspec.Raw = msgspec.Raw()
-    senderData: msgspec.Raw = msgspec.Raw()
-    chatId: object = None
-    # `from` of a call.
-    caller: object = msgspec.field(default=None, name="from")
-
-
-_peek = msgspec.json.Decoder(_Peek)
-_instance = msgspec.json.Decoder(_Instance)
-_sender = msgspec.json.Decoder(_Sender)
-
-
 def addressed(request: WebhookRequest) -> str:
     """The instance it is for, "" when it names none."""
-    try:
-        return identifier(_instance.decode(_peek.decode(request.body).instanceData).idInstance)
-    except (ValueError, RecursionError):
-        return ""
+    return peek(request.body)[0]
 
 
 def lane(request: WebhookRequest) -> str:
     """The chat it is about, "" for what is about the line itself."""
-    try:
-        found = _peek.decode(request.body)
-        chat = _sender.decode(found.senderData).chatId if bytes(found.senderData) else found.chatId or found.caller
-    except (ValueError, RecursionError):
-        return ""
-    return text(chat)[:LONGEST_LANE]
+    return peek(request.body)[1][:LONGEST_LANE]
 
 
 def verify(account: Account, request: WebhookRequest) -> bool:
@@ -79,10 +45,7 @@ def verify(account: Account, request: WebhookRequest) -> bool:
 
 def parse(request: WebhookRequest) -> Sequence[ChannelEvent]:
     """Everything it says; nothing for kinds that tell nothing. Raises `ChannelError` when it cannot be read."""
-    try:
-        said: Any = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise ChannelError("The notification is no JSON.", code="unreadable") from None
+    said = readable(request.body)
     if not isinstance(said, dict):
         raise ChannelError("The notification is no JSON object.", code="unreadable")
     if not isinstance(said.get("typeWebhook"), str):
