@@ -21,6 +21,7 @@ from portal.config import ROOT, Settings, ports, sandbox_file
 from portal.errors import SettingsError
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
+from portal.installations.moves import sync_webhook
 from portal.messaging import senders
 from portal.models import Location, Sender, User
 from portal.sandbox import SigningKey, world
@@ -105,6 +106,8 @@ def _senders(parts: Services, place: world.Location) -> list[Sender]:
         known = list(session.scalars(select(Sender).where(Sender.location_id == location.id).order_by(Sender.id)))
         for sender in known:
             sender.api_url = "" if sender.channel == "simulator" else parts.settings.ghl_api_url
+            # The stand-ins forget at every start what was written into them.
+            sync_webhook(session, sender.id, sender.channel)
         wanted = [each for each in _wanted(parts, place) if each.channel not in {sender.channel for sender in known}]
         return known + [senders.add(session, parts.vault, location, each) for each in wanted]
 

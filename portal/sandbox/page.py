@@ -229,9 +229,7 @@ def _status_facts(chosen: Chosen) -> dict[str, Any]:
     return {
         "portal_url": here.portal_url,
         "portal_up": here.portal_listens(),
-        "webhooks": len(here.ghl.mailbox.messages(direction="outbound"))
-        + len(here.texts)
-        + here.green.received_count(),
+        "webhooks": len(here.ghl.mailbox.messages(direction="outbound")) + len(here.texts) + here.green.received(),
         "provider_calls": sum(count for name, count in here.records.counts().items() if name.startswith(SENDS)),
         "accepted": len(here.cast.accepted()) + here.green.taken(),
         "ghl_calls": here.records.count("ghl"),

@@ -17,7 +17,7 @@ from portal.channels.capabilities import (
     limits_of,
 )
 from portal.channels.content import AddressKind, Content, File, Kind
-from portal.channels.green_api import journal, settings
+from portal.channels.green_api import journal, settings, uploads
 from portal.channels.green_api.client import GreenApi
 from portal.channels.green_api.fields import api_host, media_host
 from portal.channels.green_api.settings import TYPES, webhook_token
@@ -209,6 +209,65 @@ class TestFiles:
 
     def test_a_caption_that_is_too_long(self, server):
         refused(server, part("a" * 1025, files=[File("https://a.test/1.png")]))
+
+
+class TestUploads:
+    """Files whose addresses nobody outside can fetch."""
+
+    def test_a_file_of_the_inside_is_handed_over(self, server, account):
+        server.script(answer(200, body=b"\x89PNG"), GREEN_API.accepts)
+        file = File(f"{server.url}/media/k/cat.png")
+        GreenApi().send(HttpClient(), account, part("Look", files=[file], quotes="Q"))
+        fetched, posted = server.calls
+        assert (fetched.method, fetched.target) == ("GET", "/media/k/cat.png")
+        assert posted.target.split("/")[2] == "sendFileByUpload"
+        assert posted.headers["content-type"].startswith("multipart/form-data; boundary=")
+        for piece in (b'name="chatId"\r\n\r\n639175550101@c.us', b'name="caption"\r\n\r\nLook', b"\r\n\r\nQ\r\n"):
+            assert piece in posted.body
+        assert b'name="file"; filename="cat.png"' in posted.body and b"\x89PNG" in posted.body
+
+    def test_it_goes_to_the_host_for_files(self, server):
+        server.script(answer(200, body=b"x"), GREEN_API.accepts)
+        with StandIn() as other:
+            given = GREEN_API.credentials | {"media_url": server.url}
+            file = File(f"{server.url}/cat.png")
+            GreenApi().send(HttpClient(), Account(1, given, other.url, True), part(files=[file]))
+            assert not other.calls and len(server.calls) == 2
+
+    @pytest.mark.parametrize("step", [answer(404, {}), answer(200, body=b""), reset_after])
+    def test_a_file_that_cannot_be_fetched_is_tried_again(self, server, account, step):
+        server.script(step)
+        with pytest.raises(ChannelError) as caught:
+            GreenApi().send(HttpClient(), account, part(files=[File(f"{server.url}/cat.png")]))
+        assert (caught.value.scope, caught.value.retry, caught.value.unknown) == (Scope.MESSAGE, True, False)
+
+    def test_a_tenants_sender_reaches_nothing_inside(self, server):
+        guarded = Account(1, GREEN_API.credentials, server.url, private_hosts=False)
+        with pytest.raises(ChannelError):
+            GreenApi().send(HttpClient(), guarded, part(files=[File(f"{server.url}/secret.png")]))
+        assert server.accepted == 0
+
+    def test_an_upload_that_breaks_off_is_in_doubt(self, server, account):
+        server.script(answer(200, body=b"x"), reset_after)
+        with pytest.raises(ChannelError) as caught:
+            GreenApi().send(HttpClient(), account, part(files=[File(f"{server.url}/cat.png")]))
+        assert (caught.value.unknown, caught.value.retry) == (True, False)
+
+    @pytest.mark.parametrize(
+        ("url", "found"),
+        [
+            ("http://127.0.0.1:8000/a.png", True),
+            ("http://[::1]/a.png", True),
+            ("http://10.1.2.3/a.png", True),
+            ("http://localhost/a.png", True),
+            ("http://nas.local/a.png", True),
+            ("https://a.test/a.png", False),
+            ("https://8.8.8.8/a.png", False),
+            ("http://[/a.png", False),
+        ],
+    )
+    def test_what_is_inside(self, url, found):
+        assert uploads.inside(url) is found
 
 
 class TestKinds:

@@ -17,10 +17,10 @@ from portal.channels.base import (
 )
 from portal.channels.capabilities import LinkCode
 from portal.channels.green_api import line as lines
-from portal.channels.green_api import settings, webhook
+from portal.channels.green_api import settings, uploads, webhook
 from portal.channels.green_api.fields import FIELDS, KINDS, LIMITS, instance
 from portal.channels.green_api.journal import Journal
-from portal.channels.green_api.outgoing import order
+from portal.channels.green_api.outgoing import BY_UPLOAD, BY_URL, order
 from portal.channels.green_api.values import identifier
 from portal.channels.green_api.wire import call, read, refuse
 from portal.http import HttpClient
@@ -56,7 +56,11 @@ class GreenApi:
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST. `idMessage` says that the message is queued there, for at most 24 hours, and no more."""
         method, body = order(part)
-        answer = call(http, account, method, json=body)
+        if method == BY_URL and uploads.inside(body["urlFile"]):
+            method = BY_UPLOAD
+            answer = call(http, account, method, form=uploads.form(http, account, body))
+        else:
+            answer = call(http, account, method, json=body)
         if answer.status != 200:
             refuse(account, method, answer)
         said = read(answer)

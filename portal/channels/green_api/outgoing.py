@@ -9,6 +9,8 @@ from portal.channels.green_api import fields
 from portal.channels.green_api.chats import chat_id
 from portal.channels.green_api.files import fetchable, outgoing_name
 
+BY_URL, BY_UPLOAD = "sendFileByUrl", "sendFileByUpload"
+
 Call = tuple[str, dict[str, Any]]
 
 
@@ -45,7 +47,7 @@ def _file(part: Outgoing) -> Call:
         raise _unfit("GREEN-API takes files of at most 100 MB: send a smaller one, or a link.", "too_large")
     _at_most(part.text, fields.LONGEST_CAPTION, "A file's caption")
     body = {"urlFile": fetchable(file.url), "fileName": outgoing_name(file)}
-    return "sendFileByUrl", body | ({"caption": part.text} if part.text else {})
+    return BY_URL, body | ({"caption": part.text} if part.text else {})
 
 
 def _content(part: Outgoing, content: Content) -> Call:

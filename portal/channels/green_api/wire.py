@@ -13,7 +13,7 @@ from urllib.parse import quote
 from portal.channels.base import Account, ChannelError, Scope
 from portal.channels.green_api import codes
 from portal.channels.green_api.codes import REFUSALS, WORDS, Refusal
-from portal.channels.green_api.fields import api_host, instance, token
+from portal.channels.green_api.fields import api_host, instance, media_host, token
 from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
 
 LONGEST_WORDS = 160
@@ -27,13 +27,20 @@ def call(
     *,
     json: Mapping[str, Any] | None = None,
     params: Mapping[str, str] | None = None,
+    form: tuple[bytes, str] | None = None,
 ) -> Response:
-    """GET, or POST when there is something to send. Raises `ChannelError` when there is no whole answer."""
-    verb = "GET" if json is None else "POST"
+    """GET, or POST when there is something to send. Raises `ChannelError` when there is no whole answer.
+
+    `form` is a body and its content type; it goes to the host for files.
+    """
+    verb = "GET" if json is None and form is None else "POST"
     sends = method.startswith("send")
-    url = address(account, api_host(account), method)
+    url = address(account, api_host(account) if form is None else media_host(account), method)
+    data, headers = (form[0], {"Content-Type": form[1]}) if form is not None else (None, None)
     try:
-        return http.request(verb, url, json=json, params=params, private_hosts=account.private_hosts)
+        return http.request(
+            verb, url, headers=headers, json=json, data=data, params=params, private_hosts=account.private_hosts
+        )
     except NotSent as error:
         raise ChannelError(error.message, scope=Scope.SENDER, retry=True) from error
     except OutcomeUnknown as error:

@@ -62,14 +62,21 @@ def _send(method: str) -> Response:
     provider, instance = sandbox().green, _here()
     if instance.state_at(sandbox().clock()) not in SENDABLE:
         return refuse(400, NOT_READY)
-    body: Any = request.get_json(silent=True)
+    body: Any = _form() if method == "sendFileByUpload" else request.get_json(silent=True)
     if body is None:
         return refuse(400, "Unexpected token in JSON at position 0")
     if fault := orders.fault_in(method, body):
         return refuse(400, fault)
     known = orders.METHODS[method]
     one = provider.take(instance, method, body, known.text(body), known.type_message(body))
-    return jsonify(idMessage=one.id)
+    more = {"urlFile": f"{sandbox().url}/green-media/{one.id}.png"} if method == "sendFileByUpload" else {}
+    return jsonify(idMessage=one.id, **more)
+
+
+def _form() -> dict[str, Any]:
+    """An upload's fields; of the file only how many bytes came."""
+    file = request.files.get("file")
+    return {**request.form.to_dict(), "file": len(file.read()) if file is not None else 0}
 
 
 def get_state_instance() -> Response:

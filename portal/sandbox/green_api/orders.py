@@ -56,6 +56,14 @@ def _file(body: Body) -> str:
     return "Validation failed. Details: 'urlFile' must not hold spaces" if " " in str(body["urlFile"]) else ""
 
 
+def _upload(body: Body) -> str:
+    """`file` is how many bytes came."""
+    if not body.get("file"):
+        return _missing("file")
+    good = ENDING.search(str(body.get("fileName") or ""))
+    return "" if good else "Validation failed. Details: 'fileName' must have an extension"
+
+
 def _location(body: Body) -> str:
     numbers = [body.get("latitude"), body.get("longitude")]
     return "" if all(isinstance(each, int | float) for each in numbers) else _missing("latitude")
@@ -112,6 +120,7 @@ def _body(body: Body) -> str:
 METHODS: dict[str, Method] = {
     "sendMessage": Method(lambda _: "textMessage", lambda body: str(body["message"]), _message),
     "sendFileByUrl": Method(_kind_of_file, lambda body: str(body.get("caption") or body["fileName"]), _file),
+    "sendFileByUpload": Method(_kind_of_file, lambda body: str(body.get("caption") or body["fileName"]), _upload),
     "sendLocation": Method(lambda _: "locationMessage", lambda body: str(body.get("nameLocation") or ""), _location),
     "sendContact": Method(lambda _: "contactMessage", lambda body: str(body["contact"].get("firstName")), _contact),
     "sendPoll": Method(lambda _: "pollMessage", lambda body: str(body["message"]), _poll),
