@@ -324,6 +324,10 @@ class TestKinds:
     def test_no_poll(self, server, details):
         refused(server, content(Kind.POLL, **details))
 
+    def test_buttons_quote_nothing(self, server):
+        quoting = part("Come?", quotes="Q", content=Content(Kind.BUTTONS, {"buttons": [{"text": "Yes"}]}))
+        assert "quotedMessageId" not in sent(server, quoting)[1]
+
     def test_reply_buttons(self, server):
         buttons = [{"id": "y", "text": "Yes", "type": "reply"}, {"text": "No"}]
         method, body = sent(server, content(Kind.BUTTONS, "Come?", header="Visit", footer="", buttons=buttons))
@@ -396,21 +400,31 @@ class TestJournal:
     def test_words(self, server, word, outcome, loss):
         found = self.look(server, word)
         assert (found.external_id, found.outcome, found.loss) == ("A1", outcome, loss)
-        assert server.calls[0].target.endswith("?minutes=1440")
+        assert server.calls[0].target.endswith("?minutes=60")
 
     @pytest.mark.parametrize("word", ["pending", "", None, "newWord"])
     def test_nothing_new(self, server, word):
         assert self.look(server, word) is None
 
-    def test_a_message_that_is_not_there_yet(self, server):
+    def test_an_older_message_is_in_the_journal_of_a_day(self, server, monkeypatch):
+        monkeypatch.setattr(journal, "CALL_EVERY", 0.0)
         assert self.look(server, "sent", "other") is None
+        assert [call.target.partition("=")[2] for call in server.calls] == ["60", "1440"]
+
+    def test_one_call_a_second_is_all_that_is_made(self, server):
+        channel = GreenApi()
+        assert self.look(server, "sent", "other", channel) is None
+        assert self.look(server, "sent", "other", channel) is None
+        assert len(server.calls) == 1, "the longer journal waits for the next question"
 
     def test_many_questions_are_one_call_for_a_while(self, server, monkeypatch):
         channel = GreenApi()
-        for external_id in ("A1", "A2", "A3"):
-            self.look(server, "sent", external_id, channel)
+        for _ in range(3):
+            self.look(server, "sent", "A1", channel)
         assert len(server.calls) == 1
-        monkeypatch.setattr(journal, "FRESH_SECONDS", -1.0)
+        monkeypatch.setattr(journal, "SPANS", {"60": -1.0, "1440": 60.0})
+        assert self.look(server, "read", "A1", channel).outcome is Outcome.SENT
+        monkeypatch.setattr(journal, "CALL_EVERY", 0.0)
         assert self.look(server, "read", "A1", channel).outcome is Outcome.READ
         assert len(server.calls) == 2
 
@@ -508,6 +522,14 @@ class TestConnect:
         assert "webhookUrl" in error.message and OURS["webhookUrlToken"] not in error.message
         self.connect(account)
         assert len(instance.writes) == 1, "written once: writing restarts the instance"
+
+    @pytest.mark.parametrize("step", [answer(400, STARTING), answer(429, {}), answer(502, body=b""), reset_after])
+    def test_an_instance_that_restarts_is_read_later_and_not_written_again(self, server, account, step):
+        server.script(answer(200, OFF), answer(200, {"saveSettings": True}), step)
+        with pytest.raises(ChannelError) as caught:
+            self.connect(account)
+        assert (caught.value.retry, caught.value.retry_after) == (True, 300.0)
+        assert caught.value.message.endswith(".")
 
     @pytest.mark.parametrize("said", [{"saveSettings": False}, {}, []])
     def test_settings_that_were_not_saved(self, server, account, said):

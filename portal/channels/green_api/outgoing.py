@@ -11,6 +11,9 @@ from portal.channels.green_api.files import fetchable, outgoing_name
 
 BY_URL, BY_UPLOAD = "sendFileByUrl", "sendFileByUpload"
 
+# Their pages name no quotedMessageId, and a field that is not named is refused.
+WITHOUT_QUOTES = frozenset(("sendInteractiveButtons", "sendInteractiveButtonsReply"))
+
 Call = tuple[str, dict[str, Any]]
 
 
@@ -21,7 +24,7 @@ def order(part: Outgoing) -> Call:
         raise _unfit("The recipient is no WhatsApp address: correct it.", "recipient")
     method, body = _inner(part)
     body = {"chatId": chat, **body}
-    if part.quotes:
+    if part.quotes and method not in WITHOUT_QUOTES:
         body["quotedMessageId"] = part.quotes
     return method, body
 

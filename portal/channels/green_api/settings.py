@@ -109,8 +109,14 @@ def _write(http: HttpClient, account: Account, settings: Mapping[str, str]) -> N
 
 
 def _read_back(http: HttpClient, account: Account) -> Mapping[str, Any]:
+    """The settings after we wrote them. An instance that restarts may not tell them: that is looked at later too."""
     time.sleep(PAUSE_SECONDS)
-    return _settings(http, account)
+    try:
+        return _settings(http, account)
+    except ChannelError as error:
+        if not error.retry:
+            raise
+        raise _not_yet(f"The settings are written and could not be read back. {error.message}") from error
 
 
 def _not_yet(sentence: str) -> ChannelError:
