@@ -473,11 +473,11 @@ OURS = dict.fromkeys(TYPES, "yes") | {
 
 class TestConnect:
     def connect(self, account, url=URL):
-        GreenApi().connect(HttpClient(), account, url)
+        return GreenApi().connect(HttpClient(), account, url)
 
     def test_everything_is_switched_on_and_read_back(self, server, account):
         instance = Instance(server, **OFF)
-        self.connect(account)
+        assert self.connect(account) is True
         assert instance.writes == [OURS]
         methods = [call.target.split("/")[2] for call in server.calls]
         assert methods == ["getSettings", "setSettings", "getSettings"]
@@ -485,7 +485,7 @@ class TestConnect:
 
     def test_what_is_right_is_not_written_again(self, server, account):
         instance = Instance(server, **OURS)
-        self.connect(account)
+        assert self.connect(account) is False
         assert instance.writes == [] and len(server.calls) == 1
 
     @pytest.mark.parametrize("name", sorted(OURS))

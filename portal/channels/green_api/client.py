@@ -122,9 +122,9 @@ class GreenApi:
         """Starts the instance anew."""
         lines.restart(http, account)
 
-    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
-        """Writes our webhook, with every kind of notification, and looks whether it took."""
-        settings.connect(http, account, webhook_url)
+    def connect(self, http: HttpClient, account: Account, webhook_url: str) -> bool:
+        """Writes our webhook, with every kind of notification, unless it is there, and looks whether it took."""
+        return settings.connect(http, account, webhook_url)
 
     def disconnect(self, http: HttpClient, account: Account, webhook_url: str) -> None:
         """Takes our webhook out, if it is ours."""

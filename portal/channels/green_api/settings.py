@@ -52,16 +52,17 @@ def webhook_token(credentials: Mapping[str, str]) -> str:
     return hmac.new(secret.encode(), _LABEL + instance(credentials).encode(), hashlib.sha256).hexdigest()
 
 
-def connect(http: HttpClient, account: Account, webhook_url: str) -> None:
-    """Has the instance post everything to our address, and looks whether it took."""
+def connect(http: HttpClient, account: Account, webhook_url: str) -> bool:
+    """Has the instance post everything to our address, and looks whether it took. True when it had to be written."""
     wanted = {"webhookUrl": webhook_url, "webhookUrlToken": webhook_token(account.credentials)}
     wanted |= dict.fromkeys(TYPES, ON)
     if not _differing(_settings(http, account), wanted):
-        return
+        return False
     _write(http, account, wanted)
     differing = _differing(_read_back(http, account), wanted)
     if differing:
         raise _not_yet(f"GREEN-API has not taken these settings over yet: {', '.join(sorted(differing))}.")
+    return True
 
 
 def disconnect(http: HttpClient, account: Account, webhook_url: str) -> None:
