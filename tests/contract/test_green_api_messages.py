@@ -126,6 +126,11 @@ def test_location():
     }
 
 
+def test_a_location_without_a_place():
+    said = event(message("locationMessage", {"locationMessageData": {"nameLocation": "Clinic", "latitude": "x"}}))
+    assert said.details == {"name": "Clinic", "address": "", "url": ""}
+
+
 class TestContacts:
     def test_one(self):
         said = event(message("contactMessage", {"contactMessageData": {"displayName": "", "vcard": CARD}}))

@@ -57,14 +57,11 @@ def _quoted(data: Data) -> Read:
 
 def _location(data: Data) -> Read:
     own = block(data.get("locationMessageData"))
-    details = {
-        "latitude": number(own.get("latitude")),
-        "longitude": number(own.get("longitude")),
-        "name": text(own.get("nameLocation")),
-        "address": text(own.get("address")),
-        "url": text(own.get("url")),
-    }
-    return Read(Kind.LOCATION, details=details)
+    latitude, longitude = number(own.get("latitude")), number(own.get("longitude"))
+    known = latitude is not None and longitude is not None
+    place = {"latitude": latitude, "longitude": longitude} if known else {}
+    named = {"name": "nameLocation", "address": "address", "url": "url"}
+    return Read(Kind.LOCATION, details=place | {name: text(own.get(there)) for name, there in named.items()})
 
 
 def _contact(data: Data) -> Read:
