@@ -241,12 +241,16 @@ def test_copies_overtaking_and_deafness(line: Line, linked: Portal, sandbox: San
         ("tap", "templateButtonsReplyMessage"),
     ],
 )
-def test_what_people_send(line: Line, linked: Portal, sandbox: Sandbox, call: Caller, kind: str, found: str) -> None:
+def test_what_people_send(
+    line: Line, linked: Portal, sandbox: Sandbox, call: Caller, clock: Clock, kind: str, found: str
+) -> None:
+    people.write(sandbox, instance(sandbox), "+639175550101", text="typed", name="Maria", by="phone")
+    clock.forward(0.1)
     first = people.write(sandbox, instance(sandbox), "+639175550101", text="first", name="Maria")
     people.write(sandbox, instance(sandbox), "+639175550101", kind=kind, text="second", name="Maria")
     people.write(sandbox, instance(sandbox), "+639175550101", kind=kind, text="third", name="Maria", by="phone")
-    assert sandbox.records.wait(lambda: len(linked.got) >= 3)
-    second, third = linked.got[1][1], linked.got[2][1]
+    assert sandbox.records.wait(lambda: len(linked.got) >= 4)
+    second, third = linked.got[2][1], linked.got[3][1]
     assert (second["typeWebhook"], third["typeWebhook"]) == ("incomingMessageReceived", "outgoingMessageReceived")
     assert second["messageData"]["typeMessage"] == third["messageData"]["typeMessage"] == found
     assert (second["senderData"]["sender"], third["senderData"]["sender"]) == (CHAT, f"{GREEN_NUMBER[1:]}@c.us")
@@ -255,6 +259,25 @@ def test_what_people_send(line: Line, linked: Portal, sandbox: Sandbox, call: Ca
     if kind == "image":
         shown = call.session.get(second["messageData"]["fileMessageData"]["downloadUrl"], timeout=5)
         assert shown.content.startswith(b"\x89PNG") and shown.headers["Content-Type"] == "image/png"
+
+
+def test_a_member_writes_in_a_group(line: Line, linked: Portal, sandbox: Sandbox) -> None:
+    group = "120363043968066561@g.us"
+    people.write(sandbox, instance(sandbox), group, text="Hi", name="Patients", member="+639185550102")
+    assert sandbox.records.wait(lambda: len(linked.got) == 1)
+    where = linked.got[0][1]["senderData"]
+    assert (where["chatId"], where["sender"], where["chatName"]) == (group, "639185550102@c.us", "Patients")
+
+
+def test_people_correct_and_delete_what_they_wrote_themselves(line: Line, sandbox: Sandbox) -> None:
+    first = people.write(sandbox, instance(sandbox), "+639175550101", text="mine")
+    line.send("ours")
+    people.write(sandbox, instance(sandbox), "+639175550101", kind="reaction", text="👍")
+    people.write(sandbox, instance(sandbox), "+639175550101", kind="edit", text="mine, corrected")
+    edited = instance(sandbox).received[-1].data["editedMessageData"]
+    assert edited["stanzaId"] == first
+    with pytest.raises(ValueError, match="no message"):
+        people.write(sandbox, instance(sandbox), "+639175550101", kind="delete", by="phone")
 
 
 def test_nothing_is_told_that_is_switched_off(line: Line, receiver: Portal, sandbox: Sandbox) -> None:

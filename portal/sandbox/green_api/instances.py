@@ -23,6 +23,8 @@ TYPES = (
 )
 # How messages may end. `stuck` never leaves the queue.
 OUTCOMES = ("delivered", "read", "sent", "noAccount", "failed", "notInGroup", "stuck")
+# Messages about another message, which nobody answers or corrects.
+REFER = ("reactionMessage", "editedMessage", "deletedMessage")
 KEPT_HOURS = 24
 
 
@@ -150,14 +152,15 @@ class Instance:
         """Is this kind of notification switched on?"""
         return self.settings_at(now).get(name) == "yes"
 
-    def last(self, chat: str) -> dict[str, Any]:
-        """The newest message of a chat, as a quote needs it; empty when there is none."""
-        sent = [one for one in self.sent.values() if one.chat == chat]
-        got = [one for one in self.received if one.chat == chat]
+    def last(self, chat: str, *, of: str = "") -> dict[str, Any]:
+        """The newest message of a chat that another can refer to, `of` customer or phone alone; empty for none."""
+        sent = [one for one in self.sent.values() if one.chat == chat and one.type_message not in REFER]
+        got = [one for one in self.received if one.chat == chat and one.kind not in REFER]
+        sent = [one for one in sent if of in ("", one.by)]
+        got = got if of in ("", "customer") else []
         if sent and (not got or sent[-1].at >= got[-1].at):
-            return {"idMessage": sent[-1].id, "text": sent[-1].text, "sender": wid(self.number), "by": sent[-1].by}
+            return {"idMessage": sent[-1].id, "text": sent[-1].text, "sender": wid(self.number)}
         if got:
-            kind = got[-1].data.get("typeMessage", "")
-            told = {"idMessage": got[-1].id, "text": got[-1].text, "sender": chat, "by": "customer"}
-            return told | {"typeMessage": kind}
+            told = {"idMessage": got[-1].id, "text": got[-1].text, "sender": chat}
+            return told | {"typeMessage": got[-1].kind}
         return {}

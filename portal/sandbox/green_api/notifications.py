@@ -27,7 +27,7 @@ def people(chat: str, sender: str, name: str, contact_name: str = "") -> Body:
         "chatId": chat,
         "chatName": name,
         "sender": sender,
-        "senderName": name,
+        "senderName": name if sender == chat or not chat.endswith("@g.us") else "A member",
         "senderContactName": contact_name,
     }
 

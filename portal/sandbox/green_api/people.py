@@ -7,10 +7,12 @@ from portal.sandbox.green_api.instances import Instance, wid
 from portal.sandbox.green_api.notifications import FILES
 from portal.sandbox.green_api.provider import SWITCHES
 from portal.sandbox.journeys import Journey
+from portal.sandbox.world import DEMO_PEOPLE
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
 
+OWN = ("edit", "delete")
 REFERRING = ("reply", "reaction", "edit", "delete", "tap")
 WORDS = {"image": "a picture", "location": "a place", "delete": "a deletion", "reaction": "a reaction"}
 
@@ -25,16 +27,18 @@ def write(
     by: str = "customer",
     name: str = "",
     about: str = "",
+    member: str = "",
 ) -> str:
     """A message of a kind (`notifications.KINDS`), by the `customer` or on the `phone`; returns its id.
 
     `chat` is a phone (E.164) or a chat id. `about` is the id of the message it refers to, the chat's newest when left
-    out. Raises `ValueError` for what makes no sense.
+    out (its own author's, for a correction or deletion). In a group `member` (E.164) writes. Raises `ValueError` for
+    what makes no sense.
     """
     if instance.state == "notAuthorized":
         raise ValueError("No phone is linked to the line: scan its code first.")
     chat = chat if "@" in chat else wid(chat)
-    known = instance.last(chat)
+    known = instance.last(chat, of=by if kind in OWN else "")
     if about and about != known.get("idMessage"):
         known = {"idMessage": about, "sender": chat}
     if kind in REFERRING and not known:
@@ -45,7 +49,8 @@ def write(
         return sandbox.green.typed(instance, chat, name, data, text).id
     if by != "customer":
         raise ValueError("by must be customer or phone")
-    one = sandbox.green.receive(instance, chat, name, data, text, SWITCHES.get(kind, ""))
+    author = wid(member or DEMO_PEOPLE[0][0][1]) if chat.endswith("@g.us") else chat
+    one = sandbox.green.receive(instance, chat, author, name, data, text, SWITCHES.get(kind, ""))
     _set_out(sandbox, instance, one.id, chat, text or f"({WORDS.get(kind, kind)})")
     return one.id
 

@@ -140,12 +140,14 @@ class GreenProvider:
                 one.begun_at = now
                 self._set_out(instance, one)
 
-    def receive(self, instance: Instance, chat: str, name: str, data: Body, text: str, switch: str = "") -> Received:
-        """A customer's message reaches the line."""
+    def receive(
+        self, instance: Instance, chat: str, author: str, name: str, data: Body, text: str, switch: str = ""
+    ) -> Received:
+        """A customer's message reaches the line. `author` is the chat itself, or the member who writes in a group."""
         one = Received(self._id(), self.clock(), chat, text, data)
         instance.received.append(one)
         if instance.wants("incomingWebhook", one.at) and (not switch or instance.wants(switch, one.at)):
-            where = notifications.people(chat, chat, name, name)
+            where = notifications.people(chat, author, name, name if author == chat else "")
             self._tell(instance, "incomingMessageReceived", one.id, where, data)
         return one
 
