@@ -21,6 +21,7 @@ from portal.config import ROOT, Settings, ports, sandbox_file
 from portal.errors import SettingsError
 from portal.installations import grants
 from portal.installations.lifecycle import ensure_location
+from portal.installations.moves import sync_webhook
 from portal.messaging import senders
 from portal.models import Location, Sender, User
 from portal.sandbox import SigningKey, world
@@ -103,16 +104,26 @@ def _senders(parts: Services, place: world.Location) -> list[Sender]:
     with parts.database.write() as session:
         location = ensure_location(session, place.id)
         known = list(session.scalars(select(Sender).where(Sender.location_id == location.id).order_by(Sender.id)))
-        if known:
-            for sender in known:
-                sender.api_url = parts.settings.ghl_api_url if sender.channel == "cast" else ""
-            return known
-        credentials = {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name}
-        cast = senders.NewSender(
-            "cast", f"Cast {place.sender_name}", credentials, parts.settings.ghl_api_url, is_default=True, operator=True
-        )
-        simulator = senders.NewSender("simulator", "Simulated line", {}, operator=True)
-        return [senders.add(session, parts.vault, location, wanted) for wanted in (cast, simulator)]
+        for sender in known:
+            sender.api_url = "" if sender.channel == "simulator" else parts.settings.ghl_api_url
+            # The stand-ins forget at every start what was written into them.
+            sync_webhook(session, sender.id, sender.channel)
+        wanted = [each for each in _wanted(parts, place) if each.channel not in {sender.channel for sender in known}]
+        return known + [senders.add(session, parts.vault, location, each) for each in wanted]
+
+
+def _wanted(parts: Services, place: world.Location) -> list[senders.NewSender]:
+    """The senders of a demo location: by Cast, the simulated one, and the WhatsApp line where there is one."""
+    url = parts.settings.ghl_api_url
+    key = {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name}
+    found = [
+        senders.NewSender("cast", f"Cast {place.sender_name}", key, url, is_default=True, operator=True),
+        senders.NewSender("simulator", "Simulated line", {}, operator=True),
+    ]
+    if place.id == world.demo_line_location():
+        instance = {"id_instance": world.GREEN_INSTANCE, "api_token": world.GREEN_TOKEN}
+        found.append(senders.NewSender("green_api", "WhatsApp line", instance, url, operator=True))
+    return found
 
 
 def _described(parts: Services, place: world.Location, sender: Sender) -> dict[str, str]:

@@ -100,9 +100,12 @@ class Portal:
 
     def add_sender(self, channel: str = "cast", place=PLACE, **more) -> int:
         """A sender at the sandbox's provider, without a limit unless `pace` sets one."""
-        credentials = {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name} if channel == "cast" else {}
-        credentials |= more.pop("credentials", {})
-        api_url = self.sandbox.url if channel == "cast" else ""
+        known = {
+            "cast": {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name},
+            "green_api": {"id_instance": world.GREEN_INSTANCE, "api_token": world.GREEN_TOKEN},
+        }
+        credentials = known.get(channel, {}) | more.pop("credentials", {})
+        api_url = self.sandbox.url if channel in known else ""
         wanted = senders.NewSender(channel, more.pop("name", channel), credentials, api_url, operator=True, **more)
         with self.database.write() as session:
             sender = senders.add(session, self.parts.vault, ensure_location(session, place.id), wanted)

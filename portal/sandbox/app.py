@@ -9,13 +9,15 @@ from pathlib import Path
 
 from flask import Flask
 
-from portal.sandbox import context, control, gateway, guard, page
+from portal.sandbox import context, control, gateway, guard, observer, page
 from portal.sandbox.cast import api as cast_api
 from portal.sandbox.cast.provider import CastProvider
 from portal.sandbox.deliveries import Deliveries
 from portal.sandbox.faults import Faults
 from portal.sandbox.ghl import consent, highlevel
 from portal.sandbox.ghl.highlevel import HighLevel
+from portal.sandbox.green_api import api as green_api
+from portal.sandbox.green_api.provider import GreenProvider
 from portal.sandbox.journeys import Journeys
 from portal.sandbox.outgoing import listens
 from portal.sandbox.phone import Phone, Text
@@ -32,7 +34,7 @@ LARGEST_REQUEST = 8 * 1024 * 1024
 
 
 class Sandbox:
-    """A stand-in GHL, a stand-in Cast and a stand-in carrier, for one portal.
+    """A stand-in GHL, stand-in providers (Cast, GREEN-API) and a stand-in carrier, for one portal.
 
     `portal_url` may be set later, when the portal's port is known. `seed` makes the ids of new things repeatable;
     left out, every run has its own, because a portal remembers the ids of earlier runs. `keep` bounds every log and
@@ -45,6 +47,7 @@ class Sandbox:
     journeys: Journeys
     ghl: HighLevel
     cast: CastProvider
+    green: GreenProvider
     texts: deque[Text]
     deliveries: Deliveries
     phone: Phone
@@ -78,15 +81,25 @@ class Sandbox:
         self.journeys = Journeys(self.clock)
         self.ghl = HighLevel(self.key, self.world, self.ids, self.clock, self.keep)
         self.cast = CastProvider(self.ids, self.clock, self.keep)
+        self.green = GreenProvider(self.ids, self.clock, self.keep, self.pause, lambda: self.closing, self._arrived)
         self.texts = deque(maxlen=1000)
         self.deliveries = Deliveries(self)
         self.phone = Phone(self)
 
+    def _arrived(self, message_id: str, status: str) -> None:
+        observer.arrived(self, message_id, status)
+
     def reset(self) -> None:
-        """Forgets everything seen and every fault, and keeps the senders. Tokens given before are still known."""
-        senders = self.phone.senders
+        """Forgets everything seen and every fault, and keeps the senders and what the portal wrote into their lines.
+
+        Tokens given before are still known.
+        """
+        senders, lines = self.phone.senders, self.green.instances
+        self.green.stopped.set()
         self._begin()
         self.phone.senders = senders
+        for line in lines.values():
+            self.green.add(line.afresh())
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """Listens in threads of this process, on any free port when `port` is 0, until the server's `stop()`."""
@@ -134,6 +147,8 @@ def _app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(highlevel.api())
     app.register_blueprint(cast_api.blueprint, url_prefix="/api/v1")
     app.register_blueprint(cast_api.blueprint, url_prefix="/api", name="cast_old")
+    app.register_blueprint(green_api.blueprint)
+    app.register_blueprint(green_api.media)
     app.register_blueprint(consent.blueprint)
     app.register_blueprint(control.blueprint, url_prefix="/control")
     app.register_blueprint(page.blueprint)

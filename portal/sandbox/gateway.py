@@ -7,6 +7,7 @@ from flask import Flask, Response, g, jsonify, request
 
 from portal.sandbox.context import sandbox
 from portal.sandbox.faults import PREVENTING, Effect, Rule
+from portal.sandbox.green_api.api import refusal_body
 from portal.sandbox.observer import observe
 from portal.sandbox.record import KEPT_HEADERS, Call
 from portal.sandbox.wire import Ending, Wire
@@ -26,6 +27,7 @@ CAST_CODES = {
     502: "PROVIDER_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
+GREEN_WORDS = {400: "bad request data", 401: "Unauthorized", 403: "Forbidden", 500: "Internal Server Error"}
 GHL_WORDS = {401: "Invalid JWT", 403: "Forbidden resource", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 
@@ -36,12 +38,12 @@ def install(app: Flask) -> None:
 
 
 def _route() -> str:
-    """`cast.send`, `ghl.update_status` …; `unknown.call` for a path no stand-in has; "" for page and controls."""
+    """`cast.send`, `green.sendMessage` …; `unknown.call` for a path no stand-in has; "" for page and controls."""
     endpoint = request.endpoint or "unknown.call"
     system, _, name = endpoint.partition(".")
     if system.startswith("cast"):
         return f"cast.{name}"
-    return endpoint if system in ("ghl", "unknown") else ""
+    return endpoint if system in ("ghl", "green", "unknown") else ""
 
 
 def _arrive() -> Response | None:
@@ -100,6 +102,8 @@ def _refuse(rule: Rule, call: Call) -> Response:
     words = "The sandbox's fault panel made this happen"
     if call.system == "cast":
         response = jsonify(success=False, error=words, error_code=CAST_CODES.get(rule.status, "INTERNAL_ERROR"))
+    elif call.system == "green":
+        response = jsonify(refusal_body(rule.status, GREEN_WORDS.get(rule.status, words)))
     else:
         response = jsonify(statusCode=rule.status, message=GHL_WORDS.get(rule.status, words))
     response.status_code = rule.status

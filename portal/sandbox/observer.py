@@ -16,9 +16,21 @@ LOST = {
 }
 
 
+# What a status of GREEN-API is to a person.
+ARRIVED = {
+    "sent": ("WhatsApp has it", "wait"),
+    "delivered": ("The phone has it", "good"),
+    "read": ("The customer has read it", "good"),
+    "noAccount": ("The number has no WhatsApp", "bad"),
+    "failed": ("WhatsApp did not take it", "bad"),
+    "notInGroup": ("The line is not in the group", "bad"),
+    "yellowCard": ("WhatsApp holds the line’s messages back", "wait"),
+}
+
+
 def observe(sandbox: "Sandbox", call: Call) -> None:
     """Notes the call with the journey it belongs to, if any."""
-    note = _NOTES.get(call.route)
+    note = _NOTES.get(call.route) or (_send_green if call.route.startswith("green.send") else None)
     if note is not None:
         note(sandbox, call)
 
@@ -35,6 +47,30 @@ def _send(sandbox: "Sandbox", call: Call) -> None:
     if taken:
         sandbox.journeys.remember(taken, journey)
     sandbox.journeys.step(journey, "provider", words, tone, call.fault)
+
+
+def arrived(sandbox: "Sandbox", message_id: str, status: str) -> None:
+    """Notes a status of GREEN-API with the journey of its message."""
+    words, tone = ARRIVED.get(status, (f"WhatsApp says “{status}”", "bad"))
+    sandbox.journeys.step(sandbox.journeys.known(message_id), "phone", words, tone)
+
+
+def _send_green(sandbox: "Sandbox", call: Call) -> None:
+    """Nothing in a call names the portal's message, so that it is told by its recipient and its words."""
+    body = call.body if isinstance(call.body, dict) else {}
+    text = next((str(body[name]) for name in ("message", "body", "caption", "urlFile") if body.get(name)), "")
+    taken = str(_answer(call).get("idMessage") or "")
+    phone = str(body.get("chatId") or "").split("@", 1)[0]
+    journey = sandbox.journeys.claim("outbound", phone, text, taken)
+    if not journey:
+        return
+    if call.applied:
+        words, tone = _ended(call, f"GREEN-API took it into its queue, id {taken[:10]}…")
+    elif call.ending in LOST:
+        words, tone = f"GREEN-API took nothing; it {LOST[call.ending]}", "bad"
+    else:
+        words, tone = f"GREEN-API refused: {_refusal(call)}", "bad"
+    sandbox.journeys.step(journey, "green", words, tone, call.fault)
 
 
 def _viber_text(body: dict[str, Any]) -> str:

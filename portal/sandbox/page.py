@@ -12,6 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.sandbox import switches, travel
 from portal.sandbox.context import sandbox
+from portal.sandbox.green_api.instances import Instance
+from portal.sandbox.green_api.people import line_of, scan, write
 from portal.sandbox.thread import Bubble, agent_thread, phone_thread
 from portal.sandbox.world import DEMO_LOCATIONS, Contact, Location
 
@@ -23,6 +25,28 @@ MOST_TRIPS = 8
 LONGEST_TEXT = 1600
 # The channels of HighLevel whose DND the page shows.
 DND_CHANNELS = ("SMS", "WhatsApp")
+SENDS = ("cast.send", "green.send")
+# What a customer may send by WhatsApp, and which of it needs no text.
+PHONE_KINDS = {
+    "text": "a text",
+    "reply": "an answer to the last message",
+    "reaction": "a reaction to it (an emoji)",
+    "edit": "a correction of it",
+    "delete": "a deletion of it",
+    "image": "a picture",
+    "document": "a document",
+    "location": "a place",
+    "contact": "a contact",
+}
+TEXTLESS = ("image", "document", "location", "contact", "delete", "reaction")
+LINE_WORDS = {
+    "authorized": "linked",
+    "notAuthorized": "no phone is linked",
+    "starting": "starting",
+    "yellowCard": "WhatsApp holds its messages back",
+    "blocked": "banned by WhatsApp",
+    "sleepMode": "the phone is off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +65,7 @@ class Chosen:
 @blueprint.get("/")
 def home() -> str:
     """The whole page. Its address reproduces the choice."""
-    chosen = _chosen(request.args)
+    chosen = chosen_in(request.args)
     blocks = {name: _block(name, chosen) for name in BLOCKS}
     return render_template(
         "sandbox/page.html",
@@ -49,6 +73,8 @@ def home() -> str:
         locations=list(sandbox().world.locations.values()),
         people=_people(chosen),
         senders=sandbox().phone.senders_of(chosen.location.id),
+        line=line_of(sandbox(), chosen.location.id),
+        kinds=PHONE_KINDS,
         portal_url=sandbox().portal_url,
         blocks=blocks,
     )
@@ -59,43 +85,88 @@ def live(name: str) -> Response:
     """One block when it changed since the page last had it, else 204."""
     if name not in BLOCKS:
         abort(404)
-    html, digest = _block(name, _chosen(request.args))
+    html, digest = _block(name, chosen_in(request.args))
     return make_response("", 204) if request.args.get(f"{name}_seen") == digest else make_response(html)
 
 
 @blueprint.post("/agent")
 def agent() -> AnyResponse:
     """The agent sends. The delivery is posted beside this request, so the page shows it setting out."""
-    chosen, text, here = _chosen(request.form), _text(), sandbox()
+    chosen, text, here = chosen_in(request.form), typed_text(), sandbox()
     if not chosen.contact.id:
         abort(422, "GHL does not know this number yet: write from the phone first.")
     here.later(lambda: here.deliveries.send(text, contact=chosen.contact))
     here.pause(0.05)
-    return _answer("agent", chosen)
+    return answer_with("agent", chosen)
 
 
 @blueprint.post("/phone")
 def phone() -> AnyResponse:
-    """The customer writes to one of the location's senders."""
-    chosen, text, here = _chosen(request.form), _text(), sandbox()
+    """The customer writes to one of the location's senders, by WhatsApp when that is its line."""
+    chosen, here = chosen_in(request.form), sandbox()
+    line, kind = line_of(here, chosen.location.id), request.form.get("kind", "text")
+    if line is not None and request.form.get("sender") == f"line:{line.id}":
+        return write_to_line(line, chosen, kind, "customer")
+    text = typed_text()
     known = here.phone.senders_of(chosen.location.id)
     sender = next((one for one in known if one.webhook_url == request.form.get("sender")), None)
     if sender is None:
         abort(422, "The portal has named no sender that customers can write to.")
+    if kind != "text":
+        abort(422, "The simulator takes texts only: choose the WhatsApp line.")
     here.later(lambda: here.phone.send(text, from_number=chosen.contact.phone, sender=sender))
     here.pause(0.05)
-    return _answer("phone", chosen)
+    return answer_with("phone", chosen)
+
+
+@blueprint.post("/line/type")
+def type_on_the_phone() -> AnyResponse:
+    """The owner of the line writes to the customer on the linked phone."""
+    chosen = chosen_in(request.form)
+    return write_to_line(_line(chosen), chosen, "text", "phone")
+
+
+@blueprint.post("/line/<action>")
+def link(action: str) -> AnyResponse:
+    """The phone scans the code (`scan`) or is unlinked on the phone itself (`sign-out`)."""
+    chosen = chosen_in(request.form)
+    line = _line(chosen)
+    if action == "scan" and line.state == "notAuthorized":
+        scan(sandbox(), line)
+    elif action == "sign-out" and line.state != "notAuthorized":
+        sandbox().green.turn(line, "notAuthorized")
+    elif action not in ("scan", "sign-out"):
+        abort(404)
+    return answer_with("line", chosen)
+
+
+def write_to_line(line: Instance, chosen: Chosen, kind: str, by: str) -> AnyResponse:
+    """A message on the line, which needs a text unless its kind has none."""
+    text = request.form.get("text", "").strip()[:LONGEST_TEXT] if kind in TEXTLESS else typed_text()
+    try:
+        write(sandbox(), line, chosen.contact.phone, kind=kind, text=text, by=by, name=chosen.contact.name)
+    except ValueError as error:
+        abort(422, str(error))
+    sandbox().pause(0.05)
+    return answer_with("phone" if by == "customer" else "line", chosen)
+
+
+def _line(chosen: Chosen) -> Instance:
+    line = line_of(sandbox(), chosen.location.id)
+    if line is None:
+        abort(422, "This location has no WhatsApp line.")
+    return line
 
 
 @blueprint.post("/dnd/<channel>")
 def dnd(channel: str) -> AnyResponse:
     """The agent sets DND of a channel, or takes it off."""
-    chosen, here = _chosen(request.form), sandbox()
+    chosen, here = chosen_in(request.form), sandbox()
     if channel not in DND_CHANNELS or not chosen.contact.id:
         abort(404)
     status = "active" if request.form.get("turn") == "on" else "inactive"
     here.deliveries.disturb(chosen.contact, {channel: {"status": status}})
-    return _answer("agent", chosen)
+    return answer_with("agent", chosen)
 
 
 @blueprint.post("/faults/<name>")
@@ -105,7 +176,7 @@ def fault(name: str) -> AnyResponse:
     if switch is None or turn not in ("on", "off", "once"):
         abort(404)
     switch.turn(sandbox(), turn != "off", 1 if turn == "once" else None)
-    return _answer("faults", _chosen(request.form))
+    return answer_with("faults", chosen_in(request.form))
 
 
 @blueprint.errorhandler(422)
@@ -116,7 +187,14 @@ def refused(error: UnprocessableEntity) -> AnyResponse:
     return error.get_response()
 
 
-def _answer(name: str, chosen: Chosen) -> AnyResponse:
+def _line_facts(chosen: Chosen) -> dict[str, Any]:
+    line = line_of(sandbox(), chosen.location.id)
+    state = line.state_at(sandbox().clock()) if line is not None else ""
+    waiting = len(sandbox().green.notifier(line).queue) if line is not None else 0
+    return {"line": line, "state": state, "words": LINE_WORDS.get(state, state), "waiting": waiting}
+
+
+def answer_with(name: str, chosen: Chosen) -> AnyResponse:
     """The fresh block for htmx, the whole page for a plain form."""
     if request.headers.get("HX-Request"):
         return make_response(_block(name, chosen)[0])
@@ -151,7 +229,8 @@ def _travel_facts(chosen: Chosen) -> dict[str, Any]:
             taken = [one for key in journey.keys if (one := here.cast.find(key)) is not None]
             message = here.ghl.mailbox.get(journey.id)
             who = contact.name if contact is not None else journey.phone
-            trips.append(travel.trip(journey, who, message, taken, here.clock()))
+            sent = [found for key in journey.keys if (found := here.green.find(key)) is not None]
+            trips.append(travel.trip(journey, who, message, taken, here.clock(), sent))
     return {"trips": trips, "titles": {name: switch.title for name, switch in switches.SWITCHES.items()}}
 
 
@@ -164,9 +243,9 @@ def _status_facts(chosen: Chosen) -> dict[str, Any]:
     return {
         "portal_url": here.portal_url,
         "portal_up": here.portal_listens(),
-        "webhooks": len(here.ghl.mailbox.messages(direction="outbound")) + len(here.texts),
-        "provider_calls": here.records.count("cast.send"),
-        "accepted": len(here.cast.accepted()),
+        "webhooks": len(here.ghl.mailbox.messages(direction="outbound")) + len(here.texts) + here.green.received(),
+        "provider_calls": sum(count for name, count in here.records.counts().items() if name.startswith(SENDS)),
+        "accepted": len(here.cast.accepted()) + here.green.taken(),
         "ghl_calls": here.records.count("ghl"),
         "refreshes": len(here.ghl.grants.refreshes),
     }
@@ -175,13 +254,15 @@ def _status_facts(chosen: Chosen) -> dict[str, Any]:
 BLOCKS = {
     "agent": _agent_facts,
     "phone": _phone_facts,
+    "line": _line_facts,
     "travel": _travel_facts,
     "faults": _faults_facts,
     "status": _status_facts,
 }
 
 
-def _chosen(given: Mapping[str, str]) -> Chosen:
+def chosen_in(given: Mapping[str, str]) -> Chosen:
+    """Whom a request is about."""
     here = sandbox()
     location = here.world.locations.get(given.get("location", "")) or here.world.locations[DEMO_LOCATIONS[0].id]
     known = here.ghl.directory.of_location(location.id)
@@ -200,7 +281,8 @@ def _people(chosen: Chosen) -> list[Contact]:
     return people + [one for phone, one in others.items() if phone not in known]
 
 
-def _text() -> str:
+def typed_text() -> str:
+    """The text of a form. Aborts with a sentence when there is none."""
     text = request.form.get("text", "").strip()[:LONGEST_TEXT]
     if not text:
         abort(422, "Type a text first.")

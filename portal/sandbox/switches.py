@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from portal.sandbox.faults import Effect
+from portal.sandbox.green_api.switches import GREEN, GREEN_SWITCHES
 from portal.sandbox.switch import Switch, rule
 from portal.sandbox.webhooks import Signature
 
@@ -180,6 +181,7 @@ SWITCHES: dict[str, Switch] = {
             _inbound_copies,
             lambda sandbox: sandbox.phone.copies > 1,
         ),
+        *GREEN_SWITCHES,
     )
 }
 
@@ -188,5 +190,5 @@ def groups(sandbox: "Sandbox") -> list[tuple[str, list[tuple[Switch, bool]]]]:
     """The panel's groups, each switch with whether it is on."""
     return [
         (group, [(switch, switch.is_on(sandbox)) for switch in SWITCHES.values() if switch.group == group])
-        for group in (PROVIDER, CARRIER, GHL, WEBHOOKS)
+        for group in (PROVIDER, CARRIER, GREEN, GHL, WEBHOOKS)
     ]

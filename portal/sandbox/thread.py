@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
+from portal.sandbox.green_api.people import line_of
 from portal.sandbox.travel import clock_time
 from portal.sandbox.world import Contact, number_key
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 MOST_BUBBLES = 40
 
+WHATSAPP_MARKS = {"delivered": "arrived", "read": "read", "noAccount": "never arrived: no WhatsApp"}
+WHATSAPP_TONES = {"delivered": "good", "read": "good", "pending": "wait", "sent": "wait", "yellowCard": "wait"}
+KINDS = {"imageMessage": "(a picture)", "locationMessage": "(a place)", "deletedMessage": "(deleted the last message)"}
 SIGNS = {"pending": "◷", "delivered": "✓✓", "read": "✓✓", "failed": "✕"}
 
 
@@ -43,6 +47,7 @@ def phone_thread(sandbox: "Sandbox", location_id: str, contact: Contact) -> list
     """The conversation as the phone shows it: what Cast brought, what the simulator claims, what was typed."""
     number, now = number_key(contact.phone), sandbox.clock()
     bubbles = [_from_cast(one, now) for one in sandbox.cast.accepted(to=contact.phone)]
+    bubbles += _on_whatsapp(sandbox, location_id, number)
     bubbles += [
         Bubble(text.at, clock_time(text.at), text.text, True, _typed_mark(text.taken, bool(text.answers)), "plain")
         for text in list(sandbox.texts)
@@ -75,12 +80,30 @@ def _from_cast(one: Accepted, now: float) -> Bubble:
     return Bubble(at, clock_time(at), one.text, False, f"never arrived ({raw or word})", "bad", title=one.sender_id)
 
 
+def _on_whatsapp(sandbox: "Sandbox", location_id: str, number: str) -> list[Bubble]:
+    """The chat with the location's line: what came from it, by the API or typed on its phone, and what was written."""
+    line, now = line_of(sandbox, location_id), sandbox.clock()
+    if line is None:
+        return []
+    bubbles = [
+        Bubble(one.at, clock_time(one.at), one.text, False, WHATSAPP_MARKS.get(one.status(now), one.status(now)), tone)
+        for one in list(line.sent.values())
+        if number_key(one.chat.split("@", 1)[0]) == number
+        for tone in (WHATSAPP_TONES.get(one.status(now), "bad"),)
+    ]
+    return bubbles + [
+        Bubble(one.at, clock_time(one.at), one.text or KINDS.get(one.kind, one.kind), True, "sent by WhatsApp", "plain")
+        for one in list(line.received)
+        if number_key(one.chat.split("@", 1)[0]) == number
+    ]
+
+
 def _simulated(sandbox: "Sandbox", message: Message) -> Bubble | None:
     """An outbound message that GHL was told is delivered though no provider here saw it."""
     if message.direction != "outbound" or message.status not in ("delivered", "read") or not message.posted_at:
         return None
     journey = sandbox.journeys.get(message.id)
-    if journey is None or any(sandbox.cast.find(key) is not None for key in journey.keys):
+    if journey is None or any(sandbox.cast.find(key) or sandbox.green.find(key) for key in journey.keys):
         return None
     at = message.history[-1].at
     return Bubble(at, clock_time(at), message.text, False, "simulated: nothing left this machine", "plain")

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
+from portal.sandbox.green_api.instances import Sent
 from portal.sandbox.journeys import Journey, Step
 
-PLACES = {"ghl": "GHL", "portal": "Portal", "provider": "Cast", "phone": "Phone"}
+PLACES = {"ghl": "GHL", "portal": "Portal", "provider": "Cast", "green": "GREEN-API", "phone": "Phone"}
 # The switch behind an outcome.
 CARRIER_FAULTS = {"rejected": "carrier_rejects"}
+WHATSAPP_STATES = {"pending": "now", "sent": "now", "yellowCard": "now", "delivered": "done", "read": "done"}
 GHL_STATES = {"pending": "now", "delivered": "done", "read": "done", "failed": "bad"}
 
 
@@ -54,11 +56,18 @@ def clock_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
-def trip(journey: Journey, who: str, message: Message | None, taken: Sequence[Accepted], now: float) -> Trip:
-    """The journey, with what the carrier did meanwhile to the messages Cast took for it."""
+def trip(
+    journey: Journey,
+    who: str,
+    message: Message | None,
+    taken: Sequence[Accepted],
+    now: float,
+    sent: Sequence[Sent] = (),
+) -> Trip:
+    """The journey, with what the carrier did meanwhile to the messages Cast took for it. `sent` went by WhatsApp."""
     steps = sorted([*journey.steps, *_carrier_steps(taken, now)], key=lambda step: step.at)
     if journey.direction == "outbound":
-        stages = _outbound_stages(journey, message, taken, now)
+        stages = _outbound_stages(journey, message, taken, now, sent)
     else:
         stages = _inbound_stages(journey)
     lines = [_line(step, journey.began) for step in steps]
@@ -84,17 +93,23 @@ def _carrier_steps(taken: Sequence[Accepted], now: float) -> list[Step]:
     return steps
 
 
-def _outbound_stages(journey: Journey, message: Message | None, taken: Sequence[Accepted], now: float) -> list[Stage]:
+def _outbound_stages(
+    journey: Journey, message: Message | None, taken: Sequence[Accepted], now: float, sent: Sequence[Sent]
+) -> list[Stage]:
     status = message.status if message is not None else "pending"
     stages = [Stage("GHL", "done", "delivery posted"), _portal_stage(journey)]
     if taken:
         once = len(taken) == 1
         stages.append(Stage("Cast", "done" if once else "bad", "took it" if once else f"took it {len(taken)} times"))
         stages.append(_phone_stage(taken[-1], now))
+    elif sent:
+        word = sent[-1].status(now)
+        stages.append(Stage("GREEN-API", "done", "took it" if len(sent) == 1 else f"took {len(sent)} parts"))
+        stages.append(Stage("Phone", WHATSAPP_STATES.get(word, "bad"), word))
     elif status in ("delivered", "read"):
         stages.append(Stage("Simulator", "done", "nothing left this machine"))
     else:
-        refused = any(step.place == "provider" and step.tone == "bad" for step in journey.steps)
+        refused = any(step.place in ("provider", "green") and step.tone == "bad" for step in journey.steps)
         stages.append(Stage("Provider", "bad" if refused else "todo", "refused so far" if refused else "not yet"))
     heard = message is not None and bool(message.history)
     stages.append(Stage("GHL", GHL_STATES.get(status, "now") if heard else "todo", f"shows “{status}”"))

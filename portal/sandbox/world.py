@@ -15,6 +15,9 @@ SHARED_SECRET = "b0f7c1d2-3e45-4a6b-8c9d-1f2a3b4c5d6e"
 PROVIDER_ID = hashlib.sha256(b"sandbox conversation provider").hexdigest()[:24]
 CUSTOM_PROVIDER_ID = hashlib.sha256(b"sandbox extra channel").hexdigest()[:24]
 PROVIDER_IDS = (PROVIDER_ID, CUSTOM_PROVIDER_ID)
+# The WhatsApp line of the first demo location.
+GREEN_INSTANCE, GREEN_NUMBER = "7103000001", "+639171110001"
+GREEN_TOKEN = hashlib.sha256(b"sandbox green instance").hexdigest()[:50]
 CAST_API_KEY = "cast_" + hashlib.sha256(b"sandbox cast account").hexdigest()
 SCOPE = (
     "conversations.readonly conversations.write conversations/message.readonly conversations/message.write "
@@ -95,6 +98,11 @@ DEMO_PEOPLE = (
     (("Ramon Bautista", "+639275550201"), ("Liza Mercado", "+639285550202"), ("Carlo Dizon", "+639955550203")),
 )
 USER_ID = identifier("user", 1)
+
+
+def demo_line_location() -> str:
+    """The location that has the WhatsApp line."""
+    return DEMO_LOCATIONS[0].id
 
 
 class World:

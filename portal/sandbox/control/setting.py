@@ -11,6 +11,22 @@ from portal.sandbox.ghl.tokens import Owner
 from portal.sandbox.switches import SWITCHES
 from portal.sandbox.world import CAST_API_KEY, CLIENT_ID, CLIENT_SECRET, DEMO_COMPANY, PROVIDER_IDS
 
+# Of the stand-in GREEN-API (`GreenProvider`), each named with `green_` before it.
+GREEN_SETTINGS = tuple(
+    f"green_{name}"
+    for name in (
+        "enforced",
+        "settings_after",
+        "restart_seconds",
+        "again_after",
+        "delay",
+        "copies",
+        "shuffled",
+        "deaf",
+        "scheme",
+    )
+)
+
 
 @blueprint.get("/state")
 def state() -> Response:
@@ -24,6 +40,7 @@ def state() -> Response:
         client_secret=CLIENT_SECRET,
         provider_ids=PROVIDER_IDS,
         cast_api_key=CAST_API_KEY,
+        green=[{"id": one.id, "token": one.token, "number": one.number} for one in here.green.instances.values()],
         company=plain(DEMO_COMPANY),
         locations=[plain(location) for location in here.world.locations.values()],
         contacts=[plain(one) for place in here.world.locations for one in here.ghl.directory.of_location(place)[:50]],
@@ -44,7 +61,7 @@ def reset() -> Response:
 def settings() -> Response:
     """Changes any of the settings below, named flat."""
     here = sandbox()
-    owners = {
+    owners: dict[str, object] = {
         "portal_url": here,
         "expires_in": here.ghl.grants,
         "grace_seconds": here.ghl.grants,
@@ -56,13 +73,16 @@ def settings() -> Response:
         "rate": here.cast,
         "remember_refusals": here.cast,
     }
+    owners |= dict.fromkeys(GREEN_SETTINGS, here.green)
     for name, value in body().items():
         if name in ("sent_after", "final_after", "outcome"):
             here.cast.progress = dataclasses.replace(here.cast.progress, **{name: value})
+        elif name in ("green_outcome", "green_sent_after", "green_delivered_after", "green_read_after"):
+            here.green.progress = dataclasses.replace(here.green.progress, **{name.removeprefix("green_"): value})
         elif name in ("address_rate", "address_burst"):
             setattr(here.cast.address, name.removeprefix("address_"), value)
         else:
-            setattr(owners[name], name, value)
+            setattr(owners[name], name.removeprefix("green_"), value)
     return jsonify(ok=True)
 
 
