@@ -1,6 +1,7 @@
 """One webhook address for all senders of a channel: whose it is, whether it is genuine, and what it may never block."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -124,6 +125,22 @@ def test_one_line_is_one_live_sender_of_the_whole_portal(portal, time, provider,
     assert post(portal, "mine", token="new token").status_code == 200
     work(portal, APPLY)
     assert [each.sender_id for each in portal.messages("in")] == [added]
+
+
+def test_a_line_that_moves_is_heard_where_it_is_now(portal, time, provider, line, monkeypatch):
+    """What is known of a name must be young: kept for the sender before, a message would be answered 200 and ignored."""
+    moment = 1000.0
+    monkeypatch.setattr(known, "time", SimpleNamespace(monotonic=lambda: moment))
+    portal.install(world.DEMO_LOCATIONS[1])
+    assert post(portal, "before").status_code == 200
+    work(portal, APPLY)
+    with portal.database.write() as session:
+        senders.remove(session, line)
+    added = add_line(portal, provider, place=world.DEMO_LOCATIONS[1], name="Rival")
+    moment += 3
+    assert post(portal, "after").status_code == 200
+    work(portal, APPLY)
+    assert [(each.body, each.sender_id) for each in portal.messages("in")] == [("before", line), ("after", added)]
 
 
 def test_a_sender_keeps_its_line(portal, time, provider, line):

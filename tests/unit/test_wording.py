@@ -86,6 +86,7 @@ TABLE = [
     (Line(Kind.CALL, details={"state": CallState.RINGING}), "Incoming call"),
     (Line(Kind.CALL, details={"state": CallState.MISSED, "video": True}), "Incoming video call, missed"),
     (Line(Kind.CALL, details={"state": CallState.ANSWERED}, from_us=True), "Outgoing call, answered"),
+    (Line(Kind.AUDIO, "Listen"), "Listen"),
     (Line(Kind.UNREADABLE, "Ask to send it again.", marker="SWE001"), "Ask to send it again. (SWE001)"),
     (Line(Kind.UNREADABLE), "The provider could not read this message."),
     (

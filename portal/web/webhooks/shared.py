@@ -25,6 +25,9 @@ from portal.web.webhooks.known import CANNOT_SAY, Known, SenderKeys
 
 log = logging.getLogger(__name__)
 
+# A name may pass to another sender, when a line is removed in one sub-account and added in the next: what comes for it
+# then must not be kept for the one before.
+FRESH_SECONDS = 2.0
 # Ids and numbers; what else a stranger may write there asks the database nothing.
 _NAME = re.compile(r"[\w.+-]{1,60}", re.ASCII)
 
@@ -47,7 +50,7 @@ def receive_shared(path: str) -> Response:
     if _NAME.fullmatch(name) is None:
         raise _refuse(parts, channel, heard, "The request names no sender.")
     try:
-        known = named_senders.get(parts, f"{channel.kind}:{name}")
+        known = named_senders.get(parts, f"{channel.kind}:{name}", keep=FRESH_SECONDS)
     except CANNOT_SAY:
         _keep(parts, channel, heard, name, None)
         return accepted(*channel.answer(heard))
