@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from portal.journal.entry import Entry
 from portal.messaging import senders
-from portal.models import Alert, EventState, Wallet
+from portal.models import Alert, EventState, Sender, Wallet
 from portal.queue import gates
 from portal.sandbox import world
 from tests import postgres
@@ -34,6 +34,10 @@ class Drill:
     def open(self, url) -> Portal:
         return Portal(url, self.sandbox, self.folder, encryption_keys=KEYS)
 
+    def gate(self, session) -> str:
+        """What holds the line back: its account's gate, which senders of one API key share."""
+        return gates.sender_gate(self.line, session.get_one(Sender, self.line).account_key)
+
     def contact(self, place, number):
         return self.sandbox.ghl.directory.add(place.id, {"name": f"C{number}", "phone": f"+63917000{number:04d}"})[0]
 
@@ -44,7 +48,7 @@ class Drill:
         send("delivered long ago", contact=self.contact(PLACE, 1))
         eventually(lambda: portal.statuses()["delivered"] == 1)
         with portal.database.write() as session:
-            gates.block(session, gates.sender_gate(self.line), "the drill", seconds=3600)
+            gates.block(session, self.gate(session), "the drill", seconds=3600)
             senders.pause(session, self.paused, "the drill")
         send("queued", contact=self.contact(PLACE, 2))
         send("held", contact=self.contact(OTHER, 3))
@@ -62,7 +66,7 @@ class Drill:
     def go_on(self) -> None:
         """Everything that was left undone goes out: this is what the backup does not know."""
         with self.portal.database.write() as session:
-            gates.reopen(session, [gates.sender_gate(self.line)])
+            gates.reopen(session, [self.gate(session)])
             senders.resume(session, self.paused)
         self.portal.start()
         eventually(lambda: self.portal.statuses() == Counter(delivered=4))
@@ -121,7 +125,7 @@ def test_nothing_goes_out_again_by_itself_and_new_messages_do(drill):
     assert told["messages_unknown"] == 2 and told["events_parked"] == 1
     portal.start()
     with portal.database.write() as session:  # the repair that would have let all of them go
-        gates.reopen(session, [gates.sender_gate(drill.line)])
+        gates.reopen(session, [drill.gate(session)])
         senders.resume(session, drill.paused)
     drill.sandbox.deliveries.send("new", contact=drill.contact(PLACE, 2))
     drill.sandbox.deliveries.send("new there", contact=drill.contact(OTHER, 3))
@@ -137,7 +141,7 @@ def test_a_person_may_send_again_and_the_provider_still_knows_its_keys(drill):
     before = sent(drill)
     hold(portal)
     with portal.database.write() as session:
-        gates.reopen(session, [gates.sender_gate(drill.line)])
+        gates.reopen(session, [drill.gate(session)])
         senders.resume(session, drill.paused)
     portal.start()
     code, told = flask(portal, "restore", "send-again", "--location", OTHER.id)
