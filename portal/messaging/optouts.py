@@ -69,9 +69,9 @@ def stops(session: Session, message: Message) -> str:
     return why(session, message.location_id, message.family, message.address, contact_id)
 
 
-def refuses(session: Session, message: Message, contact_id: int) -> str:
+def refuses(session: Session, message: Message, contact_id: int, address: str) -> str:
     """The same for one that is about to be queued. HighLevel is told, in case it never was: it would try again."""
-    found = why(session, message.location_id, message.family, message.address, contact_id)
+    found = why(session, message.location_id, message.family, address, contact_id)
     if found:
         dnd.wish(session, contact_id, message.family, True, found, first=True)
     return found

@@ -138,11 +138,11 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     sender = session.get_one(Sender, choice.sender_id) if choice.sender_id is not None else None
     if sender is not None:
         message.sender_id, message.family = sender.id, sender.family
-        if address := addressing.find(session, conversation, message, registry.get(sender.channel), sender.family):
-            message.address, message.address_kind = address
+        address = addressing.find(session, conversation, message, registry.get(sender.channel), sender.family)
         quoting.keep_own(session, message, sender)
         # Before anything that holds it back: waiting changes nothing about it.
-        if opted_out := optouts.refuses(session, message, conversation.contact_id):
+        named = address[0] if address else message.address
+        if opted_out := optouts.refuses(session, message, conversation.contact_id, named):
             return _Place(None, failure=opted_out, code=optouts.CODE)
     if choice.verdict is routing.Verdict.HOLD or sender is None:
         return _Place(None, hold=choice.reason)
@@ -152,6 +152,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, failure=unfit, code="unfit")
     if address is None:
         return _Place(None, failure=addressing.why_none(session, conversation, sender))
+    # Not before: while it is held, it is not known whose line it will be, and where that one can write.
+    message.address, message.address_kind = address
     _ensure_parts(message, sender)
     return _Place(sender)
 

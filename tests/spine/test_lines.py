@@ -9,7 +9,7 @@ from portal.alerts import notices
 from portal.errors import InvalidInput
 from portal.messaging import lines, senders
 from portal.models import Alert, FailoverPolicy, Job, Location, Sender, SenderState
-from portal.queue.jobs import SEND
+from portal.queue.jobs import GHL, SEND
 from tests import linked
 from tests.hand import settle, work
 from tests.linked import Provider, add_line, serving
@@ -224,7 +224,7 @@ def test_the_locations_policy_is_kept_as_for_a_paused_sender(portal, time, provi
             session.execute(update(Sender).where(Sender.id == line).values(line_state="blocked"))
         settle(portal, time, SEND)
         deliver(portal, "written after")
-        settle(portal, time, SEND)
+        settle(portal, time, SEND, GHL)
         first, second = portal.messages()
         assert provider.sent == []
         if policy is FailoverPolicy.FAIL:

@@ -1,6 +1,7 @@
 """What goes out besides texts to numbers: groups and LIDs, quotes, captions, places, contacts, polls, buttons."""
 
 import json
+import mimetypes
 
 import pytest
 from sqlalchemy import select, update
@@ -8,6 +9,8 @@ from sqlalchemy import select, update
 from portal.channels import registry
 from portal.channels.content import AddressKind, Content, Kind
 from portal.installations.lifecycle import ensure_location
+from portal.media import fetching
+from portal.media.fetching import Found
 from portal.messaging import composing, contacts, kinds, parts, senders
 from portal.messaging.outbound import Request, queue_message
 from portal.models import Address, Message, Sender, Wallet
@@ -23,9 +26,15 @@ LID, GROUP = "120650379300963", "120363043968066561@g.us"
 PHOTO, FILE, VOICE = "https://files.example/a.jpg", "https://files.example/b.pdf", "https://files.example/c.ogg"
 
 
+def look(_http, address: str, **_limits) -> Found:
+    """As a server of files would answer: what files are is another test's matter."""
+    return Found(address.rpartition("/")[2], mimetypes.guess_type(address)[0] or "", 1000)
+
+
 @pytest.fixture
 def provider(monkeypatch):
     linked.register(monkeypatch)
+    monkeypatch.setattr(fetching, "look", look)
     with serving(Provider()) as provider:
         yield provider
 
@@ -263,7 +272,7 @@ def test_a_poll_that_is_held_goes_out_as_a_poll(portal, time, provider):
     settle(portal, time)
     assert provider.sent[0]["content"] == {"kind": "poll", **POLL}
     logged = portal.sandbox.ghl.mailbox.messages(direction="outbound")
-    assert [each.text for each in logged] == ["When?\n- Monday\n- Tuesday"], "HighLevel shows it as a text"
+    assert [each.text for each in logged] == ["Poll: When?\n- Monday\n- Tuesday"], "HighLevel shows it as a text"
 
 
 def test_many_get_a_poll_each_and_no_bulk_call(portal, time, provider, monkeypatch):

@@ -128,7 +128,7 @@ def test_one_line_is_one_live_sender_of_the_whole_portal(portal, time, provider,
 
 
 def test_a_line_that_moves_is_heard_where_it_is_now(portal, time, provider, line, monkeypatch):
-    """What is known of a name must be young: kept for the sender before, a message would be answered 200 and ignored."""
+    """What is known of a name must be young: kept for the sender before, a message would be taken and ignored."""
     moment = 1000.0
     monkeypatch.setattr(known, "time", SimpleNamespace(monotonic=lambda: moment))
     portal.install(world.DEMO_LOCATIONS[1])

@@ -14,7 +14,7 @@ from tests.pretend import ANNA, BEN, GROUP, LID
 def test_every_kind_comes_in_once_and_is_said_in_words(line):
     line.hear("Here we are", "m1", kind=Kind.LOCATION, details={"latitude": 52.5, "longitude": 13.4, "name": "Café"})
     line.hear("", "m2", kind=Kind.CONTACT, details={"contacts": [{"name": "Ben", "phones": [BEN]}]})
-    line.hear("", "m3", kind=Kind.STICKER, files=[File("https://media.example/s.webp")])
+    line.hear("", "m3", kind=Kind.STICKER, files=[File("", name="s.webp", fault="It is gone.")])
     line.hear("{{SWE001}}", "m4", kind=Kind.UNREADABLE, code="SWE001")
     line.hear("", "m5", kind=Kind.UNSUPPORTED, details={"type": "hologram"})
     line.hear("", "m6", kind=Kind.VIDEO, files=[File("", fault="The file is larger than 100 MB.")])
@@ -24,10 +24,10 @@ def test_every_kind_comes_in_once_and_is_said_in_words(line):
     assert line.shown("inbound") == [
         "Location\nHere we are\nCafé\nhttps://www.google.com/maps?q=52.5,13.4",
         f"Contact\nBen, {BEN}",
-        "Sticker",
+        "Sticker\n[s.webp could not be received. It is gone.]",
         "{{SWE001}} (SWE001)",
         "A message of a kind that cannot be shown here (hologram): look at the phone.",
-        "Video\nThe file is larger than 100 MB.",
+        "Video\n[file could not be received. The file is larger than 100 MB.]",
     ]
     assert [each.kind for each in line.rows()] == [
         "location", "contact", "sticker", "unreadable", "unsupported", "video",
