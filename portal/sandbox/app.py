@@ -19,7 +19,7 @@ from portal.sandbox.ghl.highlevel import HighLevel
 from portal.sandbox.green_api import api as green_api
 from portal.sandbox.green_api.provider import GreenProvider
 from portal.sandbox.journeys import Journeys
-from portal.sandbox.outgoing import listens
+from portal.sandbox.outgoing import Answer, listens
 from portal.sandbox.phone import Phone, Text
 from portal.sandbox.record import Records
 from portal.sandbox.server import Server
@@ -81,13 +81,18 @@ class Sandbox:
         self.journeys = Journeys(self.clock)
         self.ghl = HighLevel(self.key, self.world, self.ids, self.clock, self.keep)
         self.cast = CastProvider(self.ids, self.clock, self.keep)
-        self.green = GreenProvider(self.ids, self.clock, self.keep, self.pause, lambda: self.closing, self._arrived)
+        self.green = GreenProvider(
+            self.ids, self.clock, self.keep, self.pause, lambda: self.closing, self._arrived, self._answered
+        )
         self.texts = deque(maxlen=1000)
         self.deliveries = Deliveries(self)
         self.phone = Phone(self)
 
     def _arrived(self, message_id: str, status: str) -> None:
         observer.arrived(self, message_id, status)
+
+    def _answered(self, message_id: str, answer: Answer) -> None:
+        self.journeys.step(message_id, "portal", answer.words, "good" if answer.taken else "bad")
 
     def reset(self) -> None:
         """Forgets everything seen and every fault, and keeps the senders and what the portal wrote into their lines.

@@ -50,9 +50,12 @@ def write(
     if by != "customer":
         raise ValueError("by must be customer or phone")
     author = wid(member or DEMO_PEOPLE[0][0][1]) if chat.endswith("@g.us") else chat
-    one = sandbox.green.receive(instance, chat, author, name, data, text, SWITCHES.get(kind, ""))
-    _set_out(sandbox, instance, one.id, chat, text or f"({WORDS.get(kind, kind)})")
-    return one.id
+    shown = text or f"({WORDS.get(kind, kind)})"
+
+    def begun(message_id: str) -> None:
+        _set_out(sandbox, instance, message_id, chat, shown)
+
+    return sandbox.green.receive(instance, chat, author, name, data, text, SWITCHES.get(kind, ""), begun).id
 
 
 def scan(sandbox: "Sandbox", instance: Instance, number: str = "") -> None:

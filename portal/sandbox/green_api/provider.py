@@ -10,6 +10,7 @@ from portal.sandbox.green_api import notifications
 from portal.sandbox.green_api.instances import OUTCOMES, STATES, TYPES, Instance, Progress, Received, Sent, wid
 from portal.sandbox.green_api.notifications import Body
 from portal.sandbox.green_api.notifier import Notifier, Posted
+from portal.sandbox.outgoing import Answer
 from portal.sandbox.world import GREEN_INSTANCE, GREEN_NUMBER, GREEN_TOKEN, Ids, demo_line_location, number_key
 
 # Calls a second that an instance may make of a method (docs, "Rate limiter"); all that send count each by itself.
@@ -37,6 +38,7 @@ class GreenProvider:
     wait: Callable[[float], None]
     closing: Callable[[], threading.Event]
     seen: Callable[[str, str], None]
+    answered: Callable[[str, Answer], None]
     progress: Progress = field(default_factory=Progress)
     outcomes: dict[str, str] = field(default_factory=dict)
     enforced: bool = True
@@ -74,6 +76,7 @@ class GreenProvider:
     def note(self, posted: Posted) -> None:
         """Keeps what was posted."""
         self.posted.append(posted)
+        self.answered(str(posted.body.get("idMessage") or ""), posted.answer)
 
     def too_fast(self, instance: Instance, method: str) -> bool:
         """Counts a call; True when it is one more than the method's rate in the last second."""
@@ -141,11 +144,23 @@ class GreenProvider:
                 self._set_out(instance, one)
 
     def receive(
-        self, instance: Instance, chat: str, author: str, name: str, data: Body, text: str, switch: str = ""
+        self,
+        instance: Instance,
+        chat: str,
+        author: str,
+        name: str,
+        data: Body,
+        text: str,
+        switch: str = "",
+        begun: Callable[[str], None] = lambda message_id: None,
     ) -> Received:
-        """A customer's message reaches the line. `author` is the chat itself, or the member who writes in a group."""
+        """A customer's message reaches the line. `author` is the chat itself, or the member who writes in a group.
+
+        `begun` hears of its id before anybody is told of the message.
+        """
         one = Received(self._id(), self.clock(), chat, text, data)
         instance.received.append(one)
+        begun(one.id)
         if instance.wants("incomingWebhook", one.at) and (not switch or instance.wants(switch, one.at)):
             where = notifications.people(chat, author, name, name if author == chat else "")
             self._tell(instance, "incomingMessageReceived", one.id, where, data)
