@@ -9,7 +9,7 @@ from portal.sandbox.outgoing import LOOPBACK
 
 # Consent sends the browser back to the portal, and a form's redirect needs leave too.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {portal} data:; connect-src 'self'; "
     "form-action 'self' {portal}; base-uri 'none'; frame-ancestors 'none'"
 )
 

@@ -1,5 +1,6 @@
 """The two views of one conversation: what the agent sees in GHL, and what the customer's phone shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,17 @@ MOST_BUBBLES = 40
 WHATSAPP_MARKS = {"delivered": "arrived", "read": "read", "noAccount": "never arrived: no WhatsApp"}
 WHATSAPP_TONES = {"delivered": "good", "read": "good", "pending": "wait", "sent": "wait", "yellowCard": "wait"}
 KINDS = {"imageMessage": "(a picture)", "locationMessage": "(a place)", "deletedMessage": "(deleted the last message)"}
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 SIGNS = {"pending": "◷", "delivered": "✓✓", "read": "✓✓", "failed": "✕"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file as HighLevel has it: a picture is shown, anything else is a link."""
+
+    url: str
+    name: str
+    is_picture: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class Bubble:
     tone: str
     sign: str = ""
     title: str = ""
+    files: Sequence[Attached] = ()
 
 
 def agent_thread(sandbox: "Sandbox", contact: Contact) -> list[Bubble]:
@@ -64,11 +76,16 @@ def phone_thread(sandbox: "Sandbox", location_id: str, contact: Contact) -> list
 def _in_ghl(message: Message) -> Bubble:
     time = clock_time(message.at)
     if message.direction == "inbound":
-        return Bubble(message.at, time, message.text, False, "", "plain")
+        return Bubble(message.at, time, message.text, False, "", "plain", files=_attached(message))
     status, error = message.status, message.error
     mark = f"{status}: {error.get('message', '')}" if error is not None else status
     tone = {"failed": "bad", "pending": "wait"}.get(status, "good")
-    return Bubble(message.at, time, message.text, True, mark, tone, SIGNS.get(status, ""))
+    return Bubble(message.at, time, message.text, True, mark, tone, SIGNS.get(status, ""), files=_attached(message))
+
+
+def _attached(message: Message) -> list[Attached]:
+    names = [(url, url.partition("?")[0].rpartition("/")[2]) for url in message.attachments]
+    return [Attached(url, name, name.lower().endswith(PICTURES)) for url, name in names]
 
 
 def _from_cast(one: Accepted, now: float) -> Bubble:
