@@ -14,6 +14,8 @@ PASSING = (LineState.STARTING, LineState.ASLEEP)
 # In these no phone is linked any more: what a line tells after them of the time before is history.
 UNLINKED = (LineState.SIGNED_OUT, LineState.BLOCKED, LineState.GONE)
 GRACE = timedelta(minutes=5)
+# Once is nothing: two questions may meet, and providers take few of them a second.
+IN_VAIN = 2
 
 # What such a sender is, and what has to happen, where its provider has no sentence of its own.
 _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(

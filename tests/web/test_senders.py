@@ -80,7 +80,7 @@ def test_strangers_see_and_move_nothing(signed_in, database, rival, line, provid
         ({"line_state": "blocked"}, "blocked by the network", "/check"),
         ({"line_state": "starting"}, "starting", "/check"),
         ({"state": "paused", "state_reason": "on holiday"}, "on holiday", "/resume"),
-        ({"line_state": "ready", "line_failure": "It answered 401.", "line_failures": 1}, "It answered 401.", "/check"),
+        ({"line_state": "ready", "line_failure": "It answered 401.", "line_failures": 2}, "It answered 401.", "/check"),
         (
             {
                 "line_state": "ready",

@@ -31,7 +31,7 @@ def of(sender: Sender, gate: Gate | None, *, linkable: bool) -> Standing:
         tone = WAIT if sender.line_state in line_states.PASSING else BAD
         shown = words.LINE.get(sender.line_state, sender.line_state)
         return Standing(tone, shown, line_states.remedy(sender), _repair(sender) if linkable else "check")
-    if sender.line_failure:
+    if sender.line_failures >= line_states.IN_VAIN:
         return Standing(WAIT, "not asked of late", f"Its provider cannot be asked: {sender.line_failure}", "check")
     if gate is not None:
         return Standing(WAIT, "held back", gate.reason, "resume")

@@ -11,7 +11,7 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.base import Channel
 from portal.channels.capabilities import LinksPhone
-from portal.messaging.line_states import SENDING
+from portal.messaging.line_states import IN_VAIN, SENDING
 from portal.models import Alert, Gate, Location, Message, Sender, SenderState
 from portal.queue.gates import sender_gate
 from portal.web.admin import sender_standing
@@ -75,7 +75,7 @@ def _present() -> Any:
 def _filtered(wanted: Wanted) -> Any:
     found = _present()
     if wanted.state == ATTENTION:
-        ill = Sender.line_state.not_in(SENDING), Sender.line_failures > 0, Sender.state == SenderState.PAUSED
+        ill = Sender.line_state.not_in(SENDING), Sender.line_failures >= IN_VAIN, Sender.state == SenderState.PAUSED
         found = found.where(or_(*ill))
     if wanted.text:
         named = (Sender.name, Sender.address, Sender.line_address, Location.name)
