@@ -5,6 +5,7 @@
 
 import os
 import random
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ pytestmark = pytest.mark.xdist_group("kills")
 CHANNELS = {"cast": 4, "plain": 3, "simulator": 1}
 # Numbers whose last digits the simulator takes for nothing special.
 FIRST_OF_SIMULATOR = 5000
+# Flask compiles its routes, and Python 3.11 fails when two threads compile at the same moment (SystemError, "AST
+# constructor recursion depth mismatch").
+_MAKING = threading.Lock()
 ROLES = {
     "sqlite": ("all",),
     "postgresql": ("all",),
@@ -49,8 +53,9 @@ class Story:
 
 def begin(name: str, folder: Path, database_url: str) -> Story:
     """A world that is not limited, and the portal's processes, started."""
-    sandbox = Spread(keep=500_000)
-    server = sandbox.serve(0)
+    with _MAKING:
+        sandbox = Spread(keep=500_000)
+        server = sandbox.serve(0)
     sandbox.ghl.limit.most = 1_000_000
     sandbox.cast.progress = Progress(sent_after=0.2, final_after=0.6)
     deployment = Deployment(sandbox, folder, database_url, module="tests.processes.plain")
