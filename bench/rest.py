@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.dispatch import fresh
 from bench.world import environment, free_port, process, python
 
 
@@ -12,7 +13,9 @@ def at_rest(database_url: str, seconds: int) -> dict[str, float]:
     """Memory (MiB, proportional set size) and processor time (percent of one processor) of all its processes. Linux."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        with process([python(), "app.py"], port, environment(Path(folder), port, database_url)) as running:
+        env = environment(Path(folder), port, database_url)
+        fresh(env).database.engine.dispose()  # nothing that another bench has left to be done
+        with process([python(), "app.py"], port, env) as running:
             time.sleep(10)  # what a start still has to do
             before = _processor(running.pid)
             time.sleep(seconds)
