@@ -99,7 +99,7 @@ def told(headers: dict[str, str], url: str) -> str:
     try:
         given = message.get_filename()
         return given or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, TypeError):  # the last: `filename*` beside `filename*0`, which it cannot sort
         return ""
 
 

@@ -208,6 +208,17 @@ def test_the_channels_way_in_does_not_follow_a_redirect_elsewhere(portal, server
         assert dict(server.asked)["/here"]["x-pigeon"] == "coo"
 
 
+@pytest.mark.parametrize("leads_to", ["http://[", "//[::1", "http://a]b/x"])
+def test_a_redirect_to_nothing_that_is_an_address_is_given_up_like_a_missing_file(portal, server, time, leads_to):
+    """It would raise in the middle of the job otherwise, which would then come again for ever."""
+    server.files["/x"] = status(302, Location=leads_to)
+    write(portal, {"url": f"{server.url}/x", "name": "x.bin"})
+    work(portal, MEDIA)
+    assert "no address" in rows(portal)[0].reason
+    settle(portal, time)
+    assert rows(portal)[0].state in ("failed", "refused") and kept_files(portal) == []
+
+
 @pytest.mark.parametrize("answer", [status(404), broken_off, status(500), status(429)])
 def test_what_fails_for_now_is_fetched_again(portal, server, time, answer):
     server.files["/x"] = one_by_one(answer, whole(PNG))
@@ -574,6 +585,27 @@ class TestOut:
         [message] = portal.messages()
         assert message.status == "failed" and "404" in message.reason and pigeon.sent == []
         assert len(server.asked) == looking.GONE_TRIES + 1
+
+    @pytest.mark.parametrize("length", [20, 5000])
+    def test_a_size_that_cannot_be_is_no_size(self, portal, server, pigeon, time, length):
+        def lies(handler):
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes 0-{len(PNG) - 1}/{'9' * length}")
+            handler.send_header("Content-Length", str(len(PNG)))
+            handler.end_headers()
+            handler.wfile.write(PNG)
+
+        server.files["/x"] = lies
+        self.send(portal, f"{server.url}/x", text="")
+        settle(portal, time, "apply", "send")
+        assert [part.files[0].size for part in pigeon.sent] == [None] and server.paths() == ["/x"]
+
+    def test_a_redirect_to_nothing_that_is_an_address_fails_the_message(self, portal, server, pigeon, time):
+        server.files["/x"] = status(302, Location="http://[")
+        self.send(portal, f"{server.url}/x", text="")
+        settle(portal, time, "apply", "send")
+        [message] = portal.messages()
+        assert message.status == "failed" and "no address" in message.reason and pigeon.sent == []
 
     def test_a_private_address_is_refused(self, strict, server, pigeon, time):
         """Whoever writes the message chose the address: the sender's own leave is not meant for it."""

@@ -117,6 +117,13 @@ def test_any_name_is_made_harmless(text, kind):
     assert names.in_address(name).isascii()
 
 
+@pytest.mark.parametrize(
+    "header", ["a; filename*=; filename*0=x", "a; filename*=''%ff", "a; filename*=hex'e'%zz", 'a; filename="\r\n x']
+)
+def test_a_header_that_cannot_be_read_names_no_file_and_raises_nothing(header):
+    assert names.clean(names.told({"content-disposition": header}, "http://a.example/b.pdf"), "application/pdf")
+
+
 def test_sizes_in_words():
     assert [in_words(each) for each in (1, 60_000, 5_000_000, 16_500_000)] == ["1 kB", "60 kB", "5 MB", "16.5 MB"]
 
