@@ -88,7 +88,7 @@ def in_address(name: str) -> str:
     found = _SUFFIX.search(name)
     ending = found[0] if found else ""
     plain = unicodedata.normalize("NFKD", name.removesuffix(ending)).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:80]
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-_")[:80]
     return (stem or "file") + ending.lower()
 
 

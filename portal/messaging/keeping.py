@@ -89,12 +89,12 @@ class Keeper:
         if row.size is not None and row.size > most:
             raise TooLarge(most)
         private = self._settings.allow_private_hosts
+        if channel and row.sender_id:
+            account = self._accounts.get(row.sender_id).account
+            private = account.private_hosts
+            url, given = media_request(registry.get(channel), self._http, account, url)
+            headers = dict(given)
         with self._stores.incoming.place(row.size or most) as path:
-            if channel and row.sender_id:
-                account = self._accounts.get(row.sender_id).account
-                private = account.private_hosts
-                url, given = media_request(registry.get(channel), self._http, account, url)
-                headers = dict(given)
             found = fetching.fetch(
                 self._http,
                 url,

@@ -1,5 +1,6 @@
 """Files in and out: fetched with limits, kept whole or not at all, in order into HighLevel, judged before a send."""
 
+import errno
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from portal import create_app
 from portal.channels import registry
 from portal.channels.base import Outgoing
 from portal.doctor.media import media_files, media_stores
+from portal.media import fetching
 from portal.media.folder import Folder
 from portal.media.s3 import parse_bucket
 from portal.media.stores import Stores
@@ -316,6 +318,29 @@ def test_a_late_file_whose_call_got_no_answer_is_looked_up_first(portal, server,
     assert rows(portal)[0].ghl_message_id == portal.sandbox.ghl.mailbox.messages(direction="inbound")[1].id
 
 
+def test_a_late_file_of_a_message_that_was_put_aside_keeps_nothing_back(portal, server, sandbox, time):
+    """HighLevel refuses the message for its own sake; whoever writes next must be heard all the same."""
+    server.files["/x"] = one_by_one(status(503), whole(PNG))
+    sandbox.faults.arm("ghl.add_inbound", "status", status=422, times=1000)
+    write(portal, {"url": f"{server.url}/x", "name": "x.png"}, text="Refused", id="m1")
+    work(portal, MEDIA)
+    for _ in range(20):
+        time.forward(minutes=2)
+        into_ghl(portal)
+    work(portal, MEDIA)
+    assert rows(portal)[0].state == "kept" and rows(portal)[0].late
+    sandbox.faults.clear()
+    waiting = [job for job in portal.jobs() if job.kind == "post_message"]
+    assert [job.lane for job in waiting] == [f"aside:in:{rows(portal)[0].message_id}"]
+    time.forward(seconds=1)
+    into_ghl(portal)  # the late file finds that its message is not there
+    write(portal, text="Next", id="m2")
+    into_ghl(portal)
+    assert [text for text, _ in in_ghl(portal)] == ["Next"]
+    settle(portal, time)
+    assert [text for text, _ in in_ghl(portal)] == ["Next", "Refused\n[x.png follows]", "x.png"]
+
+
 def test_a_late_file_of_a_mirrored_message_is_no_echo(portal, server, sandbox, time):
     """HighLevel may deliver what we log there as outbound: until its id is known, deliveries of the contact wait."""
     server.files["/x"] = one_by_one(status(503), whole(PNG))
@@ -416,6 +441,23 @@ def test_a_full_disk_is_told_and_loses_nothing(portal, server, monkeypatch, time
     settle(portal, time)
     with portal.session() as session:
         assert session.scalars(select(Alert.closed_at).where(Alert.kind == "media_store")).one() is not None
+    assert rows(portal)[0].state == "kept"
+
+
+def test_a_disk_that_fills_up_during_a_download_is_told_and_loses_nothing(portal, server, monkeypatch, time):
+    server.files["/x"] = whole(PNG)
+    with monkeypatch.context() as full:
+
+        def no_space(_: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(fetching.os, "fsync", no_space)
+        write(portal, {"url": f"{server.url}/x"})
+        work(portal, MEDIA)
+    with portal.session() as session:
+        [alert] = session.scalars(select(Alert).where(Alert.kind == "media_store"))
+    assert "No space left" in alert.text and rows(portal)[0].state == "wanted" and kept_files(portal) == []
+    settle(portal, time)
     assert rows(portal)[0].state == "kept"
 
 

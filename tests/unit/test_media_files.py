@@ -98,6 +98,7 @@ def test_office_documents_keep_their_type():
         ("gpj.\u202eexe.jpg", "image/jpeg", "gpj. exe.jpg", "gpj-exe.jpg"),
         ("счёт №5.pdf", "application/pdf", "счёт №5.pdf", "No5.pdf"),
         ("...", "application/pdf", "file.pdf", "file.pdf"),
+        ("_", "", "_", "file"),
         ("data.csv", "text/plain", "data.csv", "data.csv"),
         ("archive.apk", "application/zip", "archive.apk", "archive.apk"),
         ("x" * 300 + ".pdf", "application/pdf", "x" * 116 + ".pdf", "x" * 80 + ".pdf"),
