@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal import http
 from portal.http import HttpClient, NotSent, OutcomeUnknown
 from portal.media import names, sniffing
 from portal.media.fetching import in_words
@@ -162,6 +163,14 @@ class TestStream:
         server.files["/x"] = endless
         with HttpClient().stream("GET", f"{server.url}/x", private_hosts=True) as stream:
             assert next(stream.pieces())
+
+    def test_a_beginning_that_does_not_come_is_not_waited_for_as_long_as_the_end(self, server, monkeypatch):
+        monkeypatch.setattr(http, "LONGEST", 0.2)
+        left = threading.Event()
+        server.files["/x"] = lambda _: left.wait(20)
+        with pytest.raises(OutcomeUnknown, match="in time"):
+            self.read(f"{server.url}/x", deadline=10.0)
+        left.set()
 
     def test_private_addresses_are_refused(self, server):
         with pytest.raises(NotSent):
