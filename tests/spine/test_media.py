@@ -318,6 +318,26 @@ def test_a_late_file_whose_call_got_no_answer_is_looked_up_first(portal, server,
     assert rows(portal)[0].ghl_message_id == portal.sandbox.ghl.mailbox.messages(direction="inbound")[1].id
 
 
+@pytest.mark.parametrize("then", [whole(PNG), whole(b"x" * 60_001)], ids=["comes", "is refused"])
+@pytest.mark.parametrize("name", ["", "x"])
+def test_a_message_says_the_same_again_whatever_became_of_its_file(portal, server, sandbox, time, then, name):
+    """HighLevel does not promise to tell our own id back: then a message is known by its words alone."""
+    server.files["/y"] = one_by_one(status(503), then)
+    write(portal, {"url": f"{server.url}/y", "name": name}, text="")
+    work(portal, MEDIA)
+    time.forward(seconds=46)
+    sandbox.faults.arm("ghl.add_inbound", "half_answer")
+    into_ghl(portal)
+    [there] = sandbox.ghl.mailbox.messages(direction="inbound")
+    there.alt_id = ""
+    work(portal, MEDIA)
+    assert rows(portal)[0].state != "wanted"
+    settle(portal, time)
+    assert len(in_ghl(portal)) == 2, in_ghl(portal)
+    with portal.session() as session:
+        assert session.scalars(select(Message.ghl_message_id)).one() == there.id
+
+
 def test_a_late_file_of_a_message_that_was_put_aside_keeps_nothing_back(portal, server, sandbox, time):
     """HighLevel refuses the message for its own sake; whoever writes next must be heard all the same."""
     server.files["/x"] = one_by_one(status(503), whole(PNG))
