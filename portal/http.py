@@ -4,7 +4,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
@@ -159,26 +158,6 @@ class HttpClient:
             return outcome
         raise outcome  # Here, outside the handler: the original error, which names the URL, is not its context.
 
-    @contextmanager
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        private_hosts: bool = False,
-        deadline: float = LONGEST,
-    ) -> Iterator[Stream]:
-        """One call like `request`, whose answer is too large for memory.
-
-        The deadline, in seconds, holds for its last byte; its beginning has to come within `LONGEST`.
-        """
-        stream = self.open(method, url, headers=headers, private_hosts=private_hosts, deadline=deadline)
-        try:
-            yield stream
-        finally:
-            stream.close()
-
     def open(
         self,
         method: str,
@@ -188,7 +167,10 @@ class HttpClient:
         private_hosts: bool = False,
         deadline: float = LONGEST,
     ) -> Stream:
-        """`stream` for a caller who closes it himself."""
+        """One call like `request`, whose answer is too large for memory: the caller reads it in pieces and closes it.
+
+        The deadline, in seconds, holds for its last byte; its beginning has to come within `LONGEST`.
+        """
         request = _prepare(method, url, headers or {}, None, None, None)
         ends = monotonic() + min(deadline, self.longest)
         call.start(min(deadline, self.longest, LONGEST), private_hosts)

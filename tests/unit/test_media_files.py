@@ -2,6 +2,7 @@
 
 import threading
 import zipfile
+from contextlib import closing
 from io import BytesIO
 
 import pytest
@@ -140,7 +141,7 @@ class TestStream:
 
     def read(self, url, **options):
         options = {"private_hosts": True, "deadline": 5.0} | options
-        with HttpClient().stream("GET", url, **options) as stream:
+        with closing(HttpClient().open("GET", url, **options)) as stream:
             return stream.status, b"".join(stream.pieces())
 
     def test_a_large_body_comes_whole(self, server):
@@ -161,7 +162,7 @@ class TestStream:
 
     def test_an_endless_one_is_left(self, server):
         server.files["/x"] = endless
-        with HttpClient().stream("GET", f"{server.url}/x", private_hosts=True) as stream:
+        with closing(HttpClient().open("GET", f"{server.url}/x", private_hosts=True)) as stream:
             assert next(stream.pieces())
 
     def test_a_beginning_that_does_not_come_is_not_waited_for_as_long_as_the_end(self, server, monkeypatch):
@@ -181,7 +182,7 @@ class TestStream:
         """A web server takes the pieces of an answer with whatever thread is free."""
         body = b"x" * 300_000
         server.files["/x"] = whole(body)
-        with HttpClient().stream("GET", f"{server.url}/x", private_hosts=True) as stream:
+        with closing(HttpClient().open("GET", f"{server.url}/x", private_hosts=True)) as stream:
             pieces, found = stream.pieces(), [b""]
             found.append(next(pieces))
             reader = threading.Thread(target=lambda: found.extend(pieces))
