@@ -4,14 +4,15 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from http.client import HTTPException
 from json import dumps, loads
+from math import inf
 from socket import gaierror
 from ssl import SSLContext, SSLError
+from time import monotonic
 from typing import Any, BinaryIO
 from urllib.parse import urlencode, urlsplit
 
@@ -120,7 +121,7 @@ class HttpClient:
     """Calls outside addresses. Safe to share between threads and across a fork; only a name look-up starts a thread."""
 
     def __init__(
-        self, *, max_body: int = MAX_BODY, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH, longest: float = LONGEST
+        self, *, max_body: int = MAX_BODY, ca_bundle: str = DEFAULT_CA_BUNDLE_PATH, longest: float = inf
     ) -> None:
         """`longest` is the most seconds that any call may take, whatever its own deadline: a person may be waiting."""
         self.max_body = max_body
@@ -157,23 +158,6 @@ class HttpClient:
             return outcome
         raise outcome  # Here, outside the handler: the original error, which names the URL, is not its context.
 
-    @contextmanager
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        private_hosts: bool = False,
-        deadline: float = 25.0,
-    ) -> Iterator[Stream]:
-        """One call like `request`, whose answer is too large for memory. The deadline holds for its last byte, too."""
-        stream = self.open(method, url, headers=headers, private_hosts=private_hosts, deadline=deadline)
-        try:
-            yield stream
-        finally:
-            stream.close()
-
     def open(
         self,
         method: str,
@@ -181,17 +165,21 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         private_hosts: bool = False,
-        deadline: float = 25.0,
+        deadline: float = LONGEST,
     ) -> Stream:
-        """`stream` for a caller who closes it himself."""
+        """One call like `request`, whose answer is too large for memory: the caller reads it in pieces and closes it.
+
+        The deadline, in seconds, holds for its last byte; its beginning has to come within `LONGEST`.
+        """
         request = _prepare(method, url, headers or {}, None, None, None)
-        call.start(deadline, private_hosts)
-        outcome = self._begin(request, private_hosts)
+        ends = monotonic() + min(deadline, self.longest)
+        call.start(min(deadline, self.longest, LONGEST), private_hosts)
+        outcome = self._begin(request, ends, private_hosts)
         if isinstance(outcome, Stream):
             return outcome
         raise outcome
 
-    def _begin(self, request: Prepared, private_hosts: bool) -> Stream | PortalError:
+    def _begin(self, request: Prepared, ends: float, private_hosts: bool) -> Stream | PortalError:
         try:
             answer: Any = self._adapter().send(request, stream=True)
         except Unreached as error:
@@ -201,7 +189,7 @@ class HttpClient:
         if answer.status < 200:
             answer.close()
             return OutcomeUnknown(f"{request.origin.host} gave an interim answer only.")
-        return Stream(answer, request.origin.host, call.ends, private_hosts)
+        return Stream(answer, request.origin.host, ends, private_hosts)
 
     def _exchange(self, request: Prepared) -> Response | PortalError:
         try:

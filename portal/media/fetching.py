@@ -139,15 +139,24 @@ def _following(
                 _judge(stream)
                 yield stream
                 return
-            target = urljoin(url, stream.headers["location"])
+            target, elsewhere = _led_to(url, stream.headers["location"])
         finally:
             stream.close()
-        if urlsplit(target)[:2] != urlsplit(url)[:2]:
+        if elsewhere:
             # What opens the provider's door is not for whoever it sends us to.
             headers = {name: value for name, value in headers.items() if name == "Range"}
             private_hosts = private_redirects
         url = target
     raise FetchError("Its address leads round in circles.", gone=True)
+
+
+def _led_to(url: str, location: str) -> tuple[str, bool]:
+    """Where a redirect leads, and whether that is another server. Raises `FetchError` for what is no address."""
+    try:
+        target = urljoin(url, location)
+        return target, urlsplit(target)[:2] != urlsplit(url)[:2]
+    except ValueError:
+        raise FetchError("Its server sends us on to what is no address.", gone=True) from None
 
 
 def _open(http: HttpClient, url: str, headers: Mapping[str, str], deadline: float, private_hosts: bool) -> Stream:
@@ -189,7 +198,7 @@ def _pieces(answer: Stream) -> Iterator[bytes]:
 def _size(answer: Stream, seen: int) -> int | None:
     match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
     if answer.status == 206:
-        return int(match[3]) if match else None
+        return _length(match[3]) if match else None
     if answer.headers.get("content-encoding", "identity") != "identity":
         return None
     return _length(answer.headers.get("content-length", "")) if not answer.whole else seen

@@ -35,9 +35,10 @@ class Incoming:
 
     @contextmanager
     def place(self, size: int) -> Iterator[Path]:
-        """A path for one file, removed at the end if it is still there. Raises `StoreError` when there is no room.
+        """A path for one file, removed at the end if it is still there.
 
-        `size` is what is expected, in bytes; `spare` bytes are left free for the database and the spool.
+        `size` is what is expected, in bytes; `spare` bytes are left free for the database and the spool. Raises
+        `StoreError` when there is no room, and for what the disk refuses while the file is written.
         """
         path = self.folder / uuid4().hex
         try:
@@ -49,6 +50,8 @@ class Incoming:
             raise StoreError(f"The disk of MEDIA_DIR has no room: {free // 1_000_000} MB are free.")
         try:
             yield path
+        except OSError as error:
+            raise StoreError(f"MEDIA_DIR cannot be written ({error.strerror}).") from None
         finally:
             with suppress(OSError):
                 path.unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def in_address(name: str) -> str:
     found = _SUFFIX.search(name)
     ending = found[0] if found else ""
     plain = unicodedata.normalize("NFKD", name.removesuffix(ending)).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:80]
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-_")[:80]
     return (stem or "file") + ending.lower()
 
 
@@ -99,7 +99,7 @@ def told(headers: dict[str, str], url: str) -> str:
     try:
         given = message.get_filename()
         return given or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, TypeError):  # the last: `filename*` beside `filename*0`, which it cannot sort
         return ""
 
 

@@ -33,7 +33,9 @@ def wish(session: Session, contact_id: int | None, family: str, on: bool, note: 
     if first and (row.known or row.wanted):
         return
     wanted = ON if on else OFF
-    row.wanted = "" if is_on(row.known) == on and row.known else wanted
+    # What waits may be on its way this moment: only a newer wish beside it has the job come again.
+    there = row.known and is_on(row.known) == on and not row.wanted
+    row.wanted = "" if there else wanted
     row.note, row.failure = note[:200], ""
     contact = session.get_one(Contact, contact_id)
     if row.wanted and contact.ghl_contact_id:

@@ -46,6 +46,8 @@ def _hear(session: Session, contact: Contact, family: str, now: str, at: datetim
     if not on and not _known(session, contact, family):
         return ""  # it never was on, as far as we know: most contacts stay so
     row = dnd.locked(session, contact.id, family)
+    if row.told_at is not None and at < row.told_at:
+        return ""  # it comes late, and we have written since
     changed, row.known, row.heard_at = dnd.is_on(row.known) != on or not row.known, now, at
     if row.wanted:
         # Ours coming back, or what was there before ours, which is newer and on its way.

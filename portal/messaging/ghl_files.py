@@ -16,6 +16,7 @@ from portal.config import Settings
 from portal.database import Database
 from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError, Kind
+from portal.media import names
 from portal.media.folder import StoreError
 from portal.media.stores import Stores
 from portal.messaging.locks import lock_message
@@ -83,7 +84,7 @@ class GhlFiles:
         if _waits(rows):
             rows = self._settle_late(message)
         there = [row for row in rows if not row.late and _is_there(row)]
-        lines = [_line(row) for row in rows if row not in there]
+        lines = [_follows(row) if row.late else _line(row) for row in rows if row not in there]
         whole = "\n".join(filter(None, [text, *lines]))
         return Told(whole, [self.address(ghl, row, place) for row in there])
 
@@ -152,9 +153,11 @@ def _uploadable(row: MediaFile) -> bool:
 
 def _line(row: MediaFile) -> str:
     """What is said in place of a file that is not there."""
-    name = title(row)
-    if row.state in (MediaState.WANTED, MediaState.KEPT) and row.revoked_at is None:
-        return f"[{name} follows]"
     if row.state in (MediaState.REFUSED, MediaState.FAILED):
-        return f"[{name} could not be received. {row.reason}]"
-    return f"[{name} was removed]"
+        return f"[{title(row)} could not be received. {row.reason}]"
+    return f"[{title(row)} was removed]"
+
+
+def _follows(row: MediaFile) -> str:
+    """What is said of a late file in its message: the same words whatever has become of it since."""
+    return f"[{names.clean(row.name, row.claimed_type)} follows]"

@@ -325,8 +325,8 @@ class IntoGhl:
             if error.kind is Kind.TOO_EARLY and due.attempts < EARLY_TRIES:
                 wait = TOO_EARLY_WAIT
             # What HighLevel refuses for its own sake does not keep the rest of its conversation waiting.
-            aside = due.kind != "push_status" and error.kind in OWN_FAULTS and waited > TELL_AFTER
-            lane = f"aside:in:{due.subject}" if aside else None
+            own_fault = due.kind != "push_status" and error.kind in OWN_FAULTS and waited > TELL_AFTER
+            lane = aside(due) if own_fault else None
             postpone(session, due, clock.now() + min(wait, LONGEST_WAIT), error.message, lane=lane)
         return False
 
@@ -346,6 +346,11 @@ class IntoGhl:
                     )
 
         return note
+
+
+def aside(due: Due) -> str:
+    """The lane of what steps out of its conversation's lane: of one message, with its late files behind it."""
+    return f"aside:in:{due.subject}"
 
 
 def _knows_contact(ghl: GhlClient, token: str, contact_id: str) -> bool:

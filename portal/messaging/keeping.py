@@ -89,12 +89,12 @@ class Keeper:
         if row.size is not None and row.size > most:
             raise TooLarge(most)
         private = self._settings.allow_private_hosts
+        if channel and row.sender_id:
+            account = self._accounts.get(row.sender_id).account
+            private = account.private_hosts
+            url, given = media_request(registry.get(channel), self._http, account, url)
+            headers = dict(given)
         with self._stores.incoming.place(row.size or most) as path:
-            if channel and row.sender_id:
-                account = self._accounts.get(row.sender_id).account
-                private = account.private_hosts
-                url, given = media_request(registry.get(channel), self._http, account, url)
-                headers = dict(given)
             found = fetching.fetch(
                 self._http,
                 url,
@@ -116,7 +116,9 @@ class Keeper:
             row = _locked(session, due.subject)
             if row.state == MediaState.WANTED:
                 row.state, row.reason, row.source = MediaState.KEPT, "", ""
-                row.name, row.type = storable(found.name, 200), found.type
+                row.type = found.type
+                if not row.late:  # HighLevel was told that it follows, by the name that it had
+                    row.name = storable(found.name, 200)
                 row.size, row.sha256, row.kept_at = found.size, found.sha256, clock.now()
                 row.store, row.stored = self._stores.first.name, stored_name(row.key)
                 session.flush()

@@ -10,13 +10,13 @@ from portal.database import Database
 from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError, Kind
 from portal.messaging.ghl_files import GhlFiles, Place, Told, next_late
-from portal.messaging.into_ghl import IntoGhl
+from portal.messaging.into_ghl import IntoGhl, aside
 from portal.messaging.locks import lock_message
 from portal.messaging.media import known_here
 from portal.models import Contact, Conversation, Direction, Location, MediaFile, Message
 from portal.queue.jobs import Due, complete, postpone
 
-# The message itself goes first, and may have been put aside.
+# The message itself goes first. When it is not there yet it has been put aside, out of the conversation's lane.
 AFTER_MESSAGE = timedelta(seconds=15)
 YOUNG = timedelta(minutes=5)
 
@@ -128,8 +128,10 @@ class LateFiles:
         return True
 
     def _later(self, due: Due) -> bool:
+        """Goes where its message waits (`IntoGhl`): that may last for ever, and the conversation goes on meanwhile."""
         with self._database.write() as session:
-            postpone(session, due, clock.now() + AFTER_MESSAGE, "its message is not in HighLevel yet")
+            note, lane = "its message is not in HighLevel yet", aside(due)
+            postpone(session, due, clock.now() + AFTER_MESSAGE, note, lane=lane)
         return False
 
 

@@ -117,19 +117,8 @@ class Looker:
             "created_at": clock.now(),
             "late": False,
         }
-        empty = (
-            "source",
-            "claimed_type",
-            "sha256",
-            "reason",
-            "store",
-            "stored",
-            "echo_state",
-            "ghl_message_id",
-            "ghl_url",
-        )
         with self._database.write() as session:
-            row = insert(session, MediaFile).values(**told, **fixed, **dict.fromkeys(empty, ""))
+            row = insert(session, MediaFile).values(**told, **fixed, **dict.fromkeys(_EMPTY, ""))
             session.execute(row.on_conflict_do_update(index_elements=["message_id", "place"], set_=told))
 
 

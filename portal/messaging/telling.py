@@ -7,9 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.channels.content import Kind, Relation
 from portal.messaging import wording
-from portal.models import Message
-
-# Where a message keeps why files of it cannot be had: sentences, in its details.
+from portal.models import MediaFile, Message
 
 
 def heading(message: Message) -> str:
@@ -24,7 +22,8 @@ def text_of(session: Session, message: Message) -> str:
 
 def line_of(session: Session, message: Message) -> wording.Line:
     """The message with all that its words need. Only looks."""
-    return replace(_line(message), was=_was(session, message))
+    line = _line(message)
+    return replace(line, was=_was(session, message), files=line.files or _announced(session, message))
 
 
 def _line(message: Message) -> wording.Line:
@@ -44,6 +43,14 @@ def _line(message: Message) -> wording.Line:
 def brief(message: Message) -> str:
     """One line that tells which message is meant."""
     return wording.brief(message.kind, message.body, message.details)
+
+
+def _announced(session: Session, message: Message) -> bool:
+    """Was HighLevel told that a file follows? Then it is told so again, whatever became of the file."""
+    if message.kind not in wording.FILES:
+        return False
+    late = select(MediaFile.id).where(MediaFile.message_id == message.id, MediaFile.late)
+    return session.scalar(late.limit(1)) is not None
 
 
 def _was(session: Session, message: Message) -> str:

@@ -17,7 +17,7 @@ from portal.channels.capabilities import (
     limits_of,
 )
 from portal.channels.content import AddressKind, Content, File, Kind
-from portal.channels.green_api import journal, settings, uploads
+from portal.channels.green_api import codes, journal, settings, uploads
 from portal.channels.green_api.client import GreenApi
 from portal.channels.green_api.fields import api_host, media_host
 from portal.channels.green_api.settings import TYPES, webhook_token
@@ -165,6 +165,16 @@ class TestSend:
         assert "'chatId' is bad" in caught.value.message
         assert GREEN_TOKEN not in everything(caught.value)
 
+    @pytest.mark.parametrize("value", ["https://a.test/expired.pdf", "the room is deleted", "is starting", "100 MB"])
+    def test_a_refusal_that_repeats_what_was_sent_says_nothing_of_the_instance(self, server, account, value):
+        """Else whoever attaches `expired.pdf` would stop the sender for everybody."""
+        words = f"Bad Request / Validation failed. Details: 'urlFile' with value '{value}' is bad"
+        server.script(answer(400, {"message": words}))
+        with pytest.raises(ChannelError) as caught:
+            GreenApi().send(HttpClient(), account, PART)
+        error = caught.value
+        assert (error.code, error.scope, error.retry, error.stops) == (codes.INVALID, Scope.MESSAGE, False, False)
+
 
 class TestFiles:
     @pytest.mark.parametrize(
@@ -300,7 +310,9 @@ class TestKinds:
         body = sent(server, content(Kind.CONTACT, contacts=[{"name": "", "phones": ["+639185550102"]}]))[1]
         assert body["contact"]["firstName"] == "+639185550102"
 
-    @pytest.mark.parametrize("contacts", [[], None, [{"phones": []}], [{"phones": ["1"]}, {"phones": ["2"]}]])
+    @pytest.mark.parametrize(
+        "contacts", [[], None, [{"phones": []}], [{"phones": ["1"]}, {"phones": ["2"]}], [{"phones": ["1" * 5000]}]]
+    )
     def test_no_contact(self, server, contacts):
         refused(server, content(Kind.CONTACT, contacts=contacts))
 

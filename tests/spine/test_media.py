@@ -1,5 +1,6 @@
 """Files in and out: fetched with limits, kept whole or not at all, in order into HighLevel, judged before a send."""
 
+import errno
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from portal import create_app
 from portal.channels import registry
 from portal.channels.base import Outgoing
 from portal.doctor.media import media_files, media_stores
+from portal.media import fetching
 from portal.media.folder import Folder
 from portal.media.s3 import parse_bucket
 from portal.media.stores import Stores
@@ -208,6 +210,17 @@ def test_the_channels_way_in_does_not_follow_a_redirect_elsewhere(portal, server
         assert dict(server.asked)["/here"]["x-pigeon"] == "coo"
 
 
+@pytest.mark.parametrize("leads_to", ["http://[", "//[::1", "http://a]b/x"])
+def test_a_redirect_to_nothing_that_is_an_address_is_given_up_like_a_missing_file(portal, server, time, leads_to):
+    """It would raise in the middle of the job otherwise, which would then come again for ever."""
+    server.files["/x"] = status(302, Location=leads_to)
+    write(portal, {"url": f"{server.url}/x", "name": "x.bin"})
+    work(portal, MEDIA)
+    assert "no address" in rows(portal)[0].reason
+    settle(portal, time)
+    assert rows(portal)[0].state in ("failed", "refused") and kept_files(portal) == []
+
+
 @pytest.mark.parametrize("answer", [status(404), broken_off, status(500), status(429)])
 def test_what_fails_for_now_is_fetched_again(portal, server, time, answer):
     server.files["/x"] = one_by_one(answer, whole(PNG))
@@ -303,6 +316,49 @@ def test_a_late_file_whose_call_got_no_answer_is_looked_up_first(portal, server,
     settle(portal, time)
     assert [len(addresses) for _, addresses in in_ghl(portal)] == [0, 1]
     assert rows(portal)[0].ghl_message_id == portal.sandbox.ghl.mailbox.messages(direction="inbound")[1].id
+
+
+@pytest.mark.parametrize("then", [whole(PNG), whole(b"x" * 60_001)], ids=["comes", "is refused"])
+@pytest.mark.parametrize("name", ["", "x"])
+def test_a_message_says_the_same_again_whatever_became_of_its_file(portal, server, sandbox, time, then, name):
+    """HighLevel does not promise to tell our own id back: then a message is known by its words alone."""
+    server.files["/y"] = one_by_one(status(503), then)
+    write(portal, {"url": f"{server.url}/y", "name": name}, text="")
+    work(portal, MEDIA)
+    time.forward(seconds=46)
+    sandbox.faults.arm("ghl.add_inbound", "half_answer")
+    into_ghl(portal)
+    [there] = sandbox.ghl.mailbox.messages(direction="inbound")
+    there.alt_id = ""
+    work(portal, MEDIA)
+    assert rows(portal)[0].state != "wanted"
+    settle(portal, time)
+    assert len(in_ghl(portal)) == 2, in_ghl(portal)
+    with portal.session() as session:
+        assert session.scalars(select(Message.ghl_message_id)).one() == there.id
+
+
+def test_a_late_file_of_a_message_that_was_put_aside_keeps_nothing_back(portal, server, sandbox, time):
+    """HighLevel refuses the message for its own sake; whoever writes next must be heard all the same."""
+    server.files["/x"] = one_by_one(status(503), whole(PNG))
+    sandbox.faults.arm("ghl.add_inbound", "status", status=422, times=1000)
+    write(portal, {"url": f"{server.url}/x", "name": "x.png"}, text="Refused", id="m1")
+    work(portal, MEDIA)
+    for _ in range(20):
+        time.forward(minutes=2)
+        into_ghl(portal)
+    work(portal, MEDIA)
+    assert rows(portal)[0].state == "kept" and rows(portal)[0].late
+    sandbox.faults.clear()
+    waiting = [job for job in portal.jobs() if job.kind == "post_message"]
+    assert [job.lane for job in waiting] == [f"aside:in:{rows(portal)[0].message_id}"]
+    time.forward(seconds=1)
+    into_ghl(portal)  # the late file finds that its message is not there
+    write(portal, text="Next", id="m2")
+    into_ghl(portal)
+    assert [text for text, _ in in_ghl(portal)] == ["Next"]
+    settle(portal, time)
+    assert [text for text, _ in in_ghl(portal)] == ["Next", "Refused\n[x.png follows]", "x.png"]
 
 
 def test_a_late_file_of_a_mirrored_message_is_no_echo(portal, server, sandbox, time):
@@ -405,6 +461,23 @@ def test_a_full_disk_is_told_and_loses_nothing(portal, server, monkeypatch, time
     settle(portal, time)
     with portal.session() as session:
         assert session.scalars(select(Alert.closed_at).where(Alert.kind == "media_store")).one() is not None
+    assert rows(portal)[0].state == "kept"
+
+
+def test_a_disk_that_fills_up_during_a_download_is_told_and_loses_nothing(portal, server, monkeypatch, time):
+    server.files["/x"] = whole(PNG)
+    with monkeypatch.context() as full:
+
+        def no_space(_: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(fetching.os, "fsync", no_space)
+        write(portal, {"url": f"{server.url}/x"})
+        work(portal, MEDIA)
+    with portal.session() as session:
+        [alert] = session.scalars(select(Alert).where(Alert.kind == "media_store"))
+    assert "No space left" in alert.text and rows(portal)[0].state == "wanted" and kept_files(portal) == []
+    settle(portal, time)
     assert rows(portal)[0].state == "kept"
 
 
@@ -574,6 +647,27 @@ class TestOut:
         [message] = portal.messages()
         assert message.status == "failed" and "404" in message.reason and pigeon.sent == []
         assert len(server.asked) == looking.GONE_TRIES + 1
+
+    @pytest.mark.parametrize("length", [20, 5000])
+    def test_a_size_that_cannot_be_is_no_size(self, portal, server, pigeon, time, length):
+        def lies(handler):
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes 0-{len(PNG) - 1}/{'9' * length}")
+            handler.send_header("Content-Length", str(len(PNG)))
+            handler.end_headers()
+            handler.wfile.write(PNG)
+
+        server.files["/x"] = lies
+        self.send(portal, f"{server.url}/x", text="")
+        settle(portal, time, "apply", "send")
+        assert [part.files[0].size for part in pigeon.sent] == [None] and server.paths() == ["/x"]
+
+    def test_a_redirect_to_nothing_that_is_an_address_fails_the_message(self, portal, server, pigeon, time):
+        server.files["/x"] = status(302, Location="http://[")
+        self.send(portal, f"{server.url}/x", text="")
+        settle(portal, time, "apply", "send")
+        [message] = portal.messages()
+        assert message.status == "failed" and "no address" in message.reason and pigeon.sent == []
 
     def test_a_private_address_is_refused(self, strict, server, pigeon, time):
         """Whoever writes the message chose the address: the sender's own leave is not meant for it."""

@@ -17,7 +17,8 @@ from portal.channels.content import AddressKind
 from portal.channels.simulator.client import Simulator
 from portal.config import ROOT
 from portal.extensions import db
-from portal.ghl.dnd import Dnd
+from portal.ghl.client import GhlClient
+from portal.ghl.dnd import Dnd, DndChannel
 from portal.messaging import composing, contacts, dnd, dnd_heard, optouts, senders
 from portal.messaging.fence import open_fence
 from portal.migrate import upgrade
@@ -406,6 +407,43 @@ def test_only_the_newest_wish_is_written(line):
         writes(line, word, id=str(number))
     settle(line, line.time)
     assert line.sandbox.records.count("ghl.update_contact") == 1 and maria(line).dnd["SMS"]["status"] == "active"
+
+
+def test_what_is_wished_while_the_opposite_is_being_written_is_written_after_it(line, monkeypatch):
+    """The call for START is under way when the next STOP comes: HighLevel must not be left with START."""
+    agent_writes(line)
+    writes(line, "STOP", id="1")
+    settle(line, line.time)
+    told, calls = GhlClient.update_dnd, []
+
+    def meanwhile(self, token, contact, channel, on, note):
+        calls.append(on)
+        if len(calls) == 1:
+            writes(line, "STOP", id="3")
+        told(self, token, contact, channel, on, note)
+
+    monkeypatch.setattr(GhlClient, "update_dnd", meanwhile)
+    writes(line, "START", id="2")
+    work(line, GHL)
+    settle(line, line.time)
+    assert calls == [False, True] and standing(line) and maria(line).dnd["SMS"]["status"] == "active"
+    assert [(row.known, row.wanted) for row in rows(line, ContactDnd)] == [("on", "")]
+
+
+def test_an_event_that_is_older_than_what_we_wrote_changes_nothing(line):
+    """The echo of a STOP that comes after its START: nobody has opted out again."""
+    agent_writes(line)
+    for number, word in enumerate(("STOP", "START")):
+        writes(line, word, id=str(number))
+        settle(line, line.time)
+    with line.database.write() as session:
+        contact = session.scalars(select(Contact)).one()
+        [row] = session.scalars(select(ContactDnd))
+        assert (row.known, row.wanted) == ("off", "")
+        old = row.told_at - timedelta(seconds=1)
+        assert dnd_heard.hear(session, contact, Dnd({DndChannel.SMS: True}), old) == []
+        assert row.known == "off"
+        assert dnd_heard.hear(session, contact, Dnd({DndChannel.SMS: True}), clock.now()) == ["opted out of sms"]
 
 
 def test_it_is_tried_until_highlevel_takes_it(line):

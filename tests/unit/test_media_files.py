@@ -2,12 +2,14 @@
 
 import threading
 import zipfile
+from contextlib import closing
 from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal import http
 from portal.http import HttpClient, NotSent, OutcomeUnknown
 from portal.media import names, sniffing
 from portal.media.fetching import in_words
@@ -98,6 +100,7 @@ def test_office_documents_keep_their_type():
         ("gpj.\u202eexe.jpg", "image/jpeg", "gpj. exe.jpg", "gpj-exe.jpg"),
         ("счёт №5.pdf", "application/pdf", "счёт №5.pdf", "No5.pdf"),
         ("...", "application/pdf", "file.pdf", "file.pdf"),
+        ("_", "", "_", "file"),
         ("data.csv", "text/plain", "data.csv", "data.csv"),
         ("archive.apk", "application/zip", "archive.apk", "archive.apk"),
         ("x" * 300 + ".pdf", "application/pdf", "x" * 116 + ".pdf", "x" * 80 + ".pdf"),
@@ -117,6 +120,13 @@ def test_any_name_is_made_harmless(text, kind):
     assert names.in_address(name).isascii()
 
 
+@pytest.mark.parametrize(
+    "header", ["a; filename*=; filename*0=x", "a; filename*=''%ff", "a; filename*=hex'e'%zz", 'a; filename="\r\n x']
+)
+def test_a_header_that_cannot_be_read_names_no_file_and_raises_nothing(header):
+    assert names.clean(names.told({"content-disposition": header}, "http://a.example/b.pdf"), "application/pdf")
+
+
 def test_sizes_in_words():
     assert [in_words(each) for each in (1, 60_000, 5_000_000, 16_500_000)] == ["1 kB", "60 kB", "5 MB", "16.5 MB"]
 
@@ -131,7 +141,7 @@ class TestStream:
 
     def read(self, url, **options):
         options = {"private_hosts": True, "deadline": 5.0} | options
-        with HttpClient().stream("GET", url, **options) as stream:
+        with closing(HttpClient().open("GET", url, **options)) as stream:
             return stream.status, b"".join(stream.pieces())
 
     def test_a_large_body_comes_whole(self, server):
@@ -152,8 +162,16 @@ class TestStream:
 
     def test_an_endless_one_is_left(self, server):
         server.files["/x"] = endless
-        with HttpClient().stream("GET", f"{server.url}/x", private_hosts=True) as stream:
+        with closing(HttpClient().open("GET", f"{server.url}/x", private_hosts=True)) as stream:
             assert next(stream.pieces())
+
+    def test_a_beginning_that_does_not_come_is_not_waited_for_as_long_as_the_end(self, server, monkeypatch):
+        monkeypatch.setattr(http, "LONGEST", 0.2)
+        left = threading.Event()
+        server.files["/x"] = lambda _: left.wait(20)
+        with pytest.raises(OutcomeUnknown, match="in time"):
+            self.read(f"{server.url}/x", deadline=10.0)
+        left.set()
 
     def test_private_addresses_are_refused(self, server):
         with pytest.raises(NotSent):
@@ -164,7 +182,7 @@ class TestStream:
         """A web server takes the pieces of an answer with whatever thread is free."""
         body = b"x" * 300_000
         server.files["/x"] = whole(body)
-        with HttpClient().stream("GET", f"{server.url}/x", private_hosts=True) as stream:
+        with closing(HttpClient().open("GET", f"{server.url}/x", private_hosts=True)) as stream:
             pieces, found = stream.pieces(), [b""]
             found.append(next(pieces))
             reader = threading.Thread(target=lambda: found.extend(pieces))

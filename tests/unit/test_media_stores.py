@@ -2,16 +2,18 @@
 
 import hashlib
 from datetime import UTC, datetime
+from time import monotonic
 
 import pytest
 
 from portal.config import load
 from portal.errors import SettingsError
-from portal.http import HttpClient
+from portal.http import LONGEST, HttpClient
 from portal.media.folder import Folder, Incoming, StoreError
-from portal.media.s3 import S3, parse_bucket
+from portal.media.s3 import S3, TRANSFER_SECONDS, parse_bucket
 from portal.media.signing import EMPTY, Credentials, path_of, sign
 from portal.media.stores import Stores, stored_name
+from portal.sockets import Call, call
 from tests.s3_stand_in import REGION, SECRET, S3StandIn
 
 # Amazon S3 API Reference, "Signature Calculations for the Authorization Header", the examples of a single chunk.
@@ -100,6 +102,23 @@ def test_what_is_put_is_read_from_any_place_and_removed(store, tmp_path, s3):
     with pytest.raises(StoreError) as caught:
         read(store, name, 0, 1)
     assert caught.value.missing and s3.refused == []
+
+
+def test_a_large_file_has_minutes_and_a_store_that_says_nothing_has_not(s3, tmp_path, monkeypatch):
+    """100 MB over a common line take longer than any other call; who waits for a file must not wait for silence."""
+    store, asked, start = S3(HttpClient(), parse_bucket(s3.address)), [], Call.start
+
+    def note(self, seconds, private_hosts):
+        asked.append(seconds)
+        start(self, seconds, private_hosts)
+
+    monkeypatch.setattr(Call, "start", note)
+    put(store, tmp_path, "a", b"content")
+    with store.read("a", 0, 7) as pieces:
+        left = call.ends - monotonic()
+        assert b"".join(pieces) == b"content"
+        assert call.ends - monotonic() > LONGEST >= left
+    assert asked == [TRANSFER_SECONDS, LONGEST]
 
 
 def test_it_says_where_it_is_and_leaves_nothing(store, tmp_path, s3):

@@ -29,11 +29,25 @@ ODD_PAGES = [
     "/admin/live/..%2f..%2fapp.py",
     "/login?next=%00",
     "/login?next=%ff",
+    *(f"/admin/opt-outs?{name}=%00" for name in ("location", "state", "origin")),
+    *(f"/admin/opt-outs{place}/{number}" for number in BEYOND for place in ("", "/locations")),
+]
+# A search for what is nowhere is no error.
+ODD_SEARCHES = [f"/admin/opt-outs{place}?q={text}" for place in ("", "/export.csv") for text in ("%00", "%ED%A0%80")]
+ODD_FILES = [
+    "/media/%00/x",
+    "/media/a%00b/x.jpg",
+    "/media/%ff/x",
+    "/media/view/%00",
+    "/media/view/%ff.x.y",
+    "/media/x/%00",
 ]
 ODD_POSTS = [
     *(f"/admin/events/{number}/replay" for number in BEYOND),
     *(f"/admin/alerts/{number}/close" for number in BEYOND),
     *(f"/admin/locations/{number}/release" for number in BEYOND),
+    *(f"/admin/opt-outs/{number}/lift" for number in BEYOND),
+    *(f"/admin/opt-outs/locations/{number}/{form}" for number in BEYOND for form in ("add", "words")),
     "/admin/messages/00000000-0000-0000-0000-000000000000/cancel",
     "/admin/messages/00000000-0000-0000-0000-000000000000/again",
     "/admin/messages/00000000-0000-0000-0000-000000000000/give-up",
@@ -47,6 +61,17 @@ def test_odd_addresses(signed_in, acme, fragment: bool) -> None:
     answers = {path: client.get(path, headers=headers).status_code for path in ODD_PAGES}
     assert {path: status for path, status in answers.items() if status >= 500} == {}
     assert {status for path, status in answers.items() if "before=9999999999999999" not in path} <= {303, 400, 404}
+
+
+def test_odd_files(client: FlaskClient) -> None:
+    answers = {path: client.get(path).status_code for path in ODD_FILES}
+    assert set(answers.values()) <= {400, 404}, answers
+
+
+def test_odd_searches(signed_in, acme) -> None:
+    client = signed_in(acme.agency)
+    answers = {path: client.get(path).status_code for path in ODD_SEARCHES}
+    assert set(answers.values()) == {200}, answers
 
 
 def test_odd_forms(signed_in, acme) -> None:

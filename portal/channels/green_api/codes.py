@@ -68,6 +68,8 @@ REFUSALS: dict[str, Refusal] = {
 
 # Words in the text of an answer → the refusal they stand for, the first that is found. Compared in lower case.
 WORDS: tuple[tuple[str, str], ...] = (
+    # Its details may repeat what was sent, with any of the words below.
+    ("validation failed", INVALID),
     ("is starting or not authorized", NOT_LINKED),
     ("starting process", STARTING),
     ("is starting", STARTING),

@@ -14,6 +14,8 @@ LONGEST_OPTION = 100
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 12
 MOST_BUTTONS = 3
 LONGEST_BUTTON = 25
+# No number on earth has more (E.164: 15), and a JSON number of any length is none to GREEN-API.
+LONGEST_NUMBER = 20
 
 LIMITS = Limits(text=LONGEST_TEXT, caption=LONGEST_CAPTION, file_bytes=LARGEST_FILE)
 KINDS = frozenset((Kind.LOCATION, Kind.CONTACT, Kind.POLL, Kind.BUTTONS))

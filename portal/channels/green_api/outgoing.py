@@ -78,8 +78,8 @@ def _contact(part: Outgoing, said: Mapping[str, Any]) -> Call:
     contact = contacts[0]
     phones = contact.get("phones") or [""]
     digits = "".join(character for character in str(phones[0]) if character in "0123456789")
-    if not digits:
-        raise _unfit("A contact needs a phone number.", "contact")
+    if not 0 < len(digits) <= fields.LONGEST_NUMBER:
+        raise _unfit(f"A contact needs a phone number, of at most {fields.LONGEST_NUMBER} digits.", "contact")
     first, _, last = str(contact.get("name") or "").strip().partition(" ")
     named = {"firstName": first or f"+{digits}", "lastName": last.strip(), "company": contact.get("organisation")}
     return "sendContact", {"contact": {"phoneContact": int(digits), **{k: str(v) for k, v in named.items() if v}}}

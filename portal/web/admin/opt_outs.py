@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal import clock, htmx
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import opt_out_decisions, opt_out_lists
+from portal.messaging.storable import storable
 from portal.web.admin import bp
 from portal.web.admin.messages import MOST_CHOICES
 from portal.web.admin.queries import opt_outs, scope
@@ -101,7 +102,7 @@ def _line(session: Session, opt_out_id: int) -> opt_outs.Line:
 
 def _wanted(session: Session, mine: Scope) -> opt_outs.Wanted:
     """The filters of the address. What does not exist, or is somebody else's, is not found."""
-    ghl_id, text = request.args.get("location", ""), request.args.get("q", "").strip()
+    ghl_id, text = request.args.get("location", ""), storable(request.args.get("q", "")).strip()
     state, origin = request.args.get("state", ""), request.args.get("origin", "")
     location = scope.location_by_ghl_id(session, mine, ghl_id) if ghl_id else None
     known = state in ("", *opt_outs.STATES) and origin in ("", *opt_outs.ORIGINS)

@@ -115,6 +115,8 @@ def _range(size: int, etag: str) -> tuple[int, int] | None:
     condition = request.headers.get("If-Range")
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or (condition and condition != etag):
         return 0, size
+    if (asked.ranges[0][0] or 0) < -size:
+        return 0, size  # more of the end than there is: all of it (RFC 9110, 14.1.2)
     return asked.range_for_length(size)
 
 
