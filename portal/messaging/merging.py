@@ -156,7 +156,7 @@ def _own_conversation(session: Session, contact: Contact) -> Conversation:
 def _return_addresses(
     session: Session, merge: ContactMerge, back: Contact, into: Contact, old: Conversation
 ) -> Sequence[str]:
-    """Gives the contact its addresses back with their opt-outs, those that nobody took meanwhile; returns their values."""
+    """Gives the contact those of its addresses back that nobody took meanwhile, with their opt-outs; their values."""
     learnt = and_(Address.kind == merge.kind, Address.value == merge.value)
     mine = or_(learnt, Address.id.in_(merge.moved_addresses))
     rows = session.scalars(

@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -252,11 +253,9 @@ def test_what_comes_too_late_to_be_the_unknown_message_is_shown(line):
     send(line)
     line.channel.outcomes = [SILENCE]
     line.settle()
-    line.time.forward(hours=24)
-    echo(line, "who-knows")
-    line.settle()
-    line.time.forward(hours=2)
-    echo(line, "a-bot", "Good morning")
+    (part,) = line.everything(Part)
+    echo(line, "who-knows", at=part.sending_at + timedelta(hours=24))
+    echo(line, "a-bot", "Good morning", at=part.sending_at + timedelta(hours=26))
     line.settle()
     assert line.rows(Message.external_id == "who-knows") == [] and line.row("a-bot").by_api
     assert line.shown("outbound")[-1] == "Good morning"
