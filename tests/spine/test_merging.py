@@ -212,3 +212,26 @@ def test_taken_apart_each_has_its_own_silence(line):
     with line.portal.session() as session:
         assert silence_of(session, silence.location_id, "whatsapp", ANNA, people[ANNA]) == ""
         assert silence_of(session, silence.location_id, "whatsapp", LID, people[LID])
+
+
+def test_highlevels_word_on_the_other_of_two_that_became_one_counts(line):
+    """HighLevel goes on having two contacts, and a person may set DND on, or delete, either."""
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    line.settle()
+    other = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-1]
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.settle()
+    dnd = {"dndSettings": {"WhatsApp": {"status": "active"}}}
+    assert line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", other, **dnd).taken
+    line.apply()
+    one = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-2]
+    line.portal.sandbox.deliveries.send("Buy now", contact=one)
+    line.settle()
+    assert line.channel.sent == [] and line.rows(Message.direction == "out")[0].error_code == "opted_out"
+    dnd["dndSettings"]["WhatsApp"]["status"] = "inactive"
+    for each, words in ((other, "Not yet"), (one, "Hello again")):
+        line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", each, **dnd)
+        line.portal.sandbox.deliveries.send(words, contact=one)
+        line.settle()
+    assert [each.text for each in line.channel.sent] == ["Hello again"], "the refusal was written on the first one"
