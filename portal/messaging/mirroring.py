@@ -82,14 +82,15 @@ def _in_doubt(session: Session, sender: Sender, said: Inbound, event: Event) -> 
         .join(Message, Message.id == Part.message_id)
         # Without an id: this is what the index on (sender, id) finds.
         .where(Part.sender_id == sender.id, Part.external_id.is_(None), Part.status.in_(_IN_DOUBT))
-        .where(_same_chat(session, sender, said, event), _not_over(said.at or event.received_at))
+        .where(_same_chat(session, sender, said, event), _not_over(said.at, event))
         .order_by(Part.id)
     )
     return session.scalars(wanted).all()
 
 
-def _not_over(at: datetime) -> ColumnElement[bool]:
-    """What went out at that moment may be this part. Of a restored one nobody knows when it was handed over."""
+def _not_over(said_at: datetime | None, event: Event) -> ColumnElement[bool]:
+    """What went out then may be this part. Of a restored one nobody knows when it was handed over."""
+    at = min(said_at or event.received_at, event.received_at)
     return or_(Part.sending_at.is_(None), Part.code == RESTORED, Part.sending_at > at - LONGEST_QUEUE)
 
 

@@ -9,8 +9,6 @@ from portal.channels.content import Kind, Relation
 from portal.messaging import wording
 from portal.models import Message
 
-# Where a message keeps why files of it cannot be had: sentences, in its details.
-
 
 def heading(message: Message) -> str:
     """The message in words as far as its row alone tells them: for lists."""

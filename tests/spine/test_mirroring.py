@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from portal import clock
 from portal.channels.base import Accepted, ChannelError, Inbound, Outcome, Receipt
 from portal.channels.content import About, AddressKind, Kind, Relation
 from portal.messaging import decisions, mirroring
@@ -253,9 +254,12 @@ def test_what_comes_too_late_to_be_the_unknown_message_is_shown(line):
     send(line)
     line.channel.outcomes = [SILENCE]
     line.settle()
-    (part,) = line.everything(Part)
-    echo(line, "who-knows", at=part.sending_at + timedelta(hours=24))
-    echo(line, "a-bot", "Good morning", at=part.sending_at + timedelta(hours=26))
+    for hours, external_id, text in ((24, "who-knows", "See you at ten"), (26, "a-bot", "Good morning")):
+        with line.portal.database.write() as session:
+            called = clock.now() - timedelta(hours=hours)
+            session.execute(update(Part).where(Part.status == "unknown").values(sending_at=called))
+        echo(line, external_id, text)
+        line.apply()
     line.settle()
     assert line.rows(Message.external_id == "who-knows") == [] and line.row("a-bot").by_api
     assert line.shown("outbound")[-1] == "Good morning"
