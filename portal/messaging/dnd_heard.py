@@ -72,15 +72,28 @@ def _silence(session: Session, contact: Contact, family: str) -> str:
 
 def _free(session: Session, contact: Contact, family: str) -> str:
     person = contacts.follow(session, contact)
-    same = ContactMerge.location_id == Address.location_id, ContactMerge.value == Address.value
-    merged = select(ContactMerge.from_id).join(Address, and_(*same, ContactMerge.kind == Address.kind))
-    ids = {person.id, *session.scalars(merged.where(Address.contact_id == person.id, ContactMerge.undone_at.is_(None)))}
-    still = ContactDnd.contact_id.in_(ids - {contact.id, None}), ContactDnd.known.in_((dnd.ON, dnd.ALL))
-    if session.scalar(select(ContactDnd.id).where(*still, ContactDnd.family == family).limit(1)) is not None:
+    if _is_on(session, person, family):
         return ""
     by = "DND was taken off in HighLevel"
     count = optouts.lift(session, person.location_id, family, "", by, person.id, only=Origin.HIGHLEVEL)
     return f"opted into {family} again" if count else ""
+
+
+def taken_apart(session: Session, back: Contact, from_: Contact) -> None:
+    """They prove to be two: the one that comes back takes its own DND along."""
+    for family in dnd.CHANNELS:
+        if _is_on(session, back, family):
+            _silence(session, back, family)
+        _free(session, from_, family)
+
+
+def _is_on(session: Session, person: Contact, family: str) -> bool:
+    """Is DND on for one of the contacts in HighLevel that are this person?"""
+    same = ContactMerge.location_id == Address.location_id, ContactMerge.value == Address.value
+    merged = select(ContactMerge.from_id).join(Address, and_(*same, ContactMerge.kind == Address.kind))
+    ids = {person.id, *session.scalars(merged.where(Address.contact_id == person.id, ContactMerge.undone_at.is_(None)))}
+    on = ContactDnd.contact_id.in_(ids - {None}), ContactDnd.known.in_((dnd.ON, dnd.ALL))
+    return session.scalar(select(ContactDnd.id).where(*on, ContactDnd.family == family).limit(1)) is not None
 
 
 def _address(session: Session, contact: Contact) -> str:

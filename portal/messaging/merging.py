@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import contacts
+from portal.messaging import contacts, dnd_heard
 from portal.messaging.releasing import release_conversations
 from portal.models import (
     Address,
@@ -130,6 +130,7 @@ def undo(session: Session, merge_id: int, who: str) -> ContactMerge:
         _sum_up(session, each)
     merge.undone_at, merge.undone_by = clock.now(), who[:200]
     session.flush()
+    dnd_heard.taken_apart(session, back, into)
     release_conversations(session, merge.location_id, [old.id, kept.id])
     return merge
 

@@ -235,3 +235,21 @@ def test_highlevels_word_on_the_other_of_two_that_became_one_counts(line):
         line.portal.sandbox.deliveries.send(words, contact=one)
         line.settle()
     assert [each.text for each in line.channel.sent] == ["Hello again"], "the refusal was written on the first one"
+
+
+def test_taken_apart_each_has_its_own_dnd(line):
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    line.settle()
+    other = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-1]
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.settle()
+    dnd = {"dndSettings": {"WhatsApp": {"status": "active"}}}
+    line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", other, **dnd)
+    line.apply()
+    undo(line)
+    people = owners(line)
+    with line.portal.session() as session:
+        location = session.get_one(Sender, line.sender).location_id
+        assert silence_of(session, location, "whatsapp", LID, people[LID])
+        assert silence_of(session, location, "whatsapp", ANNA, people[ANNA]) == ""
