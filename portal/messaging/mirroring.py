@@ -58,10 +58,13 @@ def ours(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
     Raises `EchoUnresolved` while a call of ours to that chat is about.
     """
     external_id = storable(said.external_id, 200)
-    # Asked first: a call that ends meanwhile has written its id by the time the id is looked for.
-    doubtful = _in_doubt(session, sender, said, event) if said.by_api else ()
     known = select(Part).where(Part.sender_id == sender.id, Part.external_id == external_id)
     part = session.scalar(known) if external_id else None
+    doubtful: Sequence[Part] = ()
+    if part is None and said.by_api:
+        doubtful = _in_doubt(session, sender, said, event)
+        # Once more: a call that ended between the two questions has written its id by now.
+        part = session.scalar(known) if external_id else None
     if part is not None:
         mirrored = part.message.from_us
         if mirrored and said.kind is Kind.CALL:
