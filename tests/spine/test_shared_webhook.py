@@ -217,6 +217,24 @@ def test_new_credentials_are_written_to_the_provider_at_once(portal, time, provi
     assert post(portal, "three").status_code == 401
 
 
+def test_a_person_who_has_repaired_it_does_not_wait_for_the_next_try(portal, time, provider, line):
+    with portal.database.write() as session:
+        senders.change(session, portal.parts.vault, line, {"api_token": "wrong"})
+    for _ in range(5):
+        provider.faults = [503] * 9
+        work(portal, SEND)
+        time.forward(minutes=5)
+    provider.faults, provider.secret = [503] * 9, ""
+    work(portal, SEND)
+    provider.faults = []
+    (waiting,) = [each for each in portal.jobs() if each.kind == "sync_webhook"]
+    assert waiting.attempts == 6
+    with portal.database.write() as session:
+        senders.change(session, portal.parts.vault, line, {"api_token": "right"})
+    work(portal, SEND)
+    assert provider.secret == "right"
+
+
 def test_settings_that_somebody_changed_are_repaired_within_a_day_and_noted(portal, time, provider, line):
     provider.webhook = "https://elsewhere.example/hook"
     for hours in (12, 13):
