@@ -137,8 +137,9 @@ def sync_webhooks(session: Session, location_id: int) -> None:
 
 
 def sync_webhook(session: Session, sender_id: int, channel: str) -> None:
-    """The same for one sender. Most channels register nothing: then there is nothing to do."""
+    """The same for one sender, at once, whatever has failed before. Most channels register nothing: nothing to do."""
     if registry.registrar(channel) is not None:
+        _hurry(session, ("sync_webhook",), sender_id)
         enqueue(session, [job(SEND, "sync_webhook", sender_id, f"webhook:{sender_id}")])
 
 

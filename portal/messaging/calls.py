@@ -11,7 +11,7 @@ from portal.channels.base import Inbound
 from portal.channels.content import CallState, Kind
 from portal.database import Database
 from portal.messaging.locks import lock_message
-from portal.messaging.storable import storable
+from portal.messaging.storable import storable, storable_details
 from portal.models import Message, Sender
 from portal.queue.gates import ghl_gate
 from portal.queue.jobs import GHL, Due, complete, drop, enqueue, job
@@ -53,7 +53,7 @@ def go_on(session: Session, sender: Sender, said: Inbound) -> str:
     state = str(said.details.get("state", ""))
     if message.kind != Kind.CALL or _weight(state) <= _weight(str(message.details.get("state", ""))):
         return "repeat of a known message"
-    message.details = {**message.details, **said.details}
+    message.details = {**message.details, **storable_details(said.details)}
     drop(session, TELL, [message.id])
     if not message.ghl_message_id and not message.backfilled:
         session.flush()

@@ -196,7 +196,8 @@ def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation,
         session.execute(moved.execution_options(synchronize_session=False))
     kept.held_reason = kept.held_reason or old.held_reason
     kept.unread += old.unread
-    kept.sticky_sender_id = kept.sticky_sender_id or old.sticky_sender_id
+    if kept.sticky_sender_id is None:
+        kept.sticky_sender_id, kept.sticky_address = old.sticky_sender_id, old.sticky_address
     kept.last_inbound_at = max(filter(None, (kept.last_inbound_at, old.last_inbound_at)), default=None)
     if old.last_position > kept.last_position:
         kept.last_position, kept.last_text = old.last_position, old.last_text

@@ -6,13 +6,13 @@ contact's own STOP stays until they write START or a person lifts it here.
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from portal.channels.content import AddressKind
 from portal.ghl.dnd import Dnd
-from portal.messaging import dnd, optouts
-from portal.models import Address, Contact, ContactDnd, Origin
+from portal.messaging import contacts, dnd, optouts
+from portal.models import Address, Contact, ContactDnd, ContactMerge, Origin
 
 SOURCE = "DND was set in HighLevel"
 WHO = "HighLevel"
@@ -65,15 +65,37 @@ def _known(session: Session, contact: Contact, family: str) -> str:
 
 
 def _silence(session: Session, contact: Contact, family: str) -> str:
-    evidence = optouts.Evidence(Origin.HIGHLEVEL, contact.id, by=WHO)
-    added = optouts.add(session, contact.location_id, family, _address(session, contact), SOURCE, evidence)
+    """HighLevel goes on having two contacts where we know that they are one person: either's DND is theirs."""
+    person = contacts.follow(session, contact)
+    evidence = optouts.Evidence(Origin.HIGHLEVEL, person.id, by=WHO)
+    added = optouts.add(session, person.location_id, family, _address(session, person), SOURCE, evidence)
     return f"opted out of {family}" if added else ""
 
 
 def _free(session: Session, contact: Contact, family: str) -> str:
+    person = contacts.follow(session, contact)
+    if _is_on(session, person, family):
+        return ""
     by = "DND was taken off in HighLevel"
-    count = optouts.lift(session, contact.location_id, family, "", by, contact.id, only=Origin.HIGHLEVEL)
+    count = optouts.lift(session, person.location_id, family, "", by, person.id, only=Origin.HIGHLEVEL)
     return f"opted into {family} again" if count else ""
+
+
+def taken_apart(session: Session, back: Contact, from_: Contact) -> None:
+    """They prove to be two: the one that comes back takes its own DND along."""
+    for family in dnd.CHANNELS:
+        if _is_on(session, back, family):
+            _silence(session, back, family)
+        _free(session, from_, family)
+
+
+def _is_on(session: Session, person: Contact, family: str) -> bool:
+    """Is DND on for one of the contacts in HighLevel that are this person?"""
+    same = ContactMerge.location_id == Address.location_id, ContactMerge.value == Address.value
+    merged = select(ContactMerge.from_id).join(Address, and_(*same, ContactMerge.kind == Address.kind))
+    ids = {person.id, *session.scalars(merged.where(Address.contact_id == person.id, ContactMerge.undone_at.is_(None)))}
+    on = ContactDnd.contact_id.in_(ids - {None}), ContactDnd.known.in_((dnd.ON, dnd.ALL))
+    return session.scalar(select(ContactDnd.id).where(*on, ContactDnd.family == family).limit(1)) is not None
 
 
 def _address(session: Session, contact: Contact) -> str:

@@ -56,7 +56,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
 def _write(session: Session, sender: Sender, said: Inbound, event: Event, chat: Chat) -> Message | None:
     """The new row, None when there is one with its id."""
     moment = clock.now()
-    history = mirroring.is_history(sender, said.at)
+    history = mirroring.is_history(sender, said.at, event.received_at)
     values = {
         "uuid": new_uuid(),
         "location_id": sender.location_id,

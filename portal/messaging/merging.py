@@ -8,9 +8,21 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import contacts
+from portal.messaging import contacts, dnd_heard
 from portal.messaging.releasing import release_conversations
-from portal.models import Address, Contact, ContactMerge, Conversation, Direction, Job, Message, Part, Sender, Status
+from portal.models import (
+    Address,
+    Contact,
+    ContactMerge,
+    Conversation,
+    Direction,
+    Job,
+    Message,
+    OptOut,
+    Part,
+    Sender,
+    Status,
+)
 
 _AT_ONCE = 500
 
@@ -118,6 +130,7 @@ def undo(session: Session, merge_id: int, who: str) -> ContactMerge:
         _sum_up(session, each)
     merge.undone_at, merge.undone_by = clock.now(), who[:200]
     session.flush()
+    dnd_heard.taken_apart(session, back, into)
     release_conversations(session, merge.location_id, [old.id, kept.id])
     return merge
 
@@ -144,7 +157,7 @@ def _own_conversation(session: Session, contact: Contact) -> Conversation:
 def _return_addresses(
     session: Session, merge: ContactMerge, back: Contact, into: Contact, old: Conversation
 ) -> Sequence[str]:
-    """Gives the contact its addresses back, those that nobody took meanwhile; returns their values."""
+    """Gives the contact those of its addresses back that nobody took meanwhile, with their opt-outs; their values."""
     learnt = and_(Address.kind == merge.kind, Address.value == merge.value)
     mine = or_(learnt, Address.id.in_(merge.moved_addresses))
     rows = session.scalars(
@@ -154,7 +167,11 @@ def _return_addresses(
         row.contact_id = back.id
         row.conversation_id = old.id if row.conversation_id is not None else None
     session.flush()
-    return [row.value for row in rows]
+    values = [row.value for row in rows]
+    # Else the other person's START would lift it.
+    silence = update(OptOut).where(OptOut.contact_id == into.id, OptOut.address.in_(values))
+    session.execute(silence.values(contact_id=back.id))
+    return values
 
 
 def _return_messages(

@@ -17,6 +17,7 @@ from portal.channels.content import Kind, Peer
 from portal.database import insert
 from portal.errors import PortalError
 from portal.messaging.chats import PERSONAL, also, peer_of
+from portal.messaging.decisions import RESTORED
 from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.messaging.storable import storable
 from portal.models import Address, Event, Message, Part, Sender, Status, StatusChange
@@ -25,6 +26,8 @@ from portal.models import Address, Event, Message, Part, Sender, Status, StatusC
 GRACE = timedelta(minutes=5)
 # A chat may be reported under an id whose number is not told. It may be ours if we called the provider around then.
 AROUND = timedelta(minutes=15)
+# GREEN-API keeps what it was given for 24 hours until the phone can send it: what goes out later is not that.
+LONGEST_QUEUE = timedelta(hours=25)
 TYPED = "It was typed on the linked phone."
 ANOTHER = "Another program sent it through the provider's API."
 _IN_DOUBT = (Status.SENDING, Status.UNKNOWN)
@@ -34,9 +37,14 @@ class EchoUnresolved(PortalError):
     """We may be told of a message that is our own: wait until the outcome of our call is known."""
 
 
-def is_history(sender: Sender, at: datetime | None) -> bool:
-    """Is it older than the link of the phone? Then it is kept, but no news."""
-    return sender.line_since is not None and at is not None and at < sender.line_since - GRACE
+def is_history(sender: Sender, at: datetime | None, received_at: datetime) -> bool:
+    """Is it older than the link of the phone that it came over? Then it is kept, but no news.
+
+    A line in which no phone was linked when it was last asked tells of it because one is linked by now.
+    """
+    since = sender.line_unlinked_at or sender.line_since
+    # What we heard before that came over an earlier link, and is applied late.
+    return since is not None and at is not None and at < since - GRACE <= received_at
 
 
 def reason(said: Inbound) -> str:
@@ -52,14 +60,16 @@ def ours(session: Session, sender: Sender, said: Inbound, event: Event) -> str:
     external_id = storable(said.external_id, 200)
     known = select(Part).where(Part.sender_id == sender.id, Part.external_id == external_id)
     part = session.scalar(known) if external_id else None
+    doubtful: Sequence[Part] = ()
+    if part is None and said.by_api:
+        doubtful = _in_doubt(session, sender, said, event)
+        # Once more: a call that ended between the two questions has written its id by now.
+        part = session.scalar(known) if external_id else None
     if part is not None:
         mirrored = part.message.from_us
         if mirrored and said.kind is Kind.CALL:
             return ""  # the next that is heard of the call
         return "repeat of a known message" if mirrored else f"it is our own message {part.message.uuid}"
-    if not said.by_api:
-        return ""
-    doubtful = _in_doubt(session, sender, said, event)
     if any(each.status == Status.SENDING for each in doubtful):
         raise EchoUnresolved("A message to this chat is just being handed to the provider.")
     for each in doubtful:
@@ -75,10 +85,16 @@ def _in_doubt(session: Session, sender: Sender, said: Inbound, event: Event) -> 
         .join(Message, Message.id == Part.message_id)
         # Without an id: this is what the index on (sender, id) finds.
         .where(Part.sender_id == sender.id, Part.external_id.is_(None), Part.status.in_(_IN_DOUBT))
-        .where(_same_chat(session, sender, said, event))
+        .where(_same_chat(session, sender, said, event), _not_over(said.at, event))
         .order_by(Part.id)
     )
     return session.scalars(wanted).all()
+
+
+def _not_over(said_at: datetime | None, event: Event) -> ColumnElement[bool]:
+    """What went out then may be this part. Of a restored one nobody knows when it was handed over."""
+    at = min(said_at or event.received_at, event.received_at)
+    return or_(Part.sending_at.is_(None), Part.code == RESTORED, Part.sending_at > at - LONGEST_QUEUE)
 
 
 def _same_chat(session: Session, sender: Sender, said: Inbound, event: Event) -> ColumnElement[bool]:

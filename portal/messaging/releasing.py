@@ -58,6 +58,8 @@ def release_conversation(session: Session, due: Due) -> int:
     """
     complete(session, [due.id])
     conversation = lock_conversation(session, due.subject)
+    while conversation.merged_into_id is not None:  # what was held in it is held there
+        conversation = lock_conversation(session, conversation.merged_into_id)
     location = session.get_one(Location, conversation.location_id)
     held = (
         select(Message).where(HELD, Message.conversation_id == conversation.id).order_by(Message.position, Message.id)

@@ -7,8 +7,10 @@ from sqlalchemy import text
 
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import merging
-from portal.models import Address, Contact, ContactMerge, Conversation, Message, Sender
+from portal.messaging import merging, senders
+from portal.messaging.silence import why as silence_of
+from portal.models import Address, Contact, ContactMerge, Conversation, Message, OptOut, Sender
+from tests.hand import work
 from tests.portal import PLACE, eventually
 from tests.pretend import ANNA, BEN, LID
 
@@ -169,3 +171,85 @@ def test_a_message_that_waited_for_the_merge_lands_where_its_address_is_then(lin
 def _waits(database) -> bool:
     with database.read() as session:
         return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+def test_what_waits_is_let_go_also_where_it_is_merged_meanwhile(line):
+    """The job that lets a conversation go finds it put together with another one."""
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    line.settle()
+    with line.portal.database.write() as session:
+        senders.pause(session, line.sender, "a person paused it")
+    contact = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-1]
+    line.portal.sandbox.deliveries.send("Held", contact=contact)
+    line.apply()
+    old = threads(line)["m2"]
+    line.time.forward(minutes=30)
+    with line.portal.database.write() as session:
+        senders.resume(session, line.sender)
+    work(line.portal, "ghl")
+    assert [(each.kind, each.subject) for each in line.portal.jobs()] == [("release", old)]
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.apply()
+    line.settle()
+    assert threads(line)["m2"] != old and [each.text for each in line.channel.sent] == ["Held"]
+
+
+def test_taken_apart_each_has_its_own_silence(line):
+    line.hear("Hello", "m1")
+    line.hear("STOP", "m2", **ID)
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.apply()
+    undo(line)
+    line.settle()
+    people = owners(line)
+    (silence,) = line.everything(OptOut)
+    assert silence.address == LID and silence.contact_id == people[LID]
+    line.hear("START", "m4")
+    line.settle()
+    (silence,) = line.everything(OptOut)
+    assert silence.lifted_at is None, "somebody else's START"
+    with line.portal.session() as session:
+        assert silence_of(session, silence.location_id, "whatsapp", ANNA, people[ANNA]) == ""
+        assert silence_of(session, silence.location_id, "whatsapp", LID, people[LID])
+
+
+def test_highlevels_word_on_the_other_of_two_that_became_one_counts(line):
+    """HighLevel goes on having two contacts, and a person may set DND on, or delete, either."""
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    line.settle()
+    other = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-1]
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.settle()
+    dnd = {"dndSettings": {"WhatsApp": {"status": "active"}}}
+    assert line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", other, **dnd).taken
+    line.apply()
+    one = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-2]
+    line.portal.sandbox.deliveries.send("Buy now", contact=one)
+    line.settle()
+    assert line.channel.sent == [] and line.rows(Message.direction == "out")[0].error_code == "opted_out"
+    dnd["dndSettings"]["WhatsApp"]["status"] = "inactive"
+    for each, words in ((other, "Not yet"), (one, "Hello again")):
+        line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", each, **dnd)
+        line.portal.sandbox.deliveries.send(words, contact=one)
+        line.settle()
+    assert [each.text for each in line.channel.sent] == ["Hello again"], "the refusal was written on the first one"
+
+
+def test_taken_apart_each_has_its_own_dnd(line):
+    line.hear("With my number", "m1")
+    line.hear("Without it", "m2", **ID)
+    line.settle()
+    other = line.portal.sandbox.ghl.directory.of_location(PLACE.id)[-1]
+    line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
+    line.settle()
+    dnd = {"dndSettings": {"WhatsApp": {"status": "active"}}}
+    line.portal.sandbox.deliveries.contact_event("ContactDndUpdate", other, **dnd)
+    line.apply()
+    undo(line)
+    people = owners(line)
+    with line.portal.session() as session:
+        location = session.get_one(Sender, line.sender).location_id
+        assert silence_of(session, location, "whatsapp", LID, people[LID])
+        assert silence_of(session, location, "whatsapp", ANNA, people[ANNA]) == ""

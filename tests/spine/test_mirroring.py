@@ -1,13 +1,17 @@
 """What went out from the line without us is shown once; what was ours all along is never shown twice."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from portal import clock
 from portal.channels.base import Accepted, ChannelError, Inbound, Outcome, Receipt
 from portal.channels.content import About, AddressKind, Kind, Relation
-from portal.messaging import decisions
+from portal.messaging import decisions, mirroring
 from portal.models import LedgerEntry, Message, Part, Status, StatusChange
 from tests import pretend
 from tests.hand import work
@@ -216,3 +220,46 @@ def test_any_order_and_any_repetition_end_the_same(line, seed):
     assert all(each.ghl_message_id for each in rows.values())
     with line.portal.session() as session:
         assert session.scalars(select(Part.external_id)).all() == ["p"]
+
+
+def test_an_id_that_is_written_while_the_echo_is_judged_is_seen(line, monkeypatch):
+    """On PostgreSQL each statement sees what was committed before it: the call ends between two of them."""
+    if line.portal.database.sqlite:
+        pytest.skip("SQLite has one writer")
+    send(line)
+    judge, judging, ended = mirroring._in_doubt, threading.Event(), threading.Event()
+
+    def slowly(*given):
+        judging.set()
+        ended.wait(20)
+        return judge(*given)
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def while_calling(part):
+            echo(line, "ours-1")
+            pool.submit(line.apply)
+            assert judging.wait(20)
+            return Accepted("ours-1")
+
+        monkeypatch.setattr(mirroring, "_in_doubt", slowly)
+        line.channel.outcomes = [while_calling]
+        work(line.portal, "send")
+        ended.set()
+    line.settle()
+    assert len(line.rows(Message.direction == "out")) == 1 and line.shown("outbound") == ["See you at ten"]
+
+
+def test_what_comes_too_late_to_be_the_unknown_message_is_shown(line):
+    send(line)
+    line.channel.outcomes = [SILENCE]
+    line.settle()
+    for hours, external_id, text in ((24, "who-knows", "See you at ten"), (26, "a-bot", "Good morning")):
+        with line.portal.database.write() as session:
+            called = clock.now() - timedelta(hours=hours)
+            session.execute(update(Part).where(Part.status == "unknown").values(sending_at=called))
+        echo(line, external_id, text)
+        line.apply()
+    line.settle()
+    assert line.rows(Message.external_id == "who-knows") == [] and line.row("a-bot").by_api
+    assert line.shown("outbound")[-1] == "Good morning"

@@ -143,6 +143,20 @@ def test_a_line_that_moves_is_heard_where_it_is_now(portal, time, provider, line
     assert [(each.body, each.sender_id) for each in portal.messages("in")] == [("before", line), ("after", added)]
 
 
+def test_a_removed_line_that_is_added_again_is_heard_at_once(portal, time, provider, line, monkeypatch):
+    moment = 1000.0
+    monkeypatch.setattr(known, "time", SimpleNamespace(monotonic=lambda: moment))
+    with portal.database.write() as session:
+        senders.remove(session, line)
+    assert post(portal, "to nobody").status_code == 200
+    portal.install(world.DEMO_LOCATIONS[1])
+    added = add_line(portal, provider, place=world.DEMO_LOCATIONS[1], name="Rival", token="new token")
+    moment += 0.5
+    assert post(portal, "at once", token="new token").status_code == 200
+    work(portal, APPLY)
+    assert [(each.body, each.sender_id) for each in portal.messages("in")] == [("at once", added)]
+
+
 def test_a_sender_keeps_its_line(portal, time, provider, line):
     with pytest.raises(InvalidInput, match="keeps its line"), portal.database.write() as session:
         senders.change(session, portal.parts.vault, line, {"id_instance": "7106"})
@@ -201,6 +215,24 @@ def test_new_credentials_are_written_to_the_provider_at_once(portal, time, provi
     assert provider.secret == "second token" and alerts(portal, notices.WEBHOOK_DRIFT) == []
     assert post(portal, "two", token="second token").status_code == 200
     assert post(portal, "three").status_code == 401
+
+
+def test_a_person_who_has_repaired_it_does_not_wait_for_the_next_try(portal, time, provider, line):
+    with portal.database.write() as session:
+        senders.change(session, portal.parts.vault, line, {"api_token": "wrong"})
+    for _ in range(5):
+        provider.faults = [503] * 9
+        work(portal, SEND)
+        time.forward(minutes=5)
+    provider.faults, provider.secret = [503] * 9, ""
+    work(portal, SEND)
+    provider.faults = []
+    (waiting,) = [each for each in portal.jobs() if each.kind == "sync_webhook"]
+    assert waiting.attempts == 6
+    with portal.database.write() as session:
+        senders.change(session, portal.parts.vault, line, {"api_token": "right"})
+    work(portal, SEND)
+    assert provider.secret == "right"
 
 
 def test_settings_that_somebody_changed_are_repaired_within_a_day_and_noted(portal, time, provider, line):

@@ -231,3 +231,23 @@ def test_receipts_move_what_was_typed_on_the_phone(line):
     assert (there.direction, there.text, there.status) == ("outbound", "I am on my way", "read")
     assert line.channel.sent == [] and line.everything(LedgerEntry) == []
     assert [each.ghl_contact_id is not None for each in line.everything(Contact)] == [True]
+
+
+def test_what_was_heard_before_the_phone_was_linked_anew_is_news_still(line):
+    """It came over the link of then, and is applied late: it was set aside, or the worker was away."""
+    line.hear("Over the first link", "m1", at=line.time.now())
+    with line.portal.database.write() as session:
+        session.get_one(Sender, line.sender).line_since = line.time.now() + timedelta(hours=1)
+    line.settle()
+    assert line.shown() == ["Over the first link"] and not line.row("m1").backfilled
+
+
+def test_history_that_is_quicker_than_our_look_at_the_link_is_no_news(line):
+    with line.portal.database.write() as session:
+        session.get_one(Sender, line.sender).line_unlinked_at = line.time.now()
+    line.time.forward(seconds=10)
+    line.hear("From last year", "o1", at=line.time.now() - timedelta(days=300))
+    line.hear("Typed last year", "o2", at=line.time.now() - timedelta(days=299), from_us=True)
+    line.hear("Hello", "m1", at=line.time.now())
+    line.settle()
+    assert line.shown() == ["Hello"]

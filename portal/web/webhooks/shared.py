@@ -50,7 +50,7 @@ def receive_shared(path: str) -> Response:
     if _NAME.fullmatch(name) is None:
         raise _refuse(parts, channel, heard, "The request names no sender.")
     try:
-        known = named_senders.get(parts, f"{channel.kind}:{name}", keep=FRESH_SECONDS)
+        known = _known(parts, f"{channel.kind}:{name}")
     except CANNOT_SAY:
         _keep(parts, channel, heard, name, None)
         return accepted(*channel.answer(heard))
@@ -70,6 +70,14 @@ def _channel(path: str) -> Channel:
     if found is None:
         raise NotFound("There is no such webhook.")
     return found
+
+
+def _known(parts: Services, key: str) -> Known | None:
+    """Nothing is taken and forgotten on an old word: a line that was removed may be another sender's since."""
+    known = named_senders.get(parts, key, keep=FRESH_SECONDS)
+    if known is None or not known.removed or parts.spool.in_use():
+        return known
+    return named_senders.get(parts, key, keep=0.0)
 
 
 def _keep(parts: Services, channel: Channel, heard: WebhookRequest, name: str, known: Known | None) -> None:
