@@ -11,13 +11,14 @@ from functools import lru_cache
 
 from portal.errors import InvalidInput
 
-# CANCEL and its translations are left out: customers cancel appointments with them. A sub-account may add them.
-# So are words that are everyday answers somewhere (pare, basta, acha, seis, alto, dur).
+# CANCEL counts as an opt-out with carriers and in US law (47 CFR 64.1200), and customers cancel appointments with it: a
+# sub-account may take it off its list. Its translations are left out, which nobody but an agency prescribes, and so are
+# words that are everyday answers somewhere (pare, basta, acha, seis, alto, dur).
 STOP_WORDS = (
     # English: what carriers ask for, and what people write
     *("STOP", "STOPALL", "STOP ALL", "STOP SMS", "STOP MSG", "STOP NOW", "PLEASE STOP", "STOP PLEASE", "STOP IT"),
     *("STOP TEXTING", "STOP TEXTING ME", "STOP MESSAGES", "STOP MESSAGING", "STOP MESSAGING ME", "UNSUBSCRIBE"),
-    *("UNSUBSCRIBE ME", "UNSUB", "END", "QUIT", "REVOKE", "REMOVE", "REMOVE ME", "OPTOUT", "OPT OUT"),
+    *("UNSUBSCRIBE ME", "UNSUB", "CANCEL", "END", "QUIT", "REVOKE", "REMOVE", "REMOVE ME", "OPTOUT", "OPT OUT"),
     *("ARRÊT", "ARRÊTER", "ARRÊTEZ", "DÉSABONNER", "DÉSINSCRIRE", "DÉSINSCRIPTION"),  # French
     *("BAJA", "DAR DE BAJA", "DARME DE BAJA", "DARSE DE BAJA", "PARAR", "DETENER", "NO MÁS MENSAJES"),  # Spanish
     *("SAIR", "DESCADASTRAR", "REMOVER", "DESINSCREVER", "PARAR DE RECEBER"),  # Portuguese

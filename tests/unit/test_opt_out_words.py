@@ -35,8 +35,8 @@ def test_how_people_write_them(text):
     "text",
     [
         "", "🛑", "...", "Please stop by at ten", "Don't stop", "nonstop", "STOPSIGN", "I want to unsubscribe my dog",
-        "stop it now ok", "The end", "Cancel", "CANCELAR", "annuler", "stornieren", "batal", "iptal", "pare", "basta",
-        "acha", "seis", "HELP", "info", "YES", "ok", "no", "stop " * 200,
+        "stop it now ok", "The end", "Cancel my appointment", "CANCELAR", "annuler", "stornieren", "batal", "iptal",
+        "pare", "basta", "acha", "seis", "HELP", "info", "YES", "ok", "no", "stop " * 200,
     ],
 )  # fmt: skip
 def test_what_is_none(text):
