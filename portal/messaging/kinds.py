@@ -34,22 +34,6 @@ def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
     return Content(Kind(kind), details) if kind in WORDS else None
 
 
-def in_words(kind: str, details: Mapping[str, Any], text: str) -> str:
-    """The message as a text, for whoever cannot show its kind."""
-    said: list[str | None] = []
-    match kind if details else "":
-        case Kind.LOCATION:
-            at = f"https://maps.google.com/?q={details['latitude']},{details['longitude']}"
-            said = [details.get("name"), details.get("address"), at]
-        case Kind.CONTACT:
-            said = [f"{each['name']}: {', '.join(each['phones'])}" for each in details["contacts"]]
-        case Kind.POLL:
-            said = [details["question"], *(f"- {each}" for each in details["options"])]
-        case Kind.BUTTONS:
-            said = [f"[{each['text']}]" for each in details["buttons"]]
-    return "\n".join(filter(None, (text, *said)))
-
-
 def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
     """Why the sender called `name` cannot send it, with what to do; "" when it can."""
     if kind in WORDS and kind not in kinds_of(channel):

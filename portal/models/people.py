@@ -33,11 +33,6 @@ class User(UserMixin, Base):
         """May this user sign in?"""
         return self.active
 
-    @property
-    def is_operator(self) -> bool:
-        """True for the operator of the whole portal."""
-        return self.agency_id is None
-
 
 class Alert(Base):
     """Something a person should look at. One open alert per kind and subject."""

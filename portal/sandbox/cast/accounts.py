@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from portal.sandbox.world import DEMO_LOCATIONS, number_key
 
-DOCUMENTED_RATE = 10.0
 TEST_KEY = "cast_test_"
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from portal.sandbox.green_api.provider import GreenProvider
 
 LOOK_SECONDS = 0.05
-MOST_POSTED = 5000
 
 
 @dataclass(frozen=True, slots=True)
