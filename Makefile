@@ -50,7 +50,7 @@ run: install
 
 # Tests mostly wait (for receipts, outages, drains), so more of them run at once than there are processors.
 test: install-dev
-	@$(python) -m pytest -q -n $(or $(TEST_PROCESSES),4) --dist loadgroup $(ARGS)
+	@$(python) -m pytest -q -n $(or $(TEST_PROCESSES),3) --dist loadscope $(ARGS)
 
 # Thousands of messages under 20 kills, and a database that is away for a minute. DRILL_SEED repeats a run.
 drill: install-dev

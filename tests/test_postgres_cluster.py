@@ -11,7 +11,6 @@ from tests.postgres import Cluster
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.xdist_group("cluster"),
     pytest.mark.skipif(
         postgres.binaries() is None and not os.environ.get("REQUIRE_POSTGRES"), reason="no PostgreSQL server binaries"
     ),

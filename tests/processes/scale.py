@@ -46,7 +46,7 @@ SMALL = Scale(
     renewals=1,
     away=12.0,
     talks=16,
-    patience=60.0,
+    patience=120.0,
 )
 FULL = Scale(
     ids=3200,

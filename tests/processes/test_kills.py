@@ -23,9 +23,6 @@ from tests.processes.harness import Deployment, Spread, free_port, people
 from tests.processes.load import Load, Readers, Writers
 from tests.processes.scale import IS_FULL, SCALE, SEED
 
-# The three stories are begun together by whoever comes first.
-pytestmark = pytest.mark.xdist_group("kills")
-
 # So many locations with each kind of sender: HighLevel's limit is per location.
 CHANNELS = {"cast": 4, "plain": 3, "simulator": 1}
 # Numbers whose last digits the simulator takes for nothing special.

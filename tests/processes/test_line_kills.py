@@ -76,7 +76,7 @@ def test_what_a_line_was_answered_for_is_never_lost_nor_doubled(deployment, worl
         deliveries = []
         for number in range(SENT):
             contact = contacts[number % CUSTOMERS]
-            deliveries.append(world.deliveries.send(f"Sent {number}", contact=contact, retries=9, backoff=0.2))
+            deliveries.append(world.deliveries.send(f"Sent {number}", contact=contact, retries=200, backoff=0.2))
             time.sleep(0.05)
         return deliveries
 
@@ -112,6 +112,9 @@ def check_statuses(deployment, world, deliveries) -> None:
     ours = {each["ghl_message_id"]: each for each in deployment.messages() if each["direction"] == "out"}
     unknown = [each for each in ours.values() if each["status"] == "unknown"]
     assert len(unknown) <= KILLS * 12, "no more than the calls in flight"
+    assert all(delivery.taken for delivery in deliveries)
+    missing = [delivery for delivery in deliveries if delivery.message.id not in ours]
+    assert missing == [], deployment.tails()
     for delivery in deliveries:
         message = world.ghl.mailbox.get(delivery.message.id)
         status = ours[delivery.message.id]["status"]

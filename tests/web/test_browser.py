@@ -17,7 +17,7 @@ from portal.messaging import optouts
 from portal.models import User
 from tests.web.conftest import PASSWORD, reload
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [

@@ -56,6 +56,8 @@ def test_pairing_and_unlinking_by_keyboard(visit: Visit, line: int, provider: Pr
     field.fill("call me")
     visit.page.keyboard.press("Enter")
     visit.page.get_by_role("alert").wait_for()
+    # Until what was swapped in has settled, a form is the browser's own.
+    visit.page.locator(".htmx-settling").first.wait_for(state="detached")
     field.fill("0917 555 0101")
     visit.page.keyboard.press("Enter")
     visit.page.get_by_text("PAIR-0101").wait_for()
