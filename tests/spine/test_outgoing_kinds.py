@@ -23,7 +23,11 @@ from tests.spine.test_installing import COMPANY, consent
 
 NUMBER = "+4915112345678"
 LID, GROUP = "120650379300963", "120363043968066561@g.us"
-PHOTO, FILE, VOICE = "https://files.example/a.jpg", "https://files.example/b.pdf", "https://files.example/c.ogg"
+PHOTO, FILE, VOICE = (
+    "https://pictures.example/a.jpg",
+    "https://pictures.example/b.pdf",
+    "https://pictures.example/c.ogg",
+)
 
 
 def look(_http, address: str, **_limits) -> Found:
