@@ -23,7 +23,7 @@ from portal.http import HttpClient
 from portal.installations import scopes
 from portal.installations.lifecycle import grant_of
 from portal.installations.tokens import NoToken, Tokens
-from portal.messaging import contacts, dnd, dnd_heard, ghl_contacts, telling
+from portal.messaging import contacts, dnd, dnd_heard, ghl_contacts, ghl_thread, telling
 from portal.messaging.ghl_files import GhlFiles, Place
 from portal.messaging.outbound import TO_BE_LOGGED, push_status
 from portal.messaging.statuses import FINAL, SENTENCES, ghl_status
@@ -146,31 +146,23 @@ class IntoGhl:
             conversation_id = ghl.find_or_create_conversation(token, location.ghl_id, contact_id).id
             self._remember_conversation(posting, conversation_id)
         message = posting.message
-        told = self._files.told(ghl, message, posting.text, Place(token, location.ghl_id, contact_id, conversation_id))
+        place = Place(token, location.ghl_id, contact_id, conversation_id)
+        told = self._files.told(ghl, message, posting.text, place)
+        alt_id, providers = message.external_id or message.uuid, self._settings.ghl_providers
         if message.echo_state == "open":
-            found = self._look_up(ghl, token, conversation_id, message, told.text)
+            since = message.created_at
+            found = ghl_thread.find(ghl, self._database, place, message, told, alt_id=alt_id, since=since)
             if found:
                 return found
         self._open_echo(message)
-        kind = self._settings.ghl_providers.get(posting.provider_id, "sms")
         try:
-            posted = ghl.add_inbound(
-                token,
-                contact_id=contact_id,
-                conversation_id=conversation_id,
-                message=told.text,
-                attachments=told.attachments,
-                provider_id=posting.provider_id,
-                type="Custom" if kind == "custom" else "SMS",
-                direction="inbound" if message.direction == Direction.IN else "outbound",
-                alt_id=message.external_id or message.uuid,
-                date=message.provider_at or message.created_at,
+            return ghl_thread.add(
+                ghl, place, message, told, provider_id=posting.provider_id, providers=providers, alt_id=alt_id
             )
         except GhlError as error:
             if error.kind not in (Kind.UNKNOWN, Kind.SERVER):
                 self._close_echo(message)  # refused for certain: nothing has to wait for its id
             raise
-        return posted.message_id
 
     def _find_contact(self, ghl: GhlClient, token: str, location: Location, posting: _Posting) -> str:
         found = ghl_contacts.find(ghl, token, location, posting.person)
@@ -216,27 +208,6 @@ class IntoGhl:
         with self._database.write() as session:
             session.get_one(Message, message.id).echo_state = state
 
-    def _look_up(self, ghl: GhlClient, token: str, conversation_id: str, message: Message, body: str) -> str:
-        """The id of a message that an earlier call, of unknown outcome, may have added; "" when it is not there."""
-        direction = "inbound" if message.direction == Direction.IN else "outbound"
-        wanted = message.external_id or message.uuid
-        for there in ghl.get_messages(token, conversation_id, limit=50):
-            if there.direction != direction or self._taken(message.location_id, there.id):
-                continue
-            if there.alt_id == wanted:
-                return there.id
-            young = there.date_added is None or there.date_added > message.created_at - timedelta(minutes=5)
-            if not there.alt_id and young and there.body == body:
-                return there.id
-        return ""
-
-    def _taken(self, location_id: int, ghl_message_id: str) -> bool:
-        with self._database.read() as session:
-            same = select(Message.id).where(
-                Message.location_id == location_id, Message.ghl_message_id == ghl_message_id
-            )
-            return session.scalar(same) is not None
-
     def _posting(self, message_id: int) -> tuple[_Posting | None, Location | None]:
         with self._database.read() as session:
             message = session.get(Message, message_id)
@@ -247,7 +218,7 @@ class IntoGhl:
             contact = session.get_one(Contact, conversation.contact_id)
             person = ghl_contacts.person_of(session, contact, message)
             text = telling.text_of(session, message)
-        provider = location.provider_id or next(iter(self._settings.ghl_providers), "")
+        provider = ghl_thread.provider_of(location, self._settings.ghl_providers)
         return _Posting(message, contact, conversation, person, text, provider), location
 
     def _posted(self, due: Due, posting: _Posting, ghl_message_id: str) -> bool:

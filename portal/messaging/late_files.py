@@ -9,16 +9,15 @@ from portal.config import Settings
 from portal.database import Database
 from portal.ghl.client import GhlClient
 from portal.ghl.errors import GhlError, Kind
-from portal.messaging.ghl_files import GhlFiles, Place, Told, next_late
+from portal.messaging import ghl_thread
+from portal.messaging.ghl_files import GhlFiles, Place, next_late
 from portal.messaging.into_ghl import IntoGhl, aside
 from portal.messaging.locks import lock_message
-from portal.messaging.media import known_here
 from portal.models import Contact, Conversation, Direction, Location, MediaFile, Message
 from portal.queue.jobs import Due, complete, postpone
 
 # The message itself goes first. When it is not there yet it has been put aside, out of the conversation's lane.
 AFTER_MESSAGE = timedelta(seconds=15)
-YOUNG = timedelta(minutes=5)
 
 
 class LateFiles:
@@ -54,29 +53,24 @@ class LateFiles:
 
     def _post(self, ghl: GhlClient, place: Place, location: Location, message: Message, row: MediaFile) -> str:
         told = self._files.told_late(ghl, row, place)
-        if row.echo_state == "open" and (found := self._look_up(ghl, place, message, row, told)):
-            return found
-        provider_id = location.provider_id or next(iter(self._settings.ghl_providers), "")
-        kind = self._settings.ghl_providers.get(provider_id, "sms")
+        alt_id, providers = _alt_id(message, row), self._settings.ghl_providers
+        if row.echo_state == "open":
+            since = row.created_at
+            found = ghl_thread.find(
+                ghl, self._database, place, message, told, alt_id=alt_id, since=since, files_too=True
+            )
+            if found:
+                return found
+        provider_id = ghl_thread.provider_of(location, providers)
         self._mark(message, row, "open")
         try:
-            posted = ghl.add_inbound(
-                place.token,
-                contact_id=place.contact_id,
-                conversation_id=place.conversation_id,
-                message=told.text,
-                attachments=told.attachments,
-                provider_id=provider_id,
-                type="Custom" if kind == "custom" else "SMS",
-                direction="inbound" if message.direction == Direction.IN else "outbound",
-                alt_id=_alt_id(message, row),
-                date=message.provider_at or message.created_at,
+            return ghl_thread.add(
+                ghl, place, message, told, provider_id=provider_id, providers=providers, alt_id=alt_id
             )
         except GhlError as error:
             if error.kind not in (Kind.UNKNOWN, Kind.SERVER):
                 self._mark(message, row, "")
             raise
-        return posted.message_id
 
     def _mark(self, message: Message, row: MediaFile, state: str) -> None:
         """On disk before the call. Of a message that went out, HighLevel may tell us of what we are telling it of."""
@@ -85,23 +79,6 @@ class LateFiles:
             session.get_one(MediaFile, row.id).echo_state = state
             if fresh.direction == Direction.OUT:
                 fresh.echo_state = state or "done"
-
-    def _look_up(self, ghl: GhlClient, place: Place, message: Message, row: MediaFile, told: Told) -> str:
-        """The id under which an earlier call, of unknown outcome, may have added the file; "" when it is not there."""
-        direction = "inbound" if message.direction == Direction.IN else "outbound"
-        alt_id = _alt_id(message, row)
-        for there in ghl.get_messages(place.token, place.conversation_id, limit=50):
-            if there.direction != direction or self._taken(message.location_id, there.id):
-                continue
-            young = there.date_added is None or there.date_added > row.created_at - YOUNG
-            same = not there.alt_id and young and there.body == told.text
-            if there.alt_id == alt_id or (same and list(there.attachments) == list(told.attachments)):
-                return there.id
-        return ""
-
-    def _taken(self, location_id: int, ghl_message_id: str) -> bool:
-        with self._database.read() as session:
-            return known_here(session, location_id, ghl_message_id)
 
     def _posted(self, due: Due, row: MediaFile, ghl_message_id: str) -> bool:
         with self._database.write() as session:
