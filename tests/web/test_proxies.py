@@ -66,7 +66,7 @@ class Front:
     """nginx or Caddy with the configuration of deploy/, on ports of ours and with a certificate of our own making."""
 
     def __init__(self, kind: str, folder: Path, upstream: str) -> None:
-        self.folder, self.port, self.plain_port = folder, free_port(), free_port()
+        self.kind, self.folder, self.port, self.plain_port = kind, folder, free_port(), free_port()
         self.url, self.plain_url = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.plain_port}"
         certify(folder)
         self.process = subprocess.Popen(
@@ -176,7 +176,8 @@ def test_a_real_proxy_takes_large_webhooks_keeps_metrics_in_and_names_requests(f
         refused = session.post(url, data=b"x" * 5_000_000, timeout=20).status_code
     except requests.ConnectionError:
         refused = 413  # the proxy hung up before we had told it all
-    assert refused == 413
+    # Debian 12's Caddy cuts the body at its limit, tells the portal the whole length, and may call that a bad gateway.
+    assert refused == 413 or (refused == 502 and front.kind == "caddy")
 
 
 def test_a_real_proxy_keeps_slow_callers_away(fronted):
