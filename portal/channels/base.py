@@ -161,6 +161,8 @@ class Receipt:
     """A provider's word on one part. `code` is raw; `detail` is the sentence for a person when it failed.
 
     `loss` classes the code of a failure. OPTED_OUT is remembered: the recipient is not written to any more.
+    `our_key` is the `Outgoing.idempotency_key` of the call, where the provider gives it back: it finds the part when
+    the call's answer was lost. `billing` is what the provider says of the price (`billable`, `category`, …).
     """
 
     external_id: str
@@ -170,6 +172,8 @@ class Receipt:
     recipient: str = ""
     at: datetime | None = None
     loss: Loss = Loss.NONE
+    our_key: str = ""
+    billing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,35 @@ class Notice:
     detail: str
 
 
-ChannelEvent = Receipt | Inbound | Line | Notice
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A customer does not want marketing any more, or wants it again. Everything else may still be sent to them."""
+
+    person: Peer
+    marketing: bool
+    at: datetime | None = None
+    same_as: Sequence[Peer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateNotice:
+    """The provider has changed its mind on a template: a hint to ask for all of them. `event` is its own word."""
+
+    name: str
+    language: str
+    event: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One item of a request could not be read: it is kept and shown, and costs none of the others."""
+
+    detail: str
+    item: Any = None
+
+
+ChannelEvent = Receipt | Inbound | Line | Notice | Preference | TemplateNotice | Unread
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ method of the one would pass for the other too.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, runtime_checkable
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
 
 from portal.channels.base import Account, BulkResult, Channel, Family, Line, WebhookRequest
-from portal.channels.content import Kind, Limits
+from portal.channels.content import AddressKind, Kind, Limits
 from portal.http import HttpClient
 
 
@@ -174,6 +174,87 @@ class OneWebhook(Protocol):
 
     def addressed(self, request: WebhookRequest) -> str:
         """`Sender.address` of the sender that the request names, "" when it names none. Never raises."""
+        ...
+
+
+@runtime_checkable
+class AppWebhook(OneWebhook, Protocol):
+    """One app posts for all its senders to one address, several of them in one request, signed with the app's secret.
+
+    A sender with an app of its own has `/webhooks/<path>/<sender key>`, and its secrets among its credentials.
+    """
+
+    def groups(self, credentials: Mapping[str, str]) -> str:
+        """What names the account above the sender in requests that name no sender; `Sender.webhook_group`."""
+        ...
+
+    def addressees(self, request: WebhookRequest) -> Sequence[str]:
+        """Everybody the request speaks of, each once, in its order: `OneWebhook.addressed` names, `group:<group>`.
+
+        Empty for what is no request of the provider. Never raises.
+        """
+        ...
+
+    def share(self, request: WebhookRequest, addressee: str) -> WebhookRequest:
+        """The request with what belongs to one addressee alone; the same object when nothing else is in it."""
+        ...
+
+    def signed(self, app_secret: str, request: WebhookRequest) -> bool:
+        """Is the raw body signed with this secret? Constant time."""
+        ...
+
+    def own_app(self, credentials: Mapping[str, str]) -> tuple[str, str]:
+        """The app secret and the verify token of a sender that brings an app of its own, "" where it does not."""
+        ...
+
+
+@runtime_checkable
+class Reaches(Protocol):
+    """Which addresses a sender can write to, the one it prefers first. Without it: numbers alone."""
+
+    address_kinds: tuple[AddressKind, ...]
+
+
+@runtime_checkable
+class HasWindow(Protocol):
+    """Whatever is no template goes out only for a time after the customer has written."""
+
+    window: timedelta
+
+
+@runtime_checkable
+class MarksRead(Protocol):
+    """The customer can be shown that their message was read."""
+
+    def mark_read(self, http: HttpClient, account: Account, external_id: str) -> None:
+        """Marks a message of theirs, and all before it. May be repeated. Raises `ChannelError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A message that the provider has approved beforehand, or not (yet). `components` are as Meta gives them.
+
+    `status` and `category` are the provider's words in capitals (APPROVED, PAUSED …; MARKETING, UTILITY,
+    AUTHENTICATION). `detail` says why it was rejected or paused.
+    """
+
+    external_id: str
+    name: str
+    language: str
+    category: str
+    status: str
+    components: Sequence[Mapping[str, Any]] = ()
+    quality: str = ""
+    detail: str = ""
+
+
+@runtime_checkable
+class HasTemplates(Protocol):
+    """The provider keeps templates."""
+
+    def templates(self, http: HttpClient, account: Account) -> Sequence[Template]:
+        """All of them, whatever their status. Raises `ChannelError`."""
         ...
 
 

@@ -10,12 +10,14 @@ class AddressKind(StrEnum):
     """What an address is. PHONE: E.164. SENDER_ID: a name or a short code, which cannot be answered.
 
     LID: WhatsApp's own id of a person whose number it does not tell, its digits. GROUP: a WhatsApp group's chat id.
+    BSUID: Meta's id of a person towards one business portfolio (`PH.1…`); it changes when their number does.
     """
 
     PHONE = "phone"
     SENDER_ID = "sender_id"
     LID = "lid"
     GROUP = "group"
+    BSUID = "bsuid"
 
 
 class Kind(StrEnum):
@@ -27,8 +29,14 @@ class Kind(StrEnum):
     BUTTONS: `header`, `footer`, `buttons`, a list of `{id, text, type, value}` (type: reply, url, call, copy)
     LIST: `title`, `footer`, `sections`, a list of `{title, rows}`, a row `{id, text, description}`
     TAP (on a button or a list's row): `id`, `text`, `description`
-    TEMPLATE: as BUTTONS; INVITE (to a group): `name`, `code`; CALL: `state` (CallState), `video`
+    TEMPLATE: as BUTTONS; one that is sent has `name`, `language`, `category` and `components`, as Meta takes them
+    INVITE (to a group): `name`, `code`; CALL: `state` (CallState), `video`
     LINK (a text with a preview): `title`, `description`, `url`
+    ORDER: `catalog`, `items`, a list of `{sku, quantity, price, currency}`
+    FORM (a Flow that was filled in): `name`, `answers`, a mapping of field to value
+    SYSTEM: `type` (`number_changed`: `number` is the new one, E.164); the text is the provider's own sentence
+
+    Of any kind: `forwarded`, True; `referral`, the advertisement that it answers, `{url, type, id, headline, body}`.
 
     REACTION: the text is the emoji, "" when it was taken back. EDIT: the text is the new one. UNREADABLE: the provider
     could not read it, `code` says why. UNSUPPORTED: a kind nobody has described yet, its name in `details["type"]`.
@@ -54,6 +62,9 @@ class Kind(StrEnum):
     EDIT = "edit"
     DELETION = "deletion"
     CALL = "call"
+    ORDER = "order"
+    FORM = "form"
+    SYSTEM = "system"
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported"
 

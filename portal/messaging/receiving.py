@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError, Inbound, Line, Receipt, WebhookRequest
+from portal.channels.base import ChannelError, Inbound, Line, Notice, Receipt, WebhookRequest
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.errors import PortalError
@@ -188,7 +188,7 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
             effects.append(take_inbound(session, sender, said, event, context.vault))
         elif isinstance(said, Line):
             effects.append(lines.hint(session, sender, said))
-        else:
+        elif isinstance(said, Notice):
             effects.append(lines.notice(session, sender, said))
     return ", ".join(effects) or f"{IGNORED}it says nothing"
 
