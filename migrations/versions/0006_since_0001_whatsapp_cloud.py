@@ -12,7 +12,7 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 WAITING = "part_id IS NULL AND our_key <> ''"
 COLUMNS = {
-    "sender": ("webhook_group", "windowed", "window_known_from"),
+    "sender": ("webhook_group", "own_app", "windowed", "window_known_from"),
     "receipt": ("our_key", "billing"),
     "part": ("billing",),
     "message": ("marketing",),
@@ -25,6 +25,7 @@ def upgrade() -> None:
     nothing = {"nullable": False, "server_default": "{}"}
     no = {"nullable": False, "server_default": sa.false()}
     op.add_column("sender", sa.Column("webhook_group", sa.String(length=128), **empty))
+    op.add_column("sender", sa.Column("own_app", sa.Boolean(), **no))
     op.add_column("sender", sa.Column("windowed", sa.Boolean(), **no))
     op.add_column("sender", sa.Column("window_known_from", MOMENT, nullable=True))
     op.create_index("ix_sender_group", "sender", ["channel", "webhook_group"])

@@ -32,6 +32,7 @@ LINE_DOWN = "line_down"
 LINE_UNKNOWN = "line_unknown"
 LINE_CHANGED = "line_changed"
 SENDER_NOTICE = "sender_notice"
+UNREAD_ITEMS = "unread_items"
 WEBHOOK_DRIFT = "webhook_drift"
 MEDIA_STORE = "media_store"
 

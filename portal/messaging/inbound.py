@@ -12,7 +12,7 @@ from portal.channels.content import Kind
 from portal.credits import ledger, pricing
 from portal.crypto import Vault
 from portal.database import insert
-from portal.messaging import calls, contacts, mirroring, optouts, relations
+from portal.messaging import calls, contacts, mirroring, optouts, relations, windows
 from portal.messaging.chats import Chat, open_chat, peer_of
 from portal.messaging.media import take_files
 from portal.messaging.outbound import TO_BE_LOGGED
@@ -46,6 +46,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
     if said.from_us:
         mirroring.put_part(session, sender, message, said)
     elif not message.backfilled:
+        windows.open_for(session, sender, message, chat.conversation.contact_id)
         optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
         _charge(session, chat.conversation, message)
     if not message.backfilled:

@@ -39,8 +39,8 @@ class Sender(Base):
 
     `webhook_name` is what names it in a webhook that all senders of its channel share (`channels.OneWebhook`), as long
     as it is not removed: one live sender of the whole portal has it. `webhook_at` is when its provider's settings were
-    last found right, `next_webhook_at` when they are looked at again. `webhook_group` names the account above it in such
-    webhooks (`channels.AppWebhook.groups`).
+    last found right, `next_webhook_at` when they are looked at again. `webhook_group` names the account above it
+    (`channels.AppWebhook.groups`); with an app of its own (`own_app`) it has a webhook address of its own.
 
     `windowed`: only templates go out when a customer has not written lately (`channels.HasWindow`, `ServiceWindow`).
     From `window_known_from` on we have listened for long enough to know so of those of whom there is no row.
@@ -97,6 +97,7 @@ class Sender(Base):
     webhook_at: Mapped[datetime | None]
     next_webhook_at: Mapped[datetime | None] = mapped_column(index=True)
     webhook_group: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    own_app: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     windowed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     window_known_from: Mapped[datetime | None]
     line_state: Mapped[str] = mapped_column(String(12), default="")

@@ -66,6 +66,7 @@ ALERT: Mapping[str, str] = {
     notices.LINE_DOWN: "A line does not work",
     notices.LINE_UNKNOWN: "Nobody can say how a line is",
     notices.LINE_CHANGED: "Another number was linked to a sender",
+    notices.UNREAD_ITEMS: "A part of a webhook could not be read",
     notices.SENDER_NOTICE: "A provider has something to say",
     notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
     notices.MEDIA_STORE: "Files cannot be kept",
@@ -148,7 +149,11 @@ RELATION: Mapping[str, str] = {
     Relation.DELETION: "deletes",
     Relation.ANSWER: "chooses in",
 }
-ADDRESS: Mapping[str, str] = {AddressKind.LID: "WhatsApp id", AddressKind.GROUP: "group"}
+ADDRESS: Mapping[str, str] = {
+    AddressKind.LID: "WhatsApp id",
+    AddressKind.BSUID: "WhatsApp user",
+    AddressKind.GROUP: "group",
+}
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
