@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import requests
+from sqlalchemy import select
 
 from portal.channels import registry
 from portal.channels.base import (
@@ -21,6 +22,9 @@ from portal.channels.base import (
     Unread,
 )
 from portal.channels.content import AddressKind, Kind
+from portal.messaging import contacts
+from portal.messaging.outbound import Request, queue_message
+from portal.models import Location, Message
 from portal.web.webhooks.app import app_senders
 from portal.web.webhooks.intake import evidence
 from tests.hand import work
@@ -178,3 +182,12 @@ def add(portal, number="1001", place=PLACE, waba="W1", name="the line", **more) 
 def settle_pool(portal, *pools) -> None:
     while work(portal, *pools):
         pass
+
+
+def send(line, body="Hello", phone=ANNA, **more) -> Message:
+    """Queues a message of a user of HighLevel's, as a delivery does."""
+    with line.portal.database.write() as session:
+        location = session.scalars(select(Location).order_by(Location.id)).first()
+        contact, _ = contacts.for_address(session, location.id, "phone", phone)
+        wanted = {"position": 1, "received_at": line.time.now(), "user_id": "u1"} | more
+        return queue_message(session, location, Request(contact, phone, body, **wanted))

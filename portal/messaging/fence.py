@@ -189,7 +189,7 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
         number=row.number,
         parts=row.parts,
         attempt=now.attempt,
-        idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else _key(row.message_uuid, row.number, now.key_round),
+        idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else key_of(row.message_uuid, row.number, now.key_round),
         to=row.address,
         to_kind=row.address_kind,
         # What is answered stands above the first part alone.
@@ -211,6 +211,6 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
     )
 
 
-def _key(uuid: str, number: int, key_round: int) -> str:
+def key_of(uuid: str, number: int, key_round: int) -> str:
     """`<message id>:<n>`; later parts of one message have a key of their own."""
     return f"{uuid}:{key_round}" if number == 1 else f"{uuid}.{number}:{key_round}"

@@ -17,8 +17,8 @@ from portal.channels.content import Kind, Peer
 from portal.database import insert
 from portal.errors import PortalError
 from portal.messaging.chats import PERSONAL, also, peer_of
-from portal.messaging.decisions import RESTORED
 from portal.messaging.receipts import lock_part, match_early_receipts
+from portal.messaging.statuses import RESTORED
 from portal.messaging.storable import storable
 from portal.models import Address, Event, Message, Part, Sender, Status, StatusChange
 

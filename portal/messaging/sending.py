@@ -32,6 +32,7 @@ from portal.messaging.looking import Looker
 from portal.messaging.media import public_address
 from portal.messaging.outbound import not_installed
 from portal.messaging.outcomes import Result, clean_outcome
+from portal.messaging.receipts import match_by_key
 from portal.messaging.releasing import release_conversations
 from portal.messaging.results import end_message, hold_back, write_results
 from portal.messaging.statuses import FINAL, follow_parts, move_part
@@ -266,6 +267,7 @@ class Outbox:
         detail = "The portal stopped during the call to the provider: it may have gone out."
         if part.status == Status.SENDING and move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
             follow_parts(session, part.message, who=WHO, detail=detail)
+            match_by_key(session, part)
 
     def _refused(self, session: Session, due: Due, part: Part) -> bool:
         message = part.message
