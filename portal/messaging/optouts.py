@@ -26,7 +26,7 @@ KIND = "silence"
 # What a person writes of their own: a caption, a vote or a call is none of it.
 _SPOKEN = (Kind.TEXT, Kind.LINK, Kind.TAP, Kind.EDIT)
 # Addresses of one person, which can be answered.
-_PERSONAL = (AddressKind.PHONE, AddressKind.LID)
+_PERSONAL = (AddressKind.PHONE, AddressKind.LID, AddressKind.BSUID)
 # In these a message, or a part of it, may still go out.
 _OPEN = (Status.QUEUED, Status.HELD, Status.SENDING, Status.UNKNOWN, Status.ACCEPTED, Status.SENT)
 

@@ -23,7 +23,7 @@ from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import line_states, optouts
+from portal.messaging import line_states, optouts, windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.kinds import content_of
@@ -282,6 +282,8 @@ class Outbox:
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
+        elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
+            end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
         elif location.install_state != InstallState.INSTALLED:
             hold_back(session, due, part, not_installed(session, location))
         elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:

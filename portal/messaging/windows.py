@@ -88,18 +88,24 @@ def refused(session: Session, part: Part, code: str) -> None:
 
 
 def why_closed(session: Session, message: Message, sender: Sender, address: str, kind: str) -> str:
-    """The sentence for what cannot go out because the window is known to be closed; "" when it may be open."""
+    """The sentence for what cannot go out because the window is known to be closed; "" when it may be open.
+
+    What is to go out later is judged when it goes.
+    """
     if not sender.windowed or message.kind == Kind.TEMPLATE:
         return ""
+    if message.scheduled_at is not None and message.scheduled_at > clock.now():
+        return ""
     same = ServiceWindow.sender_id == sender.id, ServiceWindow.kind == kind, ServiceWindow.value == address
-    row = session.execute(select(ServiceWindow.opened_at, ServiceWindow.closes_at).where(*same)).first()
+    row = session.scalar(select(ServiceWindow).where(*same).execution_options(populate_existing=True))
     moment = clock.now()
     if row is None:
         known = sender.window_known_from is not None and sender.window_known_from <= moment
         return _NEVER if known else ""
     if row.closes_at > moment:
         return ""
-    return _LAST.format(f"{row.opened_at:%-d %b %Y %H:%M} UTC") if row.opened_at else _NEVER
+    told = row.opened_at if row.refused_at is None else None
+    return _LAST.format(f"{told:%-d %b %Y %H:%M} UTC") if told is not None else _NEVER
 
 
 def look(session: Session, message: Message) -> datetime | None:
