@@ -1,0 +1,144 @@
+"""Who a request speaks of, taken where it must be answered at once, and what of it is whose. Nothing raises here."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from portal.channels.base import WebhookRequest
+from portal.channels.values import block, blocks, identifier
+
+OBJECT = "whatsapp_business_account"
+GROUP = "group:"
+STATUS_LANES = 8
+
+_NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"([!-~]{1,200}?)"')
+
+
+class _Metadata(msgspec.Struct):
+    phone_number_id: object = None
+
+
+class _Value(msgspec.Struct):
+    """Of the statuses only the first one's id is looked at; everything else stays undecoded."""
+
+    metadata: _Metadata | None = None
+    statuses: msgspec.Raw | None = None
+    messages: msgspec.Raw | None = None
+    errors: msgspec.Raw | None = None
+
+
+class _Change(msgspec.Struct):
+    field: str = ""
+    value: _Value = msgspec.field(default_factory=_Value)
+
+
+class _Entry(msgspec.Struct):
+    id: object = None
+    changes: list[_Change] = []
+
+
+class _Request(msgspec.Struct):
+    object: str = ""
+    entry: list[_Entry] = []
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+
+
+_request = msgspec.json.Decoder(_Request)
+_statuses = msgspec.json.Decoder(list[_Named])
+
+
+def readable(body: bytes) -> Any:
+    """The body as JSON, whatever bytes are in its texts; None when it is none."""
+    try:
+        return json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def addressees(request: WebhookRequest) -> Sequence[str]:
+    """The numbers' ids, and `group:<WABA>` for what names no number; each once, in their order."""
+    try:
+        said = _request.decode(request.body)
+    except (ValueError, RecursionError):
+        return _slowly(request.body)
+    if said.object != OBJECT:
+        return ()
+    named = (
+        _addressee(entry.id, change.value.metadata.phone_number_id if change.value.metadata else None)
+        for entry in said.entry
+        for change in entry.changes
+    )
+    return tuple(dict.fromkeys(filter(None, named)))
+
+
+def _slowly(body: bytes) -> Sequence[str]:
+    """Half an emoji, or one item of an odd type, is more than msgspec takes; the rest is not lost for it."""
+    said = readable(body)
+    if said is None:
+        found = _NUMBER_ID.search(body)
+        named = identifier(found[1].decode("ascii")) if found else ""
+        return (named,) if named and not named.startswith(GROUP) else ()
+    return tuple(dict.fromkeys(who for _, _, who in _changes(said) if who))
+
+
+def _changes(said: Any) -> Iterator[tuple[Mapping[str, Any], Any, str]]:
+    """Every change with its entry and its addressee. What is no change at all belongs to its entry's account."""
+    if not isinstance(said, dict) or said.get("object") != OBJECT:
+        return
+    for entry in blocks(said.get("entry")):
+        changes = entry.get("changes")
+        for change in changes if isinstance(changes, list) else []:
+            told = block(block(block(change).get("value")).get("metadata")).get("phone_number_id")
+            yield entry, change, _addressee(entry.get("id"), told)
+
+
+def _addressee(account: object, number: object) -> str:
+    named = identifier(number)
+    if named and not named.startswith(GROUP):
+        return named
+    above = identifier(account)
+    return f"{GROUP}{above}" if above else ""
+
+
+def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
+    """What belongs to one addressee alone; the very same request when nothing else is in it."""
+    if addressees(request) == (addressee,):
+        return request
+    said = readable(request.body)
+    entries: list[dict[str, Any]] = []
+    last: Mapping[str, Any] | None = None
+    for entry, change, who in _changes(said):
+        if who != addressee:
+            continue
+        if entry is not last:
+            entries.append({**entry, "changes": []})
+            last = entry
+        entries[-1]["changes"].append(change)
+    try:
+        # As Meta writes it: whatever is not ASCII is escaped, so that half an emoji survives too.
+        body = json.dumps({"object": OBJECT, "entry": entries}, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):
+        body = json.dumps({"object": OBJECT, "entry": []}).encode()
+    return replace(request, body=body)
+
+
+def lane(request: WebhookRequest) -> str:
+    """ "" keeps the order of a number's messages; receipts alone need none, and go beside them in eight lanes."""
+    try:
+        said = _request.decode(request.body)
+        values = [change.value for entry in said.entry for change in entry.changes]
+        alone = all(value.statuses is not None and not value.messages and not value.errors for value in values)
+        if not values or not alone:
+            return ""
+        first = _statuses.decode(values[0].statuses or b"[]")
+    except (ValueError, RecursionError):
+        return ""
+    return f"s{crc32(first[0].id.encode('utf-8', 'replace')) % STATUS_LANES}" if first else ""
