@@ -162,6 +162,19 @@ def sentence(code: str, told: str) -> str:
     return f"{found.sentence.removesuffix('.')}: {told}."
 
 
+def lost(code: str, told: str) -> str:
+    """The same of a message that Meta took and lost: nothing is tried again by itself then."""
+    found = of(code)
+    if found.words or found.stops or not (found.retry or found.doubt):
+        return sentence(code, told)
+    return f"{cause(code)}: send it anew."
+
+
+def cause(code: str) -> str:
+    """The first half of a sentence: what is the matter, without what follows from it."""
+    return of(code).sentence.partition(":")[0].removesuffix(".")
+
+
 def words(error: Mapping[str, Any]) -> str:
     """What Meta says of an error, on one line: the details, else the message, without the code before it."""
     details = text(block(error.get("error_data")).get("details"))

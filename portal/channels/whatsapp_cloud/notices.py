@@ -31,7 +31,9 @@ def error(said: Data, value: Data) -> Sequence[ChannelEvent]:
         raise ChannelError("An error of Meta names no code.", code="unreadable")
     told = codes.words(said)
     if code in codes.REFUSALS:
-        return [Notice(code, codes.sentence(code, told))]
+        known = codes.REFUSALS[code]
+        passing = (known.retry or known.doubt) and not known.stops
+        return [Notice(code, f"{codes.cause(code)}." if passing else codes.sentence(code, told))]
     return [Notice(code, f"Meta reports an error: {told}." if told else f"Meta reports the error {code}.")]
 
 

@@ -16,6 +16,9 @@ OBJECT = "whatsapp_business_account"
 GROUP = "group:"
 STATUS_LANES = 8
 
+NOTHING = msgspec.Raw(b"[]")
+EMPTY = (b"[]", b"null")
+
 _NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"([!-~]{1,200}?)"')
 
 
@@ -27,9 +30,9 @@ class _Value(msgspec.Struct):
     """Of the statuses only the first one's id is looked at; everything else stays undecoded."""
 
     metadata: _Metadata | None = None
-    statuses: msgspec.Raw | None = None
-    messages: msgspec.Raw | None = None
-    errors: msgspec.Raw | None = None
+    statuses: msgspec.Raw = NOTHING
+    messages: msgspec.Raw = NOTHING
+    errors: msgspec.Raw = NOTHING
 
 
 class _Change(msgspec.Struct):
@@ -131,14 +134,18 @@ def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
 
 
 def lane(request: WebhookRequest) -> str:
-    """ "" keeps the order of a number's messages; receipts alone need none, and go beside them in eight lanes."""
+    """Empty keeps the order of a number's messages. Receipts alone need none, and go beside them in eight lanes."""
     try:
         said = _request.decode(request.body)
         values = [change.value for entry in said.entry for change in entry.changes]
-        alone = all(value.statuses is not None and not value.messages and not value.errors for value in values)
-        if not values or not alone:
+        if not values or not all(map(_receipts_alone, values)):
             return ""
-        first = _statuses.decode(values[0].statuses or b"[]")
+        first = _statuses.decode(values[0].statuses)
     except (ValueError, RecursionError):
         return ""
     return f"s{crc32(first[0].id.encode('utf-8', 'replace')) % STATUS_LANES}" if first else ""
+
+
+def _receipts_alone(value: _Value) -> bool:
+    filled = {name: bytes(getattr(value, name)) not in EMPTY for name in ("statuses", "messages", "errors")}
+    return filled["statuses"] and not filled["messages"] and not filled["errors"]

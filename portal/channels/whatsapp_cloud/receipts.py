@@ -56,7 +56,7 @@ def _failure(said: Data) -> tuple[str, str, Loss]:
     first = next(iter(blocks(said.get("errors"))), {})
     code = text(first.get("code"))
     found = codes.of(code)
-    return code or "failed", codes.sentence(code, codes.words(first)), found.loss
+    return code or "failed", codes.lost(code, codes.words(first)), found.loss
 
 
 def _recipient(said: Data) -> str:
