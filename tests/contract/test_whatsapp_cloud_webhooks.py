@@ -163,9 +163,38 @@ def test_receipts_never_wait_behind_messages_nor_behind_all_others():
 
 
 words = st.sampled_from(
-    "id from type text body image messages statuses errors status code wa_id interactive context timestamp history "
-    "threads system order edit message contacts reaction referral message_echoes user_preferences event metadata "
-    "phone_number_id value".split()
+    [
+        "id",
+        "from",
+        "type",
+        "text",
+        "body",
+        "image",
+        "messages",
+        "statuses",
+        "errors",
+        "status",
+        "code",
+        "wa_id",
+        "interactive",
+        "context",
+        "timestamp",
+        "history",
+        "threads",
+        "system",
+        "order",
+        "edit",
+        "message",
+        "contacts",
+        "reaction",
+        "referral",
+        "message_echoes",
+        "user_preferences",
+        "event",
+        "metadata",
+        "phone_number_id",
+        "value",
+    ]
 )
 kinds = st.sampled_from(
     ["text", "image", "contacts", "interactive", "button", "reaction", "order", "system", "edit", "revoke", "failed"]
@@ -176,8 +205,19 @@ anything = st.recursive(
     max_leaves=25,
 )
 fields = st.sampled_from(
-    "messages smb_message_echoes history user_preferences account_update security account_alerts new_field "
-    "message_template_status_update phone_number_quality_update phone_number_name_update".split()
+    [
+        "messages",
+        "smb_message_echoes",
+        "history",
+        "user_preferences",
+        "account_update",
+        "security",
+        "account_alerts",
+        "new_field",
+        "message_template_status_update",
+        "phone_number_quality_update",
+        "phone_number_name_update",
+    ]
 )
 requests_ = st.builds(
     lambda inner: {"object": "whatsapp_business_account", "entry": inner},
