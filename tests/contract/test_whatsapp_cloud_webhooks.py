@@ -146,10 +146,31 @@ def test_shares_hold_everything_once_and_nothing_of_others():
         assert part.headers == asked.headers and part.body != asked.body
     ours = json.loads(parts[NUMBER].body)
     assert ours["entry"][0]["changes"] == [said["entry"][0]["changes"][0]]
-    assert ours["entry"][1] == said["entry"][1]
+    assert ours["entry"][1]["changes"] == said["entry"][1]["changes"] and ours["entry"][1]["id"] == "777"
     assert b"wamid.B" not in parts[NUMBER].body and b"wamid.A" not in parts[OTHER_NUMBER].body
     changes = [each for part in parts.values() for entry in json.loads(part.body)["entry"] for each in entry["changes"]]
     assert len(changes) == 5
+
+
+def test_a_share_is_as_meta_wrote_it_to_the_byte():
+    written = rb'{"value": {"metadata": {"phone_number_id": "1"}, "messages": [{"n": 1.50, "t": "caf\u00e9 \ud83d\udc4b"}]}}'
+    other = b'{"field":"messages","value":{"metadata":{"phone_number_id":"2"}}}'
+    entry = b'{"id":"9","time":17,"changes":[%b,%b]}' % (written, other)
+    asked = request(b'{"object":"whatsapp_business_account","entry":[%b]}' % entry)
+    share = CHANNEL.share(asked, "1").body
+    assert written in share and b'"time":17' in share and other not in share
+    assert CHANNEL.share(asked, "2").body.count(b"phone_number_id") == 1
+
+
+def test_an_odd_entry_does_not_spoil_the_shares_of_others():
+    said = payload(change("messages", value(NUMBER, messages=[message()])), 5)
+    said["entry"] += ["odd", {"id": "8", "changes": {"not": "a list"}}]
+    said["entry"].append(
+        payload(change("messages", value(OTHER_NUMBER, messages=[message()])), account="8")["entry"][0]
+    )
+    assert list(CHANNEL.addressees(request(said))) == [NUMBER, f"group:{ACCOUNT}", OTHER_NUMBER]
+    share = json.loads(CHANNEL.share(request(said), NUMBER).body)
+    assert share["entry"] == [{"id": ACCOUNT, "changes": [said["entry"][0]["changes"][0]]}]
 
 
 def test_receipts_never_wait_behind_messages_nor_behind_all_others():

@@ -103,7 +103,7 @@ def _app(http: HttpClient, account: Account) -> str:
     try:
         return identifier(ask(http, account, "app", params={"fields": "id"}).get("id"))
     except ChannelError as error:
-        if error.retry and error.code not in ("401", "403", "404"):
+        if error.retry and not error.stops and error.code not in ("401", "403", "404"):
             raise
         return ""
 

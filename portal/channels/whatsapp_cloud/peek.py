@@ -19,6 +19,8 @@ STATUS_LANES = 8
 NOTHING = msgspec.Raw(b"[]")
 EMPTY = (b"[]", b"null")
 
+_BODY = b'{"object":"' + OBJECT.encode() + b'","entry":[%b]}'
+_ENTRY = b'{"id":%b,"time":%b,"changes":[%b]}'
 _NUMBER_ID = re.compile(rb'"phone_number_id"\s*:\s*"([!-~]{1,200}?)"')
 
 
@@ -50,11 +52,24 @@ class _Request(msgspec.Struct):
     entry: list[_Entry] = []
 
 
+class _Cut(msgspec.Struct):
+    """An entry whose changes stay as they are, to the byte."""
+
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    time: msgspec.Raw = msgspec.Raw(b"null")
+    changes: list[msgspec.Raw] = []
+
+
+class _CutUp(msgspec.Struct):
+    entry: list[_Cut] = []
+
+
 class _Named(msgspec.Struct):
     id: str = ""
 
 
 _request = msgspec.json.Decoder(_Request)
+_cut_up = msgspec.json.Decoder(_CutUp)
 _statuses = msgspec.json.Decoder(list[_Named])
 
 
@@ -74,11 +89,7 @@ def addressees(request: WebhookRequest) -> Sequence[str]:
         return _slowly(request.body)
     if said.object != OBJECT:
         return ()
-    named = (
-        _addressee(entry.id, change.value.metadata.phone_number_id if change.value.metadata else None)
-        for entry in said.entry
-        for change in entry.changes
-    )
+    named = (_whose(entry, change) for entry in said.entry for change in entry.changes)
     return tuple(dict.fromkeys(filter(None, named)))
 
 
@@ -103,6 +114,10 @@ def _changes(said: Any) -> Iterator[tuple[Mapping[str, Any], Any, str]]:
             yield entry, change, _addressee(entry.get("id"), told)
 
 
+def _whose(entry: _Entry, change: _Change) -> str:
+    return _addressee(entry.id, change.value.metadata.phone_number_id if change.value.metadata else None)
+
+
 def _addressee(account: object, number: object) -> str:
     named = identifier(number)
     if named and not named.startswith(GROUP):
@@ -112,13 +127,27 @@ def _addressee(account: object, number: object) -> str:
 
 
 def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
-    """What belongs to one addressee alone; the very same request when nothing else is in it."""
+    """What belongs to one addressee alone, as Meta wrote it; the very same request when nothing else is in it."""
     if addressees(request) == (addressee,):
         return request
-    said = readable(request.body)
+    try:
+        named, cut = _request.decode(request.body), _cut_up.decode(request.body)
+    except (ValueError, RecursionError):
+        return replace(request, body=_share_slowly(request.body, addressee))
+    entries = []
+    for entry, raw in zip(named.entry, cut.entry, strict=True):
+        pairs = zip(entry.changes, raw.changes, strict=True)
+        ours = [bytes(each) for change, each in pairs if _whose(entry, change) == addressee]
+        if ours:
+            entries.append(_ENTRY % (bytes(raw.id), bytes(raw.time), b",".join(ours)))
+    return replace(request, body=_BODY % b",".join(entries))
+
+
+def _share_slowly(body: bytes, addressee: str) -> bytes:
+    """The same out of what msgspec does not take."""
     entries: list[dict[str, Any]] = []
     last: Mapping[str, Any] | None = None
-    for entry, change, who in _changes(said):
+    for entry, change, who in _changes(readable(body)):
         if who != addressee:
             continue
         if entry is not last:
@@ -126,11 +155,10 @@ def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
             last = entry
         entries[-1]["changes"].append(change)
     try:
-        # As Meta writes it: whatever is not ASCII is escaped, so that half an emoji survives too.
-        body = json.dumps({"object": OBJECT, "entry": entries}, separators=(",", ":")).encode()
+        # Whatever is not ASCII is escaped, as Meta does it, so that half an emoji survives too.
+        return json.dumps({"object": OBJECT, "entry": entries}, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
-        body = json.dumps({"object": OBJECT, "entry": []}).encode()
-    return replace(request, body=body)
+        return _BODY % b""
 
 
 def lane(request: WebhookRequest) -> str:
