@@ -34,6 +34,8 @@ LINE_CHANGED = "line_changed"
 SENDER_NOTICE = "sender_notice"
 WEBHOOK_DRIFT = "webhook_drift"
 MEDIA_STORE = "media_store"
+TEMPLATE_STOPPED = "template_stopped"
+TEMPLATES_UNREAD = "templates_unread"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:
