@@ -3,16 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import msgspec
 import pytest
+import requests
 
 from portal.channels import registry
-from portal.channels.base import CredentialField, Family, Probe
+from portal.channels.base import CredentialField, Family, Inbound, Probe
 from portal.channels.capabilities import Template
 from portal.channels.content import AddressKind, Kind, Limits
 from portal.channels.simulator.client import Simulator
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import senders
-from tests import linked
+from tests import linked, pretend
 from tests.portal import PLACE
 
 BODY = {"type": "BODY", "text": "Hi {{1}}, we see you on *{{2}}*.", "example": {"body_text": [["Ana", "Monday"]]}}
@@ -67,6 +69,7 @@ class Templated(Simulator):
     address_kinds = (AddressKind.PHONE,)
     _call = linked.Linked._call
     send = linked.Linked.send
+    verify, lane, parse = pretend.Pretend.verify, pretend.Pretend.lane, pretend.Pretend.parse
 
     def status(self, http, account, external_id):
         return None
@@ -76,6 +79,12 @@ class Templated(Simulator):
 
     def templates(self, http, account):
         return [Template(**each) for each in self._call(http, account, "templates")["data"]]
+
+
+def hear(portal, sender_id: int, said: Inbound) -> None:
+    """A customer writes to it."""
+    url = f"{portal.url}/webhooks/sms/templated/{portal.sender_key(sender_id)}/receive"
+    assert requests.post(url, data=msgspec.json.encode(said), timeout=10).status_code == 200
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
