@@ -1,5 +1,7 @@
 """Templates, reactions, answers, lists and buttons that open a page: written in the portal, checked, sent once."""
 
+import json
+
 import pytest
 
 from portal.channels.base import Inbound
@@ -15,7 +17,7 @@ from tests.linked import serving
 from tests.portal import PLACE
 from tests.spine.test_installing import COMPANY, consent
 from tests.spine.test_templates import later, rows
-from tests.templated import HELLO, OFFER, Provider, said
+from tests.templated import BODY, HELLO, OFFER, Provider, said
 
 ANNA = "+4915112345678"
 VISIT = {"1": "Ana", "2": "Friday"}
@@ -295,3 +297,80 @@ def test_a_line_without_the_kind_refuses_it(portal, time, provider, monkeypatch)
     target = heard(portal)
     with pytest.raises(InvalidInput, match="cannot send a reaction"):
         compose(portal, text="\U0001f44d", content=Content(Kind.REACTION), about=target.uuid)
+
+
+# The command line
+
+
+def run(portal, *words: str):
+    return portal.app.test_cli_runner().invoke(args=list(words))
+
+
+def test_the_command_line_lists_what_can_be_sent_and_how(portal, time, provider):
+    provider.listed = [said("visit", BODY), said("old", HELLO, status="PAUSED")]
+    answered = run(portal, "templates", "--sender", str(portal.line), "--sync")
+    lines = {each["name"]: each for each in map(json.loads, answered.output.splitlines()) if "name" in each}
+    assert lines["visit"]["sendable"] and lines["visit"]["text"] == "Hi {{1}}, we see you on *{{2}}*."
+    assert [(each["name"], each["example"]) for each in lines["visit"]["variables"]] == [("1", "Ana"), ("2", "Monday")]
+    assert "paused by WhatsApp" in lines["old"]["reason"] and lines["hello"]["gone_at"]
+    provider.faults = [401]
+    failed = run(portal, "templates", "--sender", str(portal.line), "--sync")
+    assert failed.exit_code != 0 and "It answered 401." in failed.output and '"visit"' in failed.output
+    sms = portal.add_sender("simulator", name="SMS line")
+    assert "knows no templates" in run(portal, "templates", "--sender", str(sms)).output
+    assert "no sender 99" in run(portal, "templates", "--sender", "99").output
+
+
+def test_the_command_line_sends_templates_answers_and_reactions(portal, time, provider):
+    target = heard(portal)
+    send = ("send", "--location", PLACE.id)
+    fill = ("--var", "1=Ana", "--var", "2=Friday")
+    for words in (
+        ("--to", "09175550101", "--template", "visit", *fill),
+        ("--answers", target.uuid, "--template", "visit", "--language", "en", *fill),
+        ("--answers", target.uuid, "--text", "Until six."),
+        ("--react", target.uuid, "--emoji", "\U0001f44d"),
+        ("--react", target.uuid, "--emoji", ""),
+        ("--to", "09175550101", "--text", "When?", "--list", "Choose", "--row", "Monday|from nine", "--row", "Tuesday"),
+        ("--to", "09175550101", "--text", "Book here:", "--link", "Book,https://x.example/book"),
+    ):
+        answered = run(portal, *send, *words)
+        assert answered.exit_code == 0, answered.output
+    calls = sent(portal, time, provider)
+    told = [(each["to"][-4:], (each["content"] or {}).get("kind"), each["text"], each["quotes"]) for each in calls]
+    assert sorted(told, key=str) == sorted(
+        [
+            ("0101", "template", "", ""),
+            ("5678", "template", "", ""),
+            ("5678", None, "Until six.", "wamid.1"),
+            ("5678", "reaction", "\U0001f44d", "wamid.1"),
+            ("5678", "reaction", "", "wamid.1"),
+            ("0101", "list", "When?", ""),
+            ("0101", "buttons", "Book here:", ""),
+        ],
+        key=str,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--template", "visit"), "{{1}} in the body: fill it in."),
+        (("--template", "visit", "--var", "1=Ana", "--var", "2=x", "--var", "3=y"), "has no variable 3"),
+        (("--template", "visit", "--var", "1=a\nb", "--var", "2=x"), "no line breaks"),
+        (("--template", "offer", "--var", "first_name=Ana", "--var", "button-2=7"), "the photo above the text: fill"),
+        (("--template", "nope"), "has no template nope"),
+        (("--template", "visit", "--text", "x"), "leave --text out"),
+        (("--template", "visit", "--sender", "99"), "There is no sender 99"),
+        (("--var", "1=x", "--text", "x"), "name it with --template"),
+        (("--emoji", "x", "--text", "x"), "--react MESSAGE_ID --emoji EMOJI"),
+        (("--react", "nobody", "--emoji", "\U0001f44d"), "There is no message nobody"),
+        (("--row", "x", "--text", "x"), "name the word that opens it"),
+        (("--template", "visit", "--place", "1,1"), "One message is one thing"),
+        (("--react", "a", "--emoji", "", "--answers", "b"), "A reaction is no answer"),
+    ],
+)
+def test_the_command_line_says_what_is_missing(portal, words, says):
+    to = () if words[0] == "--react" else ("--to", "09175550101")
+    answered = run(portal, "send", "--location", PLACE.id, *to, *words)
+    assert answered.exit_code != 0 and says in answered.output, answered.output
