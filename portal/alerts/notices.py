@@ -35,6 +35,8 @@ SENDER_NOTICE = "sender_notice"
 UNREAD_ITEMS = "unread_items"
 WEBHOOK_DRIFT = "webhook_drift"
 MEDIA_STORE = "media_store"
+TEMPLATE_STOPPED = "template_stopped"
+TEMPLATES_UNREAD = "templates_unread"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

@@ -4,14 +4,16 @@ WhatsApp does not tell everybody's number (LID, BSUID), and a group has none: wh
 id, and only through lines that can write there.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.channels.base import Channel, Family
 from portal.channels.capabilities import LinksPhone, Reaches
 from portal.channels.content import AddressKind
-from portal.messaging import contacts, number_changes
-from portal.models import Address, Conversation, Message, Sender
+from portal.messaging import contacts
+from portal.models import Address, ContactMerge, Conversation, Message, Sender
 
 PHONE, LID, GROUP, BSUID = AddressKind.PHONE, AddressKind.LID, AddressKind.GROUP, AddressKind.BSUID
 NO_ADDRESS = "The contact has no phone number: add one in HighLevel."
@@ -50,7 +52,27 @@ def find(
     if not number:
         return own
     phones = [value for kind, value in known if kind == PHONE]
-    return number_changes.present(session, conversation.location_id, number, phones), PHONE.value
+    return _present(session, conversation.location_id, number, phones), PHONE.value
+
+
+def _present(session: Session, location_id: int, number: str, own: Sequence[str]) -> str:
+    """The number that has taken the place of `number`, of a contact's `own`; itself when none has."""
+    passed = {number}
+    while len(own) > len(passed):
+        newer = (
+            select(ContactMerge.value)
+            .where(ContactMerge.location_id == location_id, ContactMerge.undone_at.is_(None))
+            .where(ContactMerge.kind == PHONE, ContactMerge.value.in_(own))
+            .where(ContactMerge.by_kind == PHONE, ContactMerge.by_value == number)
+            .order_by(ContactMerge.id.desc())
+            .limit(1)
+        )
+        found = session.scalar(newer)
+        if found is None or found in passed:
+            break
+        number = found
+        passed.add(number)
+    return number
 
 
 def why_none(session: Session, conversation: Conversation, sender: Sender) -> str:

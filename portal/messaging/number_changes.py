@@ -4,7 +4,7 @@ The contact keeps both numbers. What is written to the old one goes to the new o
 stranger's soon. Two contacts are never put together for it: whoever has the number already may be somebody else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.channels.base import Inbound
 from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import merging, numbers, windows
-from portal.models import Address, ContactMerge, Sender
+from portal.models import Address, Sender
 
 CHANGED = "number_changed"
 PHONE = AddressKind.PHONE
@@ -37,26 +37,6 @@ def told(session: Session, sender: Sender, said: Inbound, contact_id: int) -> Ma
         return said.details
     holder = _holder(session, sender.location_id, new.value)
     return {**said.details, "number": new.value, "held": holder is not None and holder != contact_id}
-
-
-def present(session: Session, location_id: int, number: str, own: Sequence[str]) -> str:
-    """The number that has taken the place of `number`, of a contact's `own`; itself when none has."""
-    passed = {number}
-    while len(own) > len(passed):
-        newer = (
-            select(ContactMerge.value)
-            .where(ContactMerge.location_id == location_id, ContactMerge.undone_at.is_(None))
-            .where(ContactMerge.kind == PHONE, ContactMerge.value.in_(own))
-            .where(ContactMerge.by_kind == PHONE, ContactMerge.by_value == number)
-            .order_by(ContactMerge.id.desc())
-            .limit(1)
-        )
-        found = session.scalar(newer)
-        if found is None or found in passed:
-            break
-        number = found
-        passed.add(number)
-    return number
 
 
 def _new(sender: Sender, said: Inbound) -> Peer | None:

@@ -18,6 +18,7 @@ from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
+from portal.messaging.template_sending import refusal
 from portal.messaging.windows import CODE as WINDOW_CODE
 from portal.messaging.windows import why_closed
 from portal.models import (
@@ -150,7 +151,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    if unfit := kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body):
+    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body)
+    if unfit := unfit or refusal(session, sender, message):
         return _Place(None, failure=unfit, code="unfit")
     if address is None:
         return _Place(None, failure=addressing.why_none(session, conversation, sender))

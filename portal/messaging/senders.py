@@ -22,7 +22,7 @@ from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
-from portal.messaging import lines
+from portal.messaging import lines, templates
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -103,6 +103,7 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
     )
     _claim(session, sender, channel)
     lines.begin(session, sender, channel)
+    templates.begin(session, sender, channel)
     attach(session, sender, channel, wanted.credentials, wanted.pace)
     if location.install_state in HERE:
         sync_webhook(session, sender.id, sender.channel)
@@ -213,6 +214,7 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
     lines.ask_now(session, sender.id, sender.channel)
+    templates.ask_again(session, sender)
     if sender.location.install_state in HERE:
         sync_webhook(session, sender.id, sender.channel)
 
@@ -230,6 +232,7 @@ def remove(session: Session, sender_id: int) -> None:
     sender.webhook_name = sender.next_line_check_at = sender.next_webhook_at = None
     for kind in _OF_SENDER:
         close_alert(session, kind, gates.sender_gate(sender_id))
+    templates.end(session, sender)
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)

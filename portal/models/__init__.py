@@ -9,6 +9,7 @@ from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState, ServiceWindow
+from portal.models.templates import TemplateRow
 from portal.models.tenants import (
     Agency,
     FailoverPolicy,
@@ -61,6 +62,7 @@ __all__ = [
     "ServiceWindow",
     "Status",
     "StatusChange",
+    "TemplateRow",
     "User",
     "Wallet",
 ]

@@ -51,6 +51,9 @@ class Sender(Base):
     seen without one, `line_down_at` since when it is not ready, `line_told_at` when a person was told of that.
     `line_address` is the number that may write to these customers; `line_other_address` another one that was linked
     and waits for a person. `line_failure` says why the provider could not be asked, `line_failures` times in a row.
+
+    `templates_at` is when its provider listed its templates last, `next_templates_at` when it is asked again (None
+    where there are none); `templates_failure` says why it could not be asked, `templates_failures` times in a row.
     """
 
     __tablename__ = "sender"
@@ -114,6 +117,10 @@ class Sender(Base):
     line_failure: Mapped[str] = mapped_column(Text, default="")
     line_failures: Mapped[int] = mapped_column(Integer, default=0)
     next_line_check_at: Mapped[datetime | None] = mapped_column(index=True)
+    templates_at: Mapped[datetime | None]
+    next_templates_at: Mapped[datetime | None] = mapped_column(index=True)
+    templates_failure: Mapped[str] = mapped_column(Text, default="", server_default="")
+    templates_failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     created_at: Mapped[datetime]
 
     location: Mapped[Location] = relationship()

@@ -15,7 +15,7 @@ from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
-from portal.messaging import account_watch, lines, media, media_upkeep, registrations, rejections, relations
+from portal.messaging import account_watch, lines, media, media_upkeep, registrations, rejections, relations, templates
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -109,6 +109,7 @@ class Clockwork:
         self._sweep_at_once(rejections.look_for_ends)
         self._sweep_at_once(lines.forget_notices)
         self._sweep_at_once(registrations.enqueue_due)
+        self._sweep_at_once(templates.enqueue_due)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

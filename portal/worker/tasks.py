@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts
+from portal.messaging import bulk, dnd, lines, optouts, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
@@ -174,6 +174,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
         lines.KIND: services.line_watch.check,
+        templates.KIND: services.template_watch.sync,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,

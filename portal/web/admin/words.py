@@ -70,6 +70,8 @@ ALERT: Mapping[str, str] = {
     notices.SENDER_NOTICE: "A provider has something to say",
     notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
     notices.MEDIA_STORE: "Files cannot be kept",
+    notices.TEMPLATE_STOPPED: "A template cannot be sent any more",
+    notices.TEMPLATES_UNREAD: "A provider does not tell its templates",
 }
 LINE: Mapping[str, str] = {
     "": "has none",
