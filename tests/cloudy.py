@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import requests
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal.channels import registry
 from portal.channels.base import (
@@ -21,10 +21,11 @@ from portal.channels.base import (
     TemplateNotice,
     Unread,
 )
-from portal.channels.content import AddressKind, Kind
-from portal.messaging import contacts
+from portal.channels.capabilities import Template
+from portal.channels.content import AddressKind, Content, Kind
+from portal.messaging import contacts, templates
 from portal.messaging.outbound import Request, queue_message
-from portal.models import Event, Location, Message
+from portal.models import Event, Job, Location, Message, Sender
 from portal.web.webhooks.app import app_senders
 from portal.web.webhooks.intake import evidence
 from tests.hand import work
@@ -58,6 +59,7 @@ class Cloudy(Pretend):
 
     def __init__(self):
         super().__init__()
+        self.listed = []
         self.read = []
         self.read_faults = []
 
@@ -94,6 +96,9 @@ class Cloudy(Pretend):
         except msgspec.DecodeError:
             raise ChannelError("It cannot be read.") from None
         return [_value(item) for item in items]
+
+    def templates(self, http, account):
+        return self.listed
 
     def mark_read(self, http, account, external_id):
         self.read.append(external_id)
@@ -176,6 +181,14 @@ class Line(PretendLine):
         assert post(self.portal, item(Receipt(external_id, outcome, **more))).status_code == 200
         self.apply()
 
+    def approve(self, name, category="UTILITY") -> Content:
+        """A template of this name, which the provider lists from now on."""
+        body = [{"type": "BODY", "text": "Hello"}]
+        self.channel.listed.append(Template(name, name, "en", category, "APPROVED", body))
+        with self.portal.database.write() as session:
+            templates.take_list(session, session.get_one(Sender, self.sender), self.channel.listed)
+        return Content(Kind.TEMPLATE, {"name": name, "language": "en", "category": category, "components": []})
+
     def note(self) -> str:
         return self.portal.events()[-1].note
 
@@ -197,3 +210,7 @@ def send(line, body="Hello", phone=ANNA, **more) -> Message:
         contact, _ = contacts.for_address(session, location.id, "phone", phone)
         wanted = {"position": 1, "received_at": line.time.now(), "user_id": "u1"} | more
         return queue_message(session, location, Request(contact, phone, body, **wanted))
+
+
+def delete_jobs(kind):
+    return delete(Job).where(Job.kind == kind)

@@ -6,9 +6,10 @@ from sqlalchemy.orm import Session
 
 from portal.alerts import notices
 from portal.alerts.notices import raise_alert
-from portal.channels.base import ChannelEvent, Inbound, Line, Notice, Receipt, Unread
+from portal.channels.base import ChannelEvent, Inbound, Line, Notice, Preference, Receipt, TemplateNotice, Unread
 from portal.crypto import Vault
-from portal.messaging import lines
+from portal.messaging import lines, merging, optouts, templates
+from portal.messaging.chats import PERSONAL, peer_of
 from portal.messaging.inbound import take_inbound
 from portal.messaging.receipts import take_receipt
 from portal.messaging.storable import storable
@@ -31,9 +32,23 @@ def take(session: Session, sender: Sender, said: Iterable[ChannelEvent], event: 
             effects.append(lines.hint(session, sender, each))
         elif isinstance(each, Notice):
             effects.append(lines.notice(session, sender, each))
+        elif isinstance(each, TemplateNotice):
+            effects.append(templates.hint(session, sender, each))
+        elif isinstance(each, Preference):
+            effects.append(_prefer(session, sender, each, event))
         elif isinstance(each, Unread):
             unread.append(each)
     return [*effects, *([_unread(session, sender, unread, event)] if unread else [])]
+
+
+def _prefer(session: Session, sender: Sender, said: Preference, event: Event) -> str:
+    """The person's addresses are learnt on the way, as with a message of theirs."""
+    person = peer_of(sender, said.person)
+    if person.kind not in PERSONAL:
+        return "a preference of nobody that is known"
+    others = [peer_of(sender, each) for each in said.same_as if each.value.strip()]
+    merging.learn(session, sender, person, [each for each in others if each.kind in PERSONAL], event.id)
+    return optouts.prefer(session, sender, said, event, person)
 
 
 def _unread(session: Session, sender: Sender, items: list[Unread], event: Event) -> str:

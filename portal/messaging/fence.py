@@ -17,7 +17,7 @@ from portal.channels import registry
 from portal.database import padded
 from portal.messaging import windows
 from portal.messaging.line_states import SENDING
-from portal.messaging.silence import NOTHING_STOPS
+from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
     BulkCall,
     InstallState,
@@ -174,8 +174,8 @@ _PASS_FRESH = (
     .values(**_CALL, key_round_at=_moment, in_doubt=False)
     .returning(Part.id, Part.attempt, Part.key_round)
 )
-# A statement of its own: whoever has no window to look at does not pay for it.
-_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment))
+# A statement of its own: whoever has no window to look at, and no marketing to stop, does not pay for it.
+_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING)
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))

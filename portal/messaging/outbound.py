@@ -323,6 +323,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         status=Status.QUEUED,
         status_at=moment,
         priority=REPLY if urgent else BULK,
+        marketing=bool(request.content and kinds.is_marketing(request.content)),
         user_id=request.user_id,
         author=request.author,
         bulk=request.bulk,

@@ -96,7 +96,8 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
         part.billing = storable_details(receipt.billing)
     if receipt.outcome is Outcome.FAILED:
         windows.refused(session, part, receipt.code)
-    if receipt.loss is Loss.OPTED_OUT:
+    stopped = receipt.outcome is Outcome.FAILED and receipt.code in optouts.MARKETING_CODES
+    if receipt.loss is Loss.OPTED_OUT or stopped:
         optouts.learn(session, part.message, who, receipt.code or "opted out", detail)
     if not move_part(session, part, from_outcome(receipt.outcome), who=who, code=receipt.code, detail=detail):
         return False

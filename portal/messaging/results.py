@@ -85,7 +85,7 @@ def _write_one(session: Session, result: Result) -> bool:
         return _stop_sender(session, result, part, outcome)
     if outcome.retry:
         return _try_later(session, result, part, outcome)
-    if outcome.opted_out:
+    if outcome.opted_out or outcome.code in optouts.MARKETING_CODES:
         optouts.learn(session, part.message, registry.get(result.passed.channel).name, outcome.code, outcome.message)
     return _give_up(session, part, result.passed.channel, outcome.code, outcome.message)
 

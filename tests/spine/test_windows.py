@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.channels.base import Accepted, ChannelError, Outcome
-from portal.channels.content import AddressKind, Content, Kind, Peer
+from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import senders, windows
 from portal.messaging.sweeping import match_orphans
 from portal.models import EntryKind, LedgerEntry, Message, Sender, ServiceWindow, Status
@@ -15,7 +15,6 @@ from tests.hand import work
 from tests.pretend import GROUP
 
 BEN = "+4915187654321"
-PROMO = Content(Kind.TEMPLATE, {"name": "promo", "language": "en", "category": "UTILITY", "components": []})
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_a_customer_who_has_written_may_be_answered_for_a_day(old):
     reason = now(old, message).reason
     assert reason.startswith("The customer last wrote on ") and "approved template" in reason
     assert [entry.kind for entry in old.everything(LedgerEntry) if entry.message_id == message.id] == []
-    assert go(old, content=PROMO) == OPEN, "a template may go"
+    assert go(old, content=old.approve("order_ready")) == OPEN, "a template may go"
     old.hear("Again", "m2")
     old.apply()
     assert go(old) == OPEN

@@ -11,6 +11,7 @@ from portal.alerts import notices
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling
+from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
 from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
 
@@ -113,7 +114,12 @@ ORIGIN: Mapping[str, str] = {
     Origin.IMPORT: "list",
     Origin.PERSON: "a person here",
 }
-FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
+FAMILY: Mapping[str, str] = {
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "viber": "Viber",
+    MARKETING: "WhatsApp, marketing only",
+}
 FILE: Mapping[str, str] = {
     MediaState.WANTED: "is being fetched",
     MediaState.KEPT: "kept",
