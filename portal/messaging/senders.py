@@ -1,6 +1,5 @@
 """Senders: adding, checking, pausing and resuming them, and choosing the default."""
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
 from portal.messaging import lines, templates
+from portal.messaging.accounts import is_private, located
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -62,10 +62,11 @@ def validate(wanted: NewSender) -> None:
     _validated(wanted)
 
 
-def check(http: HttpClient, wanted: NewSender) -> Probe:
+def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
     """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
     channel = _validated(wanted)
-    account = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    account = located(given, wanted.channel, settings)
     try:
         probe = channel.probe(http, account)
     except ChannelError as error:
@@ -282,7 +283,7 @@ def _check_address(url: str, *, operator: bool) -> None:
         host = host_of(url)
     except AddressRefused as error:
         raise InvalidInput(f"The API address cannot be used. {error.message}") from None
-    if not operator and _is_private(host):
+    if not operator and is_private(host):
         raise InvalidInput("The API address must be a public one.")
 
 
@@ -291,16 +292,6 @@ def _check_field(field: CredentialField, value: str) -> None:
         raise InvalidInput(f"{field.label} must be one of {', '.join(field.choices)}.")
     if value and field.pattern and not re.fullmatch(field.pattern, value):
         raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
-
-
-def _is_private(host: str) -> bool:
-    """A name is looked up only when it is called; one that leads to a private address is refused then."""
-    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
 
 
 def _group(channel: Channel, credentials: Mapping[str, str]) -> str:
