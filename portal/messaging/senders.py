@@ -21,7 +21,7 @@ from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
-from portal.messaging import lines, templates
+from portal.messaging import lines, reading, templates
 from portal.messaging.accounts import is_private, located
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
@@ -100,6 +100,7 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         webhook_group=_group(channel, wanted.credentials),
         own_app=_brings_app(channel, wanted.credentials),
         windowed=isinstance(channel, HasWindow),
+        mark_read=reading.wish(channel.kind, wanted.credentials.get("mark_read", "")),
         created_at=clock.now(),
     )
     _claim(session, sender, channel)
@@ -211,6 +212,7 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
     sender.address = _address(channel, wanted.credentials)
     sender.webhook_group = _group(channel, wanted.credentials)
     sender.own_app = _brings_app(channel, wanted.credentials)
+    sender.mark_read = reading.wish(channel.kind, wanted.credentials.get("mark_read", ""))
     sender.webhook_at = None  # a change of the provider's settings that follows is ours
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
