@@ -557,6 +557,8 @@ def test_a_probe_says_what_is_wrong(server):
     for step in (failure(190, 401), failure(10, 403), gone, failure(100)):
         found = probe(server, step)
         assert not found.ok and found.detail.endswith(".")
+    account = probe(server, answer(200, NODE), gone)
+    assert not account.ok and "no such WhatsApp Business account" in account.detail and account.facts["number"]
     assert not probe(server, answer(200, NODE | {"status": "BANNED"}), page([{"id": NUMBER}])).ok
     half = probe(server, answer(200, NODE), credentials=CREDENTIALS | {"app_secret": SECRET})
     assert not half.ok and "verify token" in half.detail

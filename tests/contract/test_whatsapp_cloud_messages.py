@@ -160,6 +160,26 @@ def test_a_number_that_changed(name):
     assert other.details == {"type": "customer_identity_changed"}
 
 
+def test_a_number_that_changed_changes_the_id_too():
+    own = {"type": "user_changed_number", "wa_id": "639180000000", "user_id": "PH.2", "previous_user_id": ANA_ID}
+    found = one(messages(message("system", system=own) | {"from_user_id": "PH.2"}, contacts=[{}]))
+    assert (found.sender, found.same_as) == (f"+{ANA}", (Peer(AddressKind.BSUID, ANA_ID),))
+    assert found.details == {"type": "number_changed", "number": "+639180000000", "bsuid": "PH.2"}
+
+
+def test_an_id_that_changed_of_somebody_without_a_number():
+    own = {"type": "user_changed_user_id", "user_id": "PH.2", "previous_user_id": ANA_ID, "body": "changed"}
+    said = message("system", system=own) | {"from_user_id": "PH.2"}
+    del said["from"]
+    found = one(messages(said))
+    assert (found.sender_kind, found.sender, found.same_as) == (
+        AddressKind.BSUID,
+        ANA_ID,
+        (Peer(AddressKind.BSUID, "PH.2"),),
+    )
+    assert (found.kind, found.details) == (Kind.SYSTEM, {"type": "id_changed", "bsuid": "PH.2"})
+
+
 def test_edits_and_deletions():
     new = {"type": "image", "image": {"caption": "better"}}
     edit = read("edit", edit={"original_message_id": "wamid.OLD", "message": new})

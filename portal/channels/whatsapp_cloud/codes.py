@@ -56,7 +56,8 @@ _PERMISSION = _repair(
 )
 _LOCKED = _repair("Meta has locked the WhatsApp Business account: look into its quality page and ask for a review.")
 _TEMPLATE = "Meta refuses the template"
-GONE = _repair("Meta has no such number for this access token: check the phone number ID and the token.")
+GONE = _repair("The access token opens no such number or account at Meta: check their IDs and the token.")
+NO_ACCOUNT = "The access token opens no such WhatsApp Business account: check the account's ID, and what it was given."
 PERMISSIONS = frozenset(range(200, 300))
 
 WINDOW_CLOSED, MARKETING_STOPPED = "131047", "131050"

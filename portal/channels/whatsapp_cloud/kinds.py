@@ -137,15 +137,18 @@ def _order(message: Data) -> Read:
 
 
 def _system(message: Data) -> Read:
-    """The new number is `wa_id`; it was `new_wa_id` up to Graph 12."""
+    """The new number is `wa_id` (`new_wa_id` up to Graph 12), the new id `user_id`.
+
+    `user_changed_user_id` comes for those whose number is not told (Meta's changelog of 11 August 2026).
+    """
     own = block(message.get("system"))
     kind, body = text(own.get("type")), text(own.get("body"))
-    new = phone(own.get("wa_id")) or phone(own.get("new_wa_id"))
+    new, user = phone(own.get("wa_id")) or phone(own.get("new_wa_id")), bsuid(own.get("user_id"))
+    known = {"bsuid": user} if user else {}
     if kind in ("user_changed_number", "customer_changed_number") and new:
-        user = bsuid(own.get("user_id"))
-        return Read(
-            Kind.SYSTEM, body, details={"type": "number_changed", "number": new} | ({"bsuid": user} if user else {})
-        )
+        return Read(Kind.SYSTEM, body, details={"type": "number_changed", "number": new, **known})
+    if kind == "user_changed_user_id" and user:
+        return Read(Kind.SYSTEM, body, details={"type": "id_changed", **known})
     return Read(Kind.SYSTEM, body, details={"type": kind[:LONGEST_TYPE]})
 
 
