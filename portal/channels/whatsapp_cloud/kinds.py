@@ -112,8 +112,21 @@ def _form(said: Data) -> Read:
         answers = {"answer": raw} if raw else {}
     if not isinstance(answers, dict):
         answers = {"answer": answers}
-    told = dict(list(answers.items())[:MOST_ANSWERS])
+    told = {text(name): _plain(value) for name, value in list(answers.items())[:MOST_ANSWERS]}
     return Read(Kind.FORM, text(said.get("body")), details={"name": text(said.get("name")), "answers": told})
+
+
+def _plain(value: Any, deeper: int = 5) -> Any:
+    """A value as a database keeps it: JSON in a text may hold what JSON in a column may not (NUL, NaN)."""
+    if isinstance(value, dict | list) and not deeper:
+        return "…"
+    if isinstance(value, dict):
+        return {text(name): _plain(each, deeper - 1) for name, each in list(value.items())[:MOST_ANSWERS]}
+    if isinstance(value, list):
+        return [_plain(each, deeper - 1) for each in value[:MOST_ANSWERS]]
+    if isinstance(value, float | int) and not isinstance(value, bool) and number(value) is None:
+        return str(value)[:40]
+    return text(value) if isinstance(value, str) else value
 
 
 def _reaction(message: Data) -> Read:
