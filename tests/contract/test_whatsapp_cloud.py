@@ -412,6 +412,8 @@ def test_metas_own_words_follow_where_they_tell_more(server):
     error = refusal(server, failure(131008, error_data={"details": f"Parameter  'to' is missing, token {TOKEN}."}))
     assert error.message == "Meta misses something in the message: Parameter 'to' is missing, token …."
     assert refusal(server, failure(424242)).message == "Meta refused it: Words."
+    cut = refusal(server, failure(424242, message="x" * (codes.LONGEST_WORDS - 5) + TOKEN)).message
+    assert TOKEN[:5] not in cut, "not even the half of it"
 
 
 def test_no_secret_is_in_an_error_or_a_log(server, caplog):
