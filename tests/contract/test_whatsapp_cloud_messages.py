@@ -249,6 +249,30 @@ def test_what_is_typed_on_the_phone():
     assert (second.kind, second.from_us) == (Kind.DELETION, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "state", "from_us"),
+    [
+        ({"event": "connect", "direction": "USER_INITIATED"}, "ringing", False),
+        (
+            {"event": "terminate", "direction": "USER_INITIATED", "status": "COMPLETED", "duration": 33},
+            "answered",
+            False,
+        ),
+        ({"event": "terminate", "direction": "USER_INITIATED", "status": "FAILED"}, "missed", False),
+        ({"event": "terminate", "direction": "BUSINESS_INITIATED", "duration": "7"}, "answered", True),
+    ],
+)
+def test_calls(said, state, from_us):
+    ends = {"from": LINE, "to": ANA, "to_user_id": ANA_ID} if from_us else {"from": ANA, "to": LINE}
+    call = {"id": "wacid.1", "timestamp": AT, **ends, **said}
+    found = one(payload(change("calls", value(contacts=[card()], calls=[call]))))
+    assert (found.kind, found.external_id, found.sender) == (Kind.CALL, "wacid.1", f"+{ANA}")
+    assert (found.details["state"], found.from_us, found.name) == (state, from_us, "Ana")
+    assert ("seconds" in found.details) is (state == "answered")
+    assert parsed(payload(change("calls", value(calls=[call | {"event": "ringtone"}])))) == []
+    assert isinstance(one(payload(change("calls", value(calls=[{"event": "connect"}])))), Unread)
+
+
 def test_what_was_said_before_the_number_came_to_us():
     def past(who, external_id, **more):
         return {

@@ -233,6 +233,7 @@ fields = st.sampled_from(
     [
         "messages",
         "smb_message_echoes",
+        "calls",
         "history",
         "user_preferences",
         "account_update",
