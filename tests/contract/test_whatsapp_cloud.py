@@ -574,12 +574,17 @@ def test_where_a_file_is(server, account):
     ask = f"media:77?url={'https%3A%2F%2Flookaside.fbsbx.com%2Fx'}"
     assert CHANNEL.media_request(HttpClient(), account, ask) == (there, {"Authorization": f"Bearer {TOKEN}"})
     assert server.calls[0].target == f"/v26.0/77?phone_number_id={NUMBER}"
-    server.script(failure(100))
-    url, headers = CHANNEL.media_request(HttpClient(), account, ask)
-    assert (url, headers) == ("https://lookaside.fbsbx.com/x", {"Authorization": f"Bearer {TOKEN}"})
+    for gone in (failure(100), failure(100, error_subcode=33)):
+        server.script(gone)
+        url, headers = CHANNEL.media_request(HttpClient(), account, ask)
+        assert (url, headers) == ("https://lookaside.fbsbx.com/x", {"Authorization": f"Bearer {TOKEN}"})
+        with pytest.raises(ChannelError) as caught:
+            CHANNEL.media_request(HttpClient(), account, "media:77")
+        assert (caught.value.retry, caught.value.scope) == (False, Scope.MESSAGE)
+    server.script(failure(190, 401))
     with pytest.raises(ChannelError) as caught:
-        CHANNEL.media_request(HttpClient(), account, "media:77")
-    assert not caught.value.retry
+        CHANNEL.media_request(HttpClient(), account, ask)
+    assert caught.value.retry, "a new token may still fetch it"
     server.script(answer(503, body=b""))
     with pytest.raises(ChannelError) as caught:
         CHANNEL.media_request(HttpClient(), account, ask)
