@@ -32,11 +32,18 @@ def sent_to(addressee: str) -> str:
 
 
 def apply(
-    session: Session, vault: Vault, channel: Channel, app: AppWebhook, event: Event, request: WebhookRequest
+    session: Session,
+    vault: Vault,
+    channel: Channel,
+    app: AppWebhook,
+    event: Event,
+    request: WebhookRequest,
+    *,
+    piecewise: bool = False,
 ) -> str | None:
     """Applies a request to all whom it is for; None when it does not prove itself.
 
-    What no sender wants is kept without effect, and can be replayed once there is one.
+    What no sender wants is kept without effect, and can be replayed once there is one. `piecewise`: see `effects.take`.
     """
     own = None
     if event.action == OWN_APP:
@@ -58,7 +65,7 @@ def apply(
         share = app.share(request, addressee)
         for sender in senders:
             windows.listened(session, sender)
-            done += effects.take(session, sender, channel.parse(share), event, vault)
+            done += effects.take(session, sender, channel.parse(share), event, vault, piecewise=piecewise)
     if len(addressees) == 1 and own is None and not missed and not addressees[0].startswith(GROUP):
         event.sender_key = sender.key  # its owner may look at it
     if done:

@@ -1,44 +1,77 @@
 """What a sender's webhook said, item by item, made into messages, receipts and notices."""
 
+import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal.alerts import notices
 from portal.alerts.notices import raise_alert
 from portal.channels.base import ChannelEvent, Inbound, Line, Notice, Preference, Receipt, TemplateNotice, Unread
 from portal.crypto import Vault
+from portal.database import is_away, is_conflict
 from portal.messaging import lines, merging, optouts, templates
 from portal.messaging.chats import PERSONAL, peer_of
 from portal.messaging.inbound import take_inbound
+from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.receipts import take_receipt
 from portal.messaging.storable import storable
 from portal.models import Event, Sender
 from portal.queue.gates import sender_gate
 
+log = logging.getLogger(__name__)
 
-def take(session: Session, sender: Sender, said: Iterable[ChannelEvent], event: Event, vault: Vault) -> list[str]:
+FAILED = "failed: "
+
+
+def take(
+    session: Session,
+    sender: Sender,
+    said: Iterable[ChannelEvent],
+    event: Event,
+    vault: Vault,
+    *,
+    piecewise: bool = False,
+) -> list[str]:
     """Applies the items in their order; what became of each, in words.
 
-    Raises `EchoUnresolved` when one of them has to wait.
+    Raises `EchoUnresolved` when one of them has to wait. `piecewise`: an item that the portal fails on is left out,
+    with a note that begins with `FAILED`, and costs none of the others.
     """
-    effects, unread = [], []
+    effects: list[str] = []
+    unread: list[Unread] = []
     for each in said:
-        if isinstance(each, Receipt):
-            effects.append(take_receipt(session, sender, each, event.id))
-        elif isinstance(each, Inbound):
-            effects.append(take_inbound(session, sender, each, event, vault))
-        elif isinstance(each, Line):
-            effects.append(lines.hint(session, sender, each))
-        elif isinstance(each, Notice):
-            effects.append(lines.notice(session, sender, each))
-        elif isinstance(each, TemplateNotice):
-            effects.append(templates.hint(session, sender, each))
-        elif isinstance(each, Preference):
-            effects.append(_prefer(session, sender, each, event))
-        elif isinstance(each, Unread):
+        if isinstance(each, Unread):
             unread.append(each)
+            continue
+        try:
+            with session.begin_nested() if piecewise else nullcontext():
+                effects.append(_take(session, sender, each, event, vault))
+        except EchoUnresolved:
+            raise
+        except Exception as error:
+            if not piecewise or (isinstance(error, SQLAlchemyError) and (is_away(error) or is_conflict(error))):
+                raise
+            log.exception("an item of a webhook could not be applied", extra={"event": event.id})
+            effects.append(f"{FAILED}the portal failed on one item ({type(error).__name__})")
     return [*effects, *([_unread(session, sender, unread, event)] if unread else [])]
+
+
+def _take(session: Session, sender: Sender, said: ChannelEvent, event: Event, vault: Vault) -> str:
+    if isinstance(said, Receipt):
+        return take_receipt(session, sender, said, event.id)
+    if isinstance(said, Inbound):
+        return take_inbound(session, sender, said, event, vault)
+    if isinstance(said, Line):
+        return lines.hint(session, sender, said)
+    if isinstance(said, Notice):
+        return lines.notice(session, sender, said)
+    if isinstance(said, TemplateNotice):
+        return templates.hint(session, sender, said)
+    assert isinstance(said, Preference)
+    return _prefer(session, sender, said, event)
 
 
 def _prefer(session: Session, sender: Sender, said: Preference, event: Event) -> str:

@@ -183,11 +183,9 @@ def confirm_number(session: Session, sender: Sender, number: str) -> None:
 def _follow_link(sender: Sender, state: LineState, moment: datetime) -> None:
     """`line_since` is the last moment at which no phone was linked yet: all that is younger came over this link.
 
-    Where no phone is linked, nothing that is told is history.
+    A line that is no linked phone hears its customers also while it may not send: it begins once.
     """
-    if not isinstance(registry.get(sender.channel), LinksPhone):
-        return
-    if state in line_states.UNLINKED:
+    if state in line_states.UNLINKED and isinstance(registry.get(sender.channel), LinksPhone):
         sender.line_unlinked_at = moment
     elif state is LineState.READY and (sender.line_since is None or sender.line_unlinked_at is not None):
         sender.line_since = sender.line_unlinked_at or moment

@@ -47,10 +47,14 @@ UNREADABLE = (Parked, ChannelError, payloads.UnreadablePayload)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What applying needs besides the transaction."""
+    """What applying needs besides the transaction.
+
+    `piecewise`: the event has failed again and again, so that one of its items must be left out (`effects.take`).
+    """
 
     settings: Settings
     vault: Vault
+    piecewise: bool = False
 
 
 def apply_event(session: Session, context: Context, event: Event) -> None:
@@ -61,7 +65,11 @@ def apply_event(session: Session, context: Context, event: Event) -> None:
     if event.state not in (EventState.PENDING, EventState.PARKED):
         return
     handler = _SOURCES.get(event.source, _apply_provider)
-    event.note = handler(session, context, event)
+    note = handler(session, context, event)
+    if context.piecewise and effects.FAILED in note:
+        park(session, event, Parked(note))  # the rest of it is done, and a replay repeats none of that
+        return
+    event.note = note
     event.state = next((state for word, state in _ENDINGS.items() if event.note.startswith(word)), EventState.APPLIED)
     event.applied_at = clock.now()
 
@@ -168,7 +176,8 @@ def _apply_provider(session: Session, context: Context, event: Event) -> str:
     if not isinstance(channel, AppWebhook):
         return _apply_sms(session, context, event)
     request = webhook_request(event)
-    note = app_webhooks.apply(session, context.vault, channel, channel, event, request)
+    piecewise = context.piecewise
+    note = app_webhooks.apply(session, context.vault, channel, channel, event, request, piecewise=piecewise)
     if note is None:
         raise Parked(UNPROVED)
     return note

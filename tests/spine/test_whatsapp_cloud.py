@@ -9,7 +9,8 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from portal.messaging import senders
+from portal.channels.base import Line, LineState
+from portal.messaging import lines, senders
 from portal.messaging.sweeping import settle_lost_calls
 from portal.models import Address, Contact, ContactMerge, Event, LedgerEntry, Message, OptOut, Part, Sender
 from portal.sandbox import world
@@ -272,6 +273,25 @@ def test_who_stops_marketing_is_on_record(cloud):
     preference = said | {"value": "stop", "timestamp": 1795000000}
     cloud.post(change("user_preferences", value(NUMBER, contacts=[card()], user_preferences=[preference])))
     assert [(row.family, row.origin) for row in cloud.everything(OptOut)] == [("wa:marketing", "provider")]
+
+
+def test_what_was_said_before_the_number_was_ours_is_history_and_nothing_else_is(cloud):
+    """A number that may not send for a while hears its customers all the same."""
+
+    def line(state):
+        with cloud.portal.database.write() as session:
+            lines.take_line(session, session.get_one(Sender, cloud.sender), Line(state))
+
+    line(LineState.READY)
+    cloud.time.forward(hours=1)
+    for state in (LineState.BLOCKED, LineState.READY, LineState.GONE):
+        line(state)
+        cloud.time.forward(minutes=10)
+    late = cloud.text("written while it was blocked", "m1")
+    late["timestamp"] = str(int(late["timestamp"]) - 900)
+    old = cloud.text("written last week", "m2") | {"timestamp": str(int(late["timestamp"]) - 7 * 86400)}
+    cloud.say(late, old)
+    assert [(row.external_id, row.backfilled) for row in cloud.rows()] == [("m1", False), ("m2", True)]
 
 
 def test_secrets_are_in_no_log(cloud, caplog):
