@@ -172,6 +172,19 @@ def test_another_copy_is_evidence_and_changes_nothing(cloud):
     assert sweeping.match_orphans(cloud.portal.database) == 0
 
 
+def test_a_report_of_the_first_call_says_nothing_of_the_second(cloud):
+    message = lose(cloud)
+    cloud.channel.outcomes.append(LOST)
+    with cloud.portal.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    work(cloud.portal, "send")
+    report(cloud, message, Outcome.DELIVERED)
+    assert (now(cloud, message).status, part(cloud, message).external_id) == (Status.UNKNOWN, None)
+    report(cloud, message, Outcome.SENT, "wamid.2", turn=2)
+    assert (now(cloud, message).status, part(cloud, message).external_id) == (Status.SENT, "wamid.2")
+    assert [each.code for each in cloud.everything(StatusChange) if each.before == each.after] == ["wamid.1"]
+
+
 def test_after_a_restore_the_report_says_what_went_out(cloud):
     message = send(cloud)
     report(cloud, message, Outcome.SENT)
