@@ -282,8 +282,6 @@ class Outbox:
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
-        elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
-            end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
         elif location.install_state != InstallState.INSTALLED:
             hold_back(session, due, part, not_installed(session, location))
         elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:
@@ -296,6 +294,8 @@ class Outbox:
             hold_back(session, due, part, f"{sender.name} {line_states.sentence(sender)}")
             if location.failover != FailoverPolicy.HOLD:
                 release_conversations(session, location.id, [message.conversation_id])
+        elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
+            end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
         else:
             postpone(session, due, clock.now() + DOUBT_WAIT, "what kept it back is gone")
             return False

@@ -293,3 +293,16 @@ def test_an_own_app_is_judged_when_the_database_is_back(cloud, own, outage):
     assert inbound(cloud) == [(own, "mine")]
     states = [event.state for event in cloud.portal.events()[-3:]]
     assert states == ["applied", "parked", "ignored"]
+
+
+def test_what_waits_for_its_judgement_keeps_its_place(cloud, own, outage):
+    begin, end = outage
+    path, secret = f"whatsapp/{cloud.portal.sender_key(own)}", "a secret of their own"
+    begin()
+    assert post(cloud.portal, item(said("one", "m1"), "1009"), path=path, secret=secret).status_code == 200
+    end()
+    assert post(cloud.portal, item(said("two", "m2"), "1009"), path=path, secret=secret).status_code == 200
+    lanes = {event.lane for event in cloud.portal.events() if event.source == "whatsapp_cloud"}
+    assert lanes == {f"whatsapp_cloud:1009:{ANNA}"}
+    cloud.apply()
+    assert inbound(cloud) == [(own, "one"), (own, "two")]

@@ -115,6 +115,24 @@ def test_what_is_held_or_scheduled_is_judged_when_it_goes(old):
     assert fate(old, scheduled) == CLOSED
 
 
+def test_what_a_paused_sender_keeps_waiting_may_be_answered_until_then(old):
+    old.hear("Hi", "m1")
+    old.apply()
+    message = send(old)
+    with old.portal.database.write() as session:
+        senders.pause(session, old.sender, "a test")
+        session.get_one(Message, message.id).expires_at = None
+    old.time.forward(hours=25)
+    work(old.portal, "send")
+    assert now(old, message).status == Status.HELD, "it is judged when it goes"
+    old.hear("Still there?", "m2")
+    old.apply()
+    with old.portal.database.write() as session:
+        senders.resume(session, old.sender)
+    old.settle()
+    assert fate(old, message) == OPEN
+
+
 @pytest.mark.parametrize("kind", [Kind.REACTION, Kind.UNSUPPORTED, Kind.UNREADABLE, Kind.CALL, Kind.DELETION])
 def test_whatever_a_customer_does_opens_it(old, kind):
     details = {"state": "missed"} if kind is Kind.CALL else {}

@@ -84,8 +84,9 @@ def receive_own_app(key: str) -> Response:
     try:
         known = _known(parts, key)
     except CANNOT_SAY:
-        # Whole: what is cut apart cannot be verified any more.
-        lane = f"{channel.kind}:{key}:"
+        # Whole: what is cut apart cannot be verified any more. In its lane all the same, so that order holds.
+        addressees = app.addressees(heard)
+        lane = _lane(channel, addressees[0] if len(addressees) == 1 else key, heard)
         entry = Entry(channel.kind, lane, heard.body, verified=False, action=OWN_APP, sender_key=key, query=heard.query)
         parts.journal.append(replace(entry, headers=proof(parts, heard, verified=False)))
         return accepted(*channel.answer(heard))
@@ -144,11 +145,14 @@ def _entries(channel: Channel, app: AppWebhook, heard: WebhookRequest, key: str 
     found = []
     for addressee in addressees:
         share = app.share(heard, addressee)
-        place = addressee.replace(":", ".")
-        lane = f"{channel.kind}:{place}:{channel.lane(share)}"[:200]
+        lane = _lane(channel, addressee, share)
         to = key or sent_to(addressee)
         found.append(Entry(channel.kind, lane, share.body, action=heard.action, sender_key=to, headers=headers))
     return found
+
+
+def _lane(channel: Channel, place: str, heard: WebhookRequest) -> str:
+    return f"{channel.kind}:{place.replace(':', '.')[:80]}:{channel.lane(heard)}"[:200]
 
 
 def _refuse(parts: Services, channel: Channel, heard: WebhookRequest, key: str = "") -> Exception:
