@@ -18,18 +18,18 @@ from portal.models import Message, Sender, SenderState, TemplateRow
 # What each status means, to go on after "It is". Others stand for themselves.
 STATUS: Mapping[str, str] = {
     APPROVED: "approved",
-    "PENDING": "being reviewed by WhatsApp",
+    "PENDING": "being reviewed",
     "IN_APPEAL": "being reviewed once more",
     "REJECTED": "rejected by WhatsApp",
-    "PAUSED": "paused by WhatsApp, because customers complained or did not read it",
-    "DISABLED": "disabled by WhatsApp for good",
-    "FLAGGED": "about to be disabled by WhatsApp",
-    "LIMIT_EXCEEDED": "one more than the account may have",
+    "PAUSED": "paused by WhatsApp",
+    "DISABLED": "disabled by WhatsApp",
+    "FLAGGED": "about to be disabled",
+    "LIMIT_EXCEEDED": "above the account's limit",
     "PENDING_DELETION": "being deleted",
     "DELETED": "deleted",
     "ARCHIVED": "archived",
 }
-GONE = "not listed by its provider any more"
+GONE = "not listed any more"
 
 
 def form_of(row: TemplateRow) -> Form:
