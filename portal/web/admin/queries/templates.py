@@ -73,13 +73,13 @@ def line(row: TemplateRow) -> Line:
     """A template as a page shows it."""
     form = template_sending.form_of(row)
     why = template_sending.why_not(row)
-    return Line(row, form, template_texts.preview(form, {}), _tone(row), template_sending.standing(row), why)
+    return Line(row, form, template_texts.preview(form, {}), _tone(row, why), template_sending.standing(row), why)
 
 
-def _tone(row: TemplateRow) -> str:
+def _tone(row: TemplateRow, why: str) -> str:
     if row.gone_at is not None:
         return "plain"
-    return "good" if row.status == templates.APPROVED else "bad" if row.status in templates.STOPPED else "wait"
+    return "good" if not why else "bad" if row.status in templates.STOPPED else "wait"
 
 
 def choices(session: Session, sender_id: int) -> Choices:
