@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007_since_0001"
-down_revision = "0005_since_0001"
+down_revision = "0006_since_0001"
 branch_labels = None
 depends_on = None
 

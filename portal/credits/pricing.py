@@ -21,6 +21,7 @@ PRICES: Mapping[str, int] = MappingProxyType(
         "deletion": 0,
         "call": 0,
         "vote": 0,
+        "system": 0,
         "unreadable": 0,
         "unsupported": 0,
     }

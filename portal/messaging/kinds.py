@@ -47,6 +47,11 @@ def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
     return Content(Kind(kind), details) if kind in WORDS else None
 
 
+def is_marketing(content: Content) -> bool:
+    """Is it for those alone who have not stopped marketing? Meta charges and limits it as such."""
+    return content.kind is Kind.TEMPLATE and str(content.details.get("category") or "").upper() == "MARKETING"
+
+
 def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
     """Why the sender called `name` cannot send it, with what to do; "" when it can."""
     if kind in WORDS and kind not in kinds_of(channel):

@@ -79,7 +79,8 @@ def notice(session: Session, sender: Sender, said: Notice) -> str:
 
 def forget_notices(session: Session) -> int:
     """Closes notices that were not said again; returns how many."""
-    old = Alert.kind == notices.SENDER_NOTICE, Alert.closed_at.is_(None), Alert.last_at < clock.now() - NOTICE_STAYS
+    kinds = (notices.SENDER_NOTICE, notices.UNREAD_ITEMS)
+    old = Alert.kind.in_(kinds), Alert.closed_at.is_(None), Alert.last_at < clock.now() - NOTICE_STAYS
     closed = session.execute(update(Alert).where(*old).values(closed_at=clock.now()))
     return closed.rowcount  # type: ignore[attr-defined, no-any-return]
 

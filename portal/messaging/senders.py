@@ -15,7 +15,7 @@ from portal.alerts import notices
 from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
-from portal.channels.capabilities import OneWebhook
+from portal.channels.capabilities import AppWebhook, HasWindow, OneWebhook
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
@@ -96,6 +96,9 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         position=count,
         account_key="",
         sandbox=False,
+        webhook_group=_group(channel, wanted.credentials),
+        own_app=_brings_app(channel, wanted.credentials),
+        windowed=isinstance(channel, HasWindow),
         created_at=clock.now(),
     )
     _claim(session, sender, channel)
@@ -131,6 +134,8 @@ def webhook_url(settings: Settings, sender: Sender) -> str:
     Receipts go to the same address ending in `status`, unless all senders of the channel share one address.
     """
     channel = registry.get(sender.channel)
+    if isinstance(channel, AppWebhook) and sender.own_app:
+        return f"{settings.app_url}/webhooks/{channel.webhook_path}/{sender.key}"
     if isinstance(channel, OneWebhook):
         return f"{settings.app_url}/webhooks/{channel.webhook_path}"
     return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
@@ -203,6 +208,8 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
         raise InvalidInput("A sender keeps its kind of message: add another sender for the other kind.")
     sender.credentials = vault.seal_fields(wanted.credentials)
     sender.address = _address(channel, wanted.credentials)
+    sender.webhook_group = _group(channel, wanted.credentials)
+    sender.own_app = _brings_app(channel, wanted.credentials)
     sender.webhook_at = None  # a change of the provider's settings that follows is ours
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
@@ -294,6 +301,14 @@ def _is_private(host: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return False
+
+
+def _group(channel: Channel, credentials: Mapping[str, str]) -> str:
+    return channel.groups(credentials)[:128] if isinstance(channel, AppWebhook) else ""
+
+
+def _brings_app(channel: Channel, credentials: Mapping[str, str]) -> bool:
+    return isinstance(channel, AppWebhook) and bool(channel.own_app(credentials)[0])
 
 
 def _address(channel: Channel, credentials: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
-from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
+from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState, ServiceWindow
 from portal.models.templates import TemplateRow
 from portal.models.tenants import (
     Agency,
@@ -59,6 +59,7 @@ __all__ = [
     "RoutingRule",
     "Sender",
     "SenderState",
+    "ServiceWindow",
     "Status",
     "StatusChange",
     "TemplateRow",

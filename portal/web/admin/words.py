@@ -11,6 +11,7 @@ from portal.alerts import notices
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling, template_sending, template_texts
+from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
 from portal.messaging.template_forms import Blank
 from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
@@ -67,6 +68,7 @@ ALERT: Mapping[str, str] = {
     notices.LINE_DOWN: "A line does not work",
     notices.LINE_UNKNOWN: "Nobody can say how a line is",
     notices.LINE_CHANGED: "Another number was linked to a sender",
+    notices.UNREAD_ITEMS: "A part of a webhook could not be read",
     notices.SENDER_NOTICE: "A provider has something to say",
     notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
     notices.MEDIA_STORE: "Files cannot be kept",
@@ -119,7 +121,12 @@ CATEGORY: Mapping[str, str] = {
     "AUTHENTICATION": "one-time codes",
 }
 QUALITY: Mapping[str, str] = {"GREEN": "good", "YELLOW": "medium", "RED": "low", "UNKNOWN": ""}
-FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
+FAMILY: Mapping[str, str] = {
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "viber": "Viber",
+    MARKETING: "WhatsApp, marketing only",
+}
 FILE: Mapping[str, str] = {
     MediaState.WANTED: "is being fetched",
     MediaState.KEPT: "kept",
@@ -157,7 +164,11 @@ RELATION: Mapping[str, str] = {
     Relation.DELETION: "deletes",
     Relation.ANSWER: "chooses in",
 }
-ADDRESS: Mapping[str, str] = {AddressKind.LID: "WhatsApp id", AddressKind.GROUP: "group"}
+ADDRESS: Mapping[str, str] = {
+    AddressKind.LID: "WhatsApp id",
+    AddressKind.BSUID: "WhatsApp user",
+    AddressKind.GROUP: "group",
+}
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
