@@ -8,8 +8,6 @@ from portal.channels.content import Kind
 from portal.messaging import template_sending
 from portal.models import Direction, Message, SenderState, Status, TemplateRow
 
-# What the window's own refusal is coded with.
-WINDOW_CLOSED = "window_closed"
 WANTING = (Status.FAILED, Status.HELD, Status.EXPIRED)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock, htmx
 from portal.errors import NotFound
-from portal.messaging import telling
+from portal.messaging import telling, windows
 from portal.messaging.decisions import may_cancel, may_decide
 from portal.messaging.template_offers import offered
 from portal.models import Direction, Status
@@ -62,6 +62,7 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "files": files.shown(services().settings.secret_key, path.files),
         "cancellable": may_cancel(row),
         "template_offered": offered(row),
+        "window_closed": row.error_code in windows.CODES,
         "undecided": may_decide(row),
         "moves": not history.settled(path),
     }
