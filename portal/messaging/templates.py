@@ -108,13 +108,16 @@ def take_list(session: Session, sender: Sender, listed: Sequence[Template]) -> N
     moment = clock.now()
     known = {(row.name, row.language): row for row in session.scalars(_of(sender.id))}
     heard = {(storable(each.name, 512), storable(each.language, 32)): each for each in listed}
+    moved: list[tuple[TemplateRow, str]] = []
     for place, said in heard.items():
-        row = known.get(place)
-        before = row.status if row is not None and row.gone_at is None else ""
-        row = row or _new(sender, place, moment)
+        row = known.get(place) or _new(sender, place, moment)
+        before = row.status if row.gone_at is None else ""
         _write(row, said, moment)
         session.add(row)
-        session.flush()
+        if row.status != before:
+            moved.append((row, before))
+    session.flush()
+    for row, before in moved:
         _follow_status(session, sender, row, before)
     _note_gone(session, sender, (row for place, row in known.items() if place not in heard), moment)
     sender.templates_at, sender.next_templates_at = moment, moment + EVERY
@@ -155,13 +158,15 @@ def _write(row: TemplateRow, said: Template, moment: datetime) -> None:
         for name, value in now.items():
             setattr(row, name, value)
     row.synced_at = moment
+    if row.status == APPROVED:
+        row.approved_at = moment
 
 
 def _follow_status(session: Session, sender: Sender, row: TemplateRow, before: str) -> None:
-    """Once for each fall of a template that could be sent; over when it can be sent again."""
-    if row.status == APPROVED and before != APPROVED:
+    """Once for each fall of a template that could be sent at some time; over when it can be sent again."""
+    if row.status == APPROVED and before:
         close_alert(session, notices.TEMPLATE_STOPPED, _subject(sender, row))
-    elif before == APPROVED and row.status in STOPPED:
+    elif row.status in STOPPED and before not in STOPPED and row.approved_at is not None:
         why = f" {row.detail}" if row.detail else ""
         text = f"{sender.name}: its provider has set the template {row.name} ({row.language}) to {row.status}.{why}"
         raise_alert(session, notices.TEMPLATE_STOPPED, _subject(sender, row), text, sender.location_id)

@@ -109,6 +109,11 @@ def test_one_alert_for_each_fall_of_a_template_which_closes_with_its_return(port
     later(portal, time)
     told = alerts(portal, notices.TEMPLATE_STOPPED)
     assert [each.closed_at is None for each in told] == [False, True], "what never could be sent is no alarm"
+    for status in ("APPROVED", "PENDING", "REJECTED"):
+        provider.listed = [said("hello", HELLO, status=status)]
+        later(portal, time)
+    told = alerts(portal, notices.TEMPLATE_STOPPED)
+    assert [each.closed_at is None for each in told] == [False, False, True], "changed, and rejected then"
     with portal.database.write() as session:
         senders.remove(session, portal.line)
     assert all(each.closed_at for each in alerts(portal, notices.TEMPLATE_STOPPED))

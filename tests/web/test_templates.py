@@ -207,10 +207,13 @@ def test_it_goes_to_the_same_person_by_the_same_sender_once(client, database, pa
     assert message.author.startswith("user")
     shown = client.get(f"/admin/messages/{message.uuid}").text
     assert "template visit (en)" in shown and "Send a template instead" not in shown
+    client.post(path, data={**form, "v-1": "Anna", "v-2": "Friday", "send": "1"})
+    apply(parts)
+    assert [each.body for each in sent_from(database)][1:] == ["Hi Anna, we see you on *Friday*."], "gone back, changed"
     another = form_of(client, failed, row(database, "hello").id)
     client.post(path, data={**another, "send": "1"})
     apply(parts)
-    assert [each.body for each in sent_from(database)][1:] == [HELLO["text"]], "another form is another message"
+    assert [each.body for each in sent_from(database)][2:] == [HELLO["text"]], "another form is another message"
 
 
 @pytest.mark.parametrize(

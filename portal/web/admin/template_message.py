@@ -1,5 +1,6 @@
 """`/admin/messages/<id>/template`: a template to the person who could not be written to, through the same sender."""
 
+import hashlib
 import logging
 from typing import Any
 from uuid import UUID
@@ -49,8 +50,7 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
     values = _values()
     try:
         content = template_texts.content(template_sending.form_of(row), values)
-        # A form that is sent twice has one key, so it is one message.
-        key = f"template:{message.uuid}:{storable(request.form.get('key', ''), 64)}"
+        key = _key(message, row, values)
         draft = composing.Draft(
             (), "", current_user.email[:80], sender_id=message.sender_id, key=key, content=content, about=message.uuid
         )
@@ -60,6 +60,12 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
     log.info("template sent", extra={"user": current_user.id, "message_id": str(message_id)})
     flash(SENT, "ok")
     return redirect(url_for("admin.message", message_id=message_id), 303)
+
+
+def _key(message: Message, row: TemplateRow, values: dict[str, str]) -> str:
+    """One form that is sent twice is one message; filled in anew, after going back to it, it is another one."""
+    told = repr((request.form.get("key", ""), row.id, sorted(values.items())))
+    return f"template:{message.uuid}:{hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def _page(message_id: UUID, chosen: str, fault: str = "", block: str = "form") -> ResponseReturnValue:
