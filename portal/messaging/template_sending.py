@@ -12,7 +12,7 @@ from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import template_forms, template_texts
 from portal.messaging.template_forms import Form
-from portal.messaging.templates import APPROVED
+from portal.messaging.templates import APPROVED, reason
 from portal.models import Message, Sender, SenderState, TemplateRow
 
 # What each status means, to go on after "It is". Others stand for themselves.
@@ -45,8 +45,8 @@ def standing(row: TemplateRow) -> str:
 def why_not(row: TemplateRow) -> str:
     """Why it cannot be sent now; "" when it can, as far as is known."""
     if row.gone_at is not None or row.status != APPROVED:
-        why = f" {row.detail}" if row.detail and row.gone_at is None else ""
-        return f"The template {row.name} ({row.language}) is {standing(row)}.{why}"
+        told = reason(row) if row.gone_at is None else ""
+        return f"The template {row.name} ({row.language}) is {standing(row)}. {told}".strip()
     obstacle = form_of(row).obstacle
     return f"The template {row.name} ({row.language}) cannot be sent. {obstacle}" if obstacle else ""
 
