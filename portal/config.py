@@ -166,7 +166,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
         cast_admin_key=reader.optional("CAST_ADMIN_KEY", 32, _MAKE_SECRET),
-        whatsapp_app_secret=reader.optional("WHATSAPP_APP_SECRET", 16, _COPY_APP_SECRET),
+        whatsapp_app_secret=reader.optional("WHATSAPP_APP_SECRET", 8, _COPY_APP_SECRET),
         whatsapp_webhook_token=reader.optional("WHATSAPP_WEBHOOK_TOKEN", 8, _MAKE_SECRET),
         whatsapp_graph_url=_whatsapp_graph_url(reader),
         whatsapp_first=_whatsapp_first(reader),
@@ -283,7 +283,7 @@ def _whatsapp_graph_url(reader: _Reader) -> str:
 def _whatsapp_first(reader: _Reader) -> dict[str, str]:
     """The credentials of a first WhatsApp Cloud sender, as far as they are set."""
     found = {
-        "access_token": reader.optional("WHATSAPP_TOKEN", 16, "copy a system user's token from Meta."),
+        "access_token": reader.optional("WHATSAPP_TOKEN", 8, "copy a system user's token from Meta."),
         "phone_number_id": reader.text("WHATSAPP_PHONE_NUMBER_ID"),
         "waba_id": reader.text("WHATSAPP_WABA_ID"),
     }

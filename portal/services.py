@@ -67,7 +67,7 @@ def make_services(settings: Settings, database: Database) -> Services:
     oauth = OAuthClient(http, settings.ghl_api_url, settings.ghl_client_id, settings.ghl_client_secret)
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)
     tokens = Tokens(database, vault, oauth)
-    accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
+    accounts = Accounts(database, vault, settings)
     line_watch = LineWatch(database, http, accounts)
     stores = Stores(http, settings.media_dir, settings.media_stores)
     files = GhlFiles(database, settings, stores)

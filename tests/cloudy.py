@@ -49,6 +49,7 @@ class Cloudy(Pretend):
         CredentialField("waba_id", "Business account id"),
         CredentialField("app_secret", "App secret", secret=True, required=False),
         CredentialField("verify_token", "Verify token", secret=True, required=False),
+        CredentialField("mark_read", "Blue ticks", required=False, choices=("replied", "received", "never")),
     )
     family = Family.WHATSAPP
     webhook_path = "whatsapp"

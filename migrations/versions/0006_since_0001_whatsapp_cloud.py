@@ -12,10 +12,11 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 WAITING = "part_id IS NULL AND our_key <> ''"
 COLUMNS = {
-    "sender": ("webhook_group", "own_app", "windowed", "window_known_from"),
+    "sender": ("webhook_group", "own_app", "windowed", "window_known_from", "mark_read"),
     "receipt": ("our_key", "billing"),
     "part": ("billing",),
     "message": ("marketing",),
+    "conversation": ("marked_read_id",),
 }
 
 
@@ -28,6 +29,8 @@ def upgrade() -> None:
     op.add_column("sender", sa.Column("own_app", sa.Boolean(), **no))
     op.add_column("sender", sa.Column("windowed", sa.Boolean(), **no))
     op.add_column("sender", sa.Column("window_known_from", MOMENT, nullable=True))
+    op.add_column("sender", sa.Column("mark_read", sa.String(length=12), **empty))
+    op.add_column("conversation", sa.Column("marked_read_id", BIG_ID, nullable=True))
     op.create_index("ix_sender_group", "sender", ["channel", "webhook_group"])
     op.add_column("receipt", sa.Column("our_key", sa.String(length=64), **empty))
     op.add_column("receipt", sa.Column("billing", sa.JSON(), **nothing))

@@ -12,7 +12,7 @@ from portal.channels.content import Kind
 from portal.credits import ledger, pricing
 from portal.crypto import Vault
 from portal.database import insert
-from portal.messaging import calls, contacts, mirroring, number_changes, optouts, relations, windows
+from portal.messaging import calls, contacts, mirroring, number_changes, optouts, reading, relations, windows
 from portal.messaging.chats import Chat, open_chat, peer_of
 from portal.messaging.media import take_files
 from portal.messaging.outbound import TO_BE_LOGGED
@@ -49,6 +49,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
         windows.open_for(session, sender, message, chat.conversation.contact_id)
         optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
         _charge(session, chat.conversation, message)
+        reading.received(session, sender, message)
     if not message.backfilled:
         calls.post(session, message)
     return f"message {message.uuid}"

@@ -14,7 +14,7 @@ from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.database import insert as insert_row
 from portal.database import padded
-from portal.messaging import optouts, windows
+from portal.messaging import optouts, reading, windows
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
 from portal.messaging.lines import ask_now
@@ -114,6 +114,7 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     complete(session, [result.due.id])
     drop(session, "send", [part.id])
     session.flush()
+    reading.answered(session, [(who, part.message_id)])
     if was_held:
         let_go(session, part.message.conversation_id)
     if part.external_id:

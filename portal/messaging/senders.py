@@ -1,6 +1,5 @@
 """Senders: adding, checking, pausing and resuming them, and choosing the default."""
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
@@ -22,7 +21,8 @@ from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
-from portal.messaging import lines, templates
+from portal.messaging import lines, reading, templates
+from portal.messaging.accounts import is_private, located
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -62,10 +62,11 @@ def validate(wanted: NewSender) -> None:
     _validated(wanted)
 
 
-def check(http: HttpClient, wanted: NewSender) -> Probe:
+def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
     """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
     channel = _validated(wanted)
-    account = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    account = located(given, wanted.channel, settings)
     try:
         probe = channel.probe(http, account)
     except ChannelError as error:
@@ -99,6 +100,7 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         webhook_group=_group(channel, wanted.credentials),
         own_app=_brings_app(channel, wanted.credentials),
         windowed=isinstance(channel, HasWindow),
+        mark_read=reading.wish(channel.kind, wanted.credentials.get("mark_read", "")),
         created_at=clock.now(),
     )
     _claim(session, sender, channel)
@@ -210,6 +212,7 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
     sender.address = _address(channel, wanted.credentials)
     sender.webhook_group = _group(channel, wanted.credentials)
     sender.own_app = _brings_app(channel, wanted.credentials)
+    sender.mark_read = reading.wish(channel.kind, wanted.credentials.get("mark_read", ""))
     sender.webhook_at = None  # a change of the provider's settings that follows is ours
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
@@ -282,7 +285,7 @@ def _check_address(url: str, *, operator: bool) -> None:
         host = host_of(url)
     except AddressRefused as error:
         raise InvalidInput(f"The API address cannot be used. {error.message}") from None
-    if not operator and _is_private(host):
+    if not operator and is_private(host):
         raise InvalidInput("The API address must be a public one.")
 
 
@@ -291,16 +294,6 @@ def _check_field(field: CredentialField, value: str) -> None:
         raise InvalidInput(f"{field.label} must be one of {', '.join(field.choices)}.")
     if value and field.pattern and not re.fullmatch(field.pattern, value):
         raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
-
-
-def _is_private(host: str) -> bool:
-    """A name is looked up only when it is called; one that leads to a private address is refused then."""
-    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
 
 
 def _group(channel: Channel, credentials: Mapping[str, str]) -> str:

@@ -44,6 +44,7 @@ class Sender(Base):
 
     `windowed`: only templates go out when a customer has not written lately (`channels.HasWindow`, `ServiceWindow`).
     From `window_known_from` on we have listened for long enough to know so of those of whom there is no row.
+    `mark_read` is when customers see that they were read: replied, received, never; "" where the provider cannot.
 
     `line_state` is "" for channels whose lines do not fail, else the provider's last word (`channels.base.LineState`)
     with its `line_code` and `line_detail`. `line_at` is when it was asked last, `line_changed_at` when the state began,
@@ -103,6 +104,7 @@ class Sender(Base):
     own_app: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     windowed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     window_known_from: Mapped[datetime | None]
+    mark_read: Mapped[str] = mapped_column(String(12), default="", server_default="")
     line_state: Mapped[str] = mapped_column(String(12), default="")
     line_code: Mapped[str] = mapped_column(String(64), default="")
     line_detail: Mapped[str] = mapped_column(Text, default="")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
@@ -198,6 +199,32 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 def in_words(value: str, table: str) -> str:
     """What people call it; a value without a word stands for itself."""
     return _TABLES[table].get(value, value)
+
+
+# Meta's words (Cloud API webhooks, `pricing`). What is not here stands for itself.
+PRICE_TYPE: Mapping[str, str] = {
+    "free_customer_service": "an answer within the customer's 24 hours",
+    "free_entry_point": "within 72 hours of an advertisement",
+}
+
+
+def billed(billing: Mapping[str, Any]) -> str:
+    """What a provider says of the price of a part; "" when it has said nothing."""
+    if not billing:
+        return ""
+    category = str(billing.get("category") or "").replace("_", " ")
+    kind = str(billing.get("type") or "")
+    if billing.get("billable") is False:
+        why = PRICE_TYPE.get(kind, kind.replace("_", " ") if kind != "regular" else "")
+        return "The provider does not charge it" + (f": {why}." if why else ".")
+    return "The provider charges it" + (f" as {category}." if category else ".")
+
+
+def free_until(closes_at: datetime | None) -> str:
+    """What a customer's service window means for what is written to them now."""
+    if closes_at is None:
+        return "It is not known when the customer wrote last."
+    return "Free messages may go out until" if closes_at > clock.now() else "Only templates may go out since"
 
 
 def said(message: Message) -> str:
