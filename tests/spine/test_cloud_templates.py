@@ -50,6 +50,8 @@ class Graph:
                 else {}
             )
             return {"data": self.listed[at : at + 1], **more}
+        if said.get("status") == "read":
+            return {"success": True}
         if path.endswith("/messages"):
             self.sent.append(said)
             return {"messaging_product": "whatsapp", "messages": [{"id": f"wamid.{len(self.sent)}"}]}
