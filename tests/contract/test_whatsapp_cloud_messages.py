@@ -120,6 +120,9 @@ def test_taps(kind, own, tapped):
     assert (found.about.relation, found.about.external_id) == (Relation.ANSWER, "wamid.OUT")
 
 
+STORABLE = {"a": "nan", "b": "-inf", "c": ["xy"], "d": {"?": True}}
+
+
 @pytest.mark.parametrize(
     ("raw", "answers"),
     [
@@ -127,6 +130,7 @@ def test_taps(kind, own, tapped):
         ("[1]", {"answer": [1]}),
         ("{half", {"answer": "{half"}),
         ("", {}),
+        ('{"a": NaN, "b": -1e999, "c": ["x\\u0000y"], "d": {"\\ud83d": true}}', STORABLE),
     ],
 )
 def test_a_flow_that_was_filled_in(raw, answers):
