@@ -4,7 +4,7 @@ It re-checks everything that may have changed since the message was queued. What
 attempt on disk before the first byte goes out, so that a crash can never turn into a second call unnoticed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal import clock
 from portal.channels import registry
+from portal.channels.capabilities import wants_files_described
 from portal.database import padded
 from portal.messaging import windows
 from portal.messaging.line_states import SENDING
@@ -67,19 +68,46 @@ class Pass:
     started_at: datetime
 
 
-def open_fence(session: Session, part_ids: Sequence[int], bulk: BulkCall | None = None) -> dict[int, Pass]:
-    """Moves every part that may be sent now to `sending` and returns them by part id. The others stay as they are.
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """A part's files, which somebody has to look at before the fence lets it through."""
+
+    part_id: int
+    message_id: int
+    number: int
+    attachments: Sequence[str]
+    sender_id: int
+    location_id: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was let through, by part id, and whose files have to be looked at first."""
+
+    passes: dict[int, Pass]
+    cargoes: Mapping[int, Cargo]
+
+
+def let_through(
+    session: Session, part_ids: Sequence[int], bulk: BulkCall | None = None, looked: Collection[int] = ()
+) -> Opened:
+    """Moves every part that may be sent now to `sending`. The others stay as they are.
 
     A call whose outcome is unknown is made again, under the same idempotency key, on idempotent channels only. A part
-    of a bulk call goes out with that call and its key, and in no other way.
+    of a bulk call goes out with that call and its key, and in no other way. Files are looked at while their part is
+    still queued, or else a crash meanwhile would leave it unknown: only what was `looked` at is let through with them.
     """
     moment, call = clock.now(), bulk.id if bulk is not None else None
     connection = session.connection()
-    rows = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
+    found = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
+    open_ = [row for row in found if row.status == Status.QUEUED or _may_repeat(row)]
+    cargoes = {row.id: _cargo(row) for row in open_ if row.attachments and row.id not in looked and _described(row)}
+    rows = [row for row in open_ if row.id not in cargoes]
     queued = [row for row in rows if row.status == Status.QUEUED]
     fresh = [row.id for row in queued if not row.windowed]
     bounded = [row.id for row in queued if row.windowed]
-    again = [row.id for row in rows if row.status in _IN_DOUBT and registry.get(row.channel).idempotent]
+    again = [row.id for row in rows if row.status != Status.QUEUED]
     passed: dict[int, Row[Any]] = {}
     if fresh:
         passed |= _by_id(connection.execute(_PASS_FRESH, {"ids": padded(fresh), "moment": moment, "call": call}))
@@ -95,7 +123,25 @@ def open_fence(session: Session, part_ids: Sequence[int], bulk: BulkCall | None 
         ids = sorted({each.message_id for each in moving})
         connection.execute(_MOVE_MESSAGES, {"ids": padded(ids), "moment": moment})
         connection.execute(_NOTE_MOVES, [_change(each, moment) for each in moving])
-    return passes
+    return Opened(passes, cargoes)
+
+
+def open_fence(session: Session, part_ids: Sequence[int], bulk: BulkCall | None = None) -> dict[int, Pass]:
+    """The same for parts without files: what was let through, by part id."""
+    return let_through(session, part_ids, bulk).passes
+
+
+def _may_repeat(row: Row[Any]) -> bool:
+    return row.status in _IN_DOUBT and registry.get(row.channel).idempotent
+
+
+def _described(row: Row[Any]) -> bool:
+    return wants_files_described(registry.get(row.channel))
+
+
+def _cargo(row: Row[Any]) -> Cargo:
+    there = row.id, row.message_id, row.number, tuple(row.attachments), row.sender_id, row.location_id
+    return Cargo(*there, row.channel)
 
 
 def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:

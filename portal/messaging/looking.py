@@ -1,4 +1,4 @@
-"""Looking at the files of an outgoing part before its provider is called: what they are, and whether it will take them.
+"""Looking at the files of an outgoing part before the fence: what they are, and whether its provider will take them.
 
 Nothing has been sent yet, so what is found wrong here is a definite refusal, in our own words. What was found is kept
 with the message, so that a repetition asks nobody again.
@@ -21,14 +21,13 @@ from portal.database import Database, insert
 from portal.http import HttpClient
 from portal.media import fetching
 from portal.media.fetching import FetchError, Found, in_words
-from portal.messaging.fence import Pass
+from portal.messaging.fence import Cargo
 from portal.messaging.media import host_of, key_in, public_address, title
 from portal.messaging.storable import storable
 from portal.models import Direction, MediaFile, MediaState
 
 log = logging.getLogger(__name__)
 
-# Within the time that a call has: the provider is called after it.
 LOOK_SECONDS = 8.0
 # What was found counts for so long; a file that somebody changes meanwhile is the provider's to judge.
 FRESH = timedelta(hours=1)
@@ -46,25 +45,25 @@ class Looker:
         self._http = http
         self.app_url = settings.app_url
 
-    def describe(self, passed: Pass, limits: Limits, tries: int) -> list[File]:
+    def describe(self, cargo: Cargo, limits: Limits, tries: int) -> list[File]:
         """The part's files, each with name, type and size. `tries` is how often the part was tried before."""
         files = []
-        for address in passed.attachments:
-            found = self._ours(passed, address) or self._remembered(passed, address)
+        for address in cargo.attachments:
+            found = self._ours(cargo, address) or self._remembered(cargo, address)
             if found is None:
-                found = self._look(passed, address, tries)
+                found = self._look(cargo, address, tries)
             judge(found, limits)
             url = public_address(self.app_url, address)
             files.append(File(url, found.name, found.type, found.size))
         return files
 
-    def _ours(self, passed: Pass, address: str) -> Found | None:
+    def _ours(self, cargo: Cargo, address: str) -> Found | None:
         """A file that we keep ourselves, known without a call. None for any other address."""
         key = key_in(self.app_url, address)
         if not key:
             return None
         with self._database.read() as session:
-            wanted = select(MediaFile).where(MediaFile.key == key, MediaFile.location_id == passed.location_id)
+            wanted = select(MediaFile).where(MediaFile.key == key, MediaFile.location_id == cargo.location_id)
             row = session.scalar(wanted)
         if row is None:
             raise _refusal("This file is not one of this sub-account.", "file_unknown")
@@ -74,10 +73,10 @@ class Looker:
             raise _refusal(f"{title(row)} is not there any more.", "file_gone")
         return Found(title(row), row.type, row.size)
 
-    def _remembered(self, passed: Pass, address: str) -> Found | None:
+    def _remembered(self, cargo: Cargo, address: str) -> Found | None:
         with self._database.read() as session:
             row = session.scalar(
-                select(MediaFile).where(MediaFile.message_id == passed.message_id, MediaFile.place == passed.number)
+                select(MediaFile).where(MediaFile.message_id == cargo.message_id, MediaFile.place == cargo.number)
             )
         if row is None or row.state != MediaState.LOOKED or row.source_digest != _digest(address):
             return None
@@ -85,7 +84,7 @@ class Looker:
             return None
         return Found(row.name, row.type, row.size)
 
-    def _look(self, passed: Pass, address: str, tries: int) -> Found:
+    def _look(self, cargo: Cargo, address: str, tries: int) -> Found:
         # The address is what somebody typed or HighLevel told, so a sender's own permission does not count for it.
         private = self._settings.allow_private_hosts or self._settings.sandbox
         try:
@@ -94,10 +93,10 @@ class Looker:
             again = not error.hopeless and not (error.gone and tries >= GONE_TRIES)
             text = f"The file at {host_of(address) or 'this address'} cannot be had. {error.message}"
             raise ChannelError(text, code="file_unreachable", retry=again) from None
-        self._remember(passed, address, found)
+        self._remember(cargo, address, found)
         return found
 
-    def _remember(self, passed: Pass, address: str, found: Found) -> None:
+    def _remember(self, cargo: Cargo, address: str, found: Found) -> None:
         told = {
             "source_digest": _digest(address),
             "host": host_of(address)[:253],
@@ -109,10 +108,10 @@ class Looker:
         }
         fixed = {
             "key": secrets.token_urlsafe(24),
-            "location_id": passed.location_id,
-            "message_id": passed.message_id,
-            "sender_id": passed.sender_id,
-            "place": passed.number,
+            "location_id": cargo.location_id,
+            "message_id": cargo.message_id,
+            "sender_id": cargo.sender_id,
+            "place": cargo.number,
             "direction": Direction.OUT.value,
             "created_at": clock.now(),
             "late": False,

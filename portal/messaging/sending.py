@@ -7,7 +7,7 @@ a kill leaves at most the calls in flight unknown. No transaction is open during
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
-from portal.channels.capabilities import SendsKinds, limits_of, wants_files_described
+from portal.channels.capabilities import SendsKinds, limits_of
 from portal.channels.content import AddressKind, File
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
@@ -25,7 +25,7 @@ from portal.http import HttpClient
 from portal.logs import log_context
 from portal.messaging import line_states, optouts, windows
 from portal.messaging.accounts import Accounts
-from portal.messaging.fence import KEY_LIFE, Pass, open_fence
+from portal.messaging.fence import KEY_LIFE, Cargo, Opened, Pass, let_through
 from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
 from portal.messaging.looking import Looker
@@ -49,21 +49,34 @@ MOST_CONFLICTS = 10
 DOUBT_WAIT = timedelta(seconds=3)
 
 
+# A part's files as its provider gets them, or why they cannot be sent.
+_Files = Sequence[File] | ChannelError
+_Looked = tuple[Cargo, _Files]
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What a thread wants committed: the result of its last call, if there was one, and the fence of its next."""
+    """What a thread wants committed: the result of its last call, if there was one, and the fence of its next.
+
+    `looked`: the files of the next were looked at.
+    """
 
     result: Result | None
     next: Due | None
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """May the lane go on after the result, and was the next one let through? `opened`: for this call or for another."""
+    """May the lane go on after the result, and was the next one let through? `opened`: for this call or for another.
+
+    `cargo`: its files come first.
+    """
 
     go_on: bool
     passed: Pass | None = None
     opened: bool = False
+    cargo: Cargo | None = None
 
 
 def _outgoing(passed: Pass, channel: Channel, files: Sequence[File]) -> Outgoing:
@@ -101,12 +114,16 @@ class Outbox:
         """A result is committed together with the next part's fence: one wait for the disk instead of two."""
         due, answer = turn.due, _Answer(True)
         while due is not None:
+            looked: _Looked | None = None
             if not answer.opened:
                 answer = self._submit(_Step(None, due))
+                if answer.cargo is not None:
+                    looked = answer.cargo, self._look(due, answer.cargo)
+                    answer = self._submit(_Step(None, due, looked=True))
             if (passed := answer.passed) is not None:
                 call = {"message_id": passed.message_uuid, "location_id": passed.location_id}
                 with log_context(**call, sender_id=passed.sender_id):
-                    answer = self._write(self._call(due, passed), following := turn.following)
+                    answer = self._write(self._call(due, passed, looked), following := turn.following)
             elif answer.opened:
                 return False  # another thread is at it: it was claimed a second time when its lease had ended
             else:
@@ -149,7 +166,7 @@ class Outbox:
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
 
-    def _call(self, due: Due, passed: Pass) -> Result:
+    def _call(self, due: Due, passed: Pass, looked: _Looked | None) -> Result:
         channel = registry.get(passed.channel)
         counts = False
         outcome: Accepted | ChannelError
@@ -161,22 +178,27 @@ class Outbox:
             text = f"The sender's credentials cannot be used: {type(error).__name__}. Enter them again."
             outcome = ChannelError(text, scope=Scope.SENDER, retry=True)
             return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
-        files = self._files(due, passed)
+        files = self._files(due, passed, looked)
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
         outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
 
-    def _files(self, due: Due, passed: Pass) -> Sequence[File] | ChannelError:
-        """The part's files, looked at where the channel wants it; the error when they cannot be sent. Nothing went out.
+    def _files(self, due: Due, passed: Pass, looked: _Looked | None) -> _Files:
+        if looked is None:
+            return [File(public_address(self._looker.app_url, each)) for each in passed.attachments]
+        cargo, files = looked
+        if cargo.attachments == passed.attachments:
+            return files
+        return self._look(due, replace(cargo, attachments=passed.attachments))  # it was cut anew meanwhile
+
+    def _look(self, due: Due, cargo: Cargo) -> _Files:
+        """The part's files as its channel wants them, or the error when they cannot be sent. Nothing has gone out.
 
         Also when looking itself fails: the same part is tried again.
         """
-        channel = registry.get(passed.channel)
-        if not passed.attachments or not wants_files_described(channel):
-            return [File(public_address(self._looker.app_url, each)) for each in passed.attachments]
         try:
-            return self._looker.describe(passed, limits_of(channel), due.attempts)
+            return self._looker.describe(cargo, limits_of(registry.get(cargo.channel)), due.attempts)
         except ChannelError as error:
             log.info("file not sent", extra={"code": error.code, "retry": error.retry, "reason": error.message})
             return error
@@ -216,11 +238,17 @@ class Outbox:
             after = [step.result is None or go_on.get(step.result.due.id, False) for step in steps]
             wanted = [step.next.subject for step, free in zip(steps, after, strict=True) if step.next and free]
             session.flush()
-            passes = open_fence(session, wanted) if wanted else {}
-        handed = set(passes)
+            looked = [step.next.subject for step in steps if step.next and step.looked]
+            opened = let_through(session, wanted, looked=looked) if wanted else Opened({}, {})
+        passes, handed = opened.passes, set(opened.passes)
         # Each pass is for one call: who comes for a part that another thread has got just now goes away again.
         return [
-            _Answer(free, passes.pop(step.next.subject, None), step.next.subject in handed)
+            _Answer(
+                free,
+                passes.pop(step.next.subject, None),
+                step.next.subject in handed,
+                opened.cargoes.get(step.next.subject),
+            )
             if step.next and free
             else _Answer(free)
             for step, free in zip(steps, after, strict=True)

@@ -160,7 +160,7 @@ def journal_store():
     return store
 
 
-@pytest.mark.parametrize("name", ["open_fence", "write_results"])
+@pytest.mark.parametrize("name", ["let_through", "write_results"])
 def test_a_deadlock_costs_no_call_and_loses_no_result(idle, monkeypatch, name):
     idle.add_sender("simulator")
     queued(idle)

@@ -641,6 +641,21 @@ class TestOut:
         settle(portal, time, "send")
         assert len(pigeon.sent) == 1 and portal.messages()[0].status == "accepted"
 
+    def test_while_its_files_are_looked_at_a_message_is_still_queued(self, portal, server, pigeon, time):
+        """A process that is killed then leaves nothing in doubt: nothing has been handed to anybody."""
+        seen = []
+
+        def look(handler):
+            [message] = portal.messages()
+            seen.append((message.status, [part.status for part in portal.parts_of(message)]))
+            whole(PNG)(handler)
+
+        server.files["/x"] = look
+        self.send(portal, f"{server.url}/x", text="")
+        settle(portal, time, "apply", "send")
+        assert seen == [("queued", ["queued"])]
+        assert len(pigeon.sent) == 1 and portal.messages()[0].status == "accepted"
+
     def test_a_file_that_is_not_there_fails_after_some_tries(self, portal, server, pigeon, time):
         self.send(portal, f"{server.url}/nothing", text="")
         settle(portal, time, "apply", "send")
