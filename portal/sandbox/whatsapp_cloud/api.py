@@ -80,11 +80,12 @@ def messages(node: str) -> Response:
         sandbox().cloud.mark_read(number, str(body.get("message_id") or ""), typing=typing)
         return jsonify(success=True)
     one, asked = sandbox().cloud.take(number, body)
-    phone = {"wa_id": one.person.phone} if one.person.phone else {}
+    phone = {"wa_id": one.person.phone or asked} if one.person.phone or one.person.is_group else {}
+    known = {} if one.person.is_group else {"user_id": one.person.user_id}
     told: Body = {"id": one.id}
     if one.kind == "template":
         told["message_status"] = "accepted"
-    who = {"input": body.get("to") or asked, **phone, "user_id": one.person.user_id}
+    who = {"input": body.get("to") or asked, **phone, **known}
     return jsonify(messaging_product="whatsapp", contacts=[who], messages=[told])
 
 
@@ -99,6 +100,13 @@ def upload(node: str) -> Response:
     mime = file.mimetype or request.form.get("type", "")
     kept = sandbox().cloud.files.upload(number.account_id, file.read(), mime, file.filename or "")
     return jsonify(id=kept.id)
+
+
+@blueprint.get("/app")
+def app() -> Response:
+    """The app that the token was made for."""
+    own: Body = {"id": g.account.app_id, "name": "Sendero", "link": "https://www.facebook.com/games/?app_id=1"}
+    return jsonify(nodes.chosen(own, "Application", ("link", "name", "id")))
 
 
 @blueprint.get("/<node>")

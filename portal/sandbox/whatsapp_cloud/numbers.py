@@ -57,6 +57,7 @@ class Person:
 
     `wrote_at` opens the window (unix seconds, 0: never wrote), `free_until` is the end of a free entry point.
     `marketing` holds when marketing reached them since they last wrote; `allowance` and `refilled_at` count the pair.
+    A group is one as well: its id, and no phone.
     """
 
     user_id: str
@@ -66,6 +67,7 @@ class Person:
     wrote_at: float = 0.0
     free_until: float = 0.0
     stopped: bool = False
+    is_group: bool = False
     marketing: list[float] = field(default_factory=list)
     allowance: float | None = None
     refilled_at: float = 0.0
@@ -181,6 +183,10 @@ class Number:
         if name:
             found.name = name
         return found
+
+    def group(self, group_id: str) -> Person:
+        """The group with this id, made known when new."""
+        return self.people.setdefault(group_id, Person(group_id, name="A group", is_group=True))
 
     def heard(self, message_id: str) -> Received | None:
         """The message of a customer with this id."""

@@ -51,8 +51,8 @@ def read(body: Any, known: Known) -> Order:
         raise GraphError(100, "The request body is no JSON object")
     if body.get("messaging_product") != "whatsapp":
         raise GraphError(100, message="(#100) The parameter messaging_product is required.")
-    if body.get("recipient_type", "individual") != "individual":
-        raise GraphError(131009, "Param recipient_type must be one of {INDIVIDUAL}")
+    if body.get("recipient_type", "individual") not in ("individual", "group"):
+        raise GraphError(131009, "Param recipient_type must be one of {INDIVIDUAL, GROUP}")
     if len(str(body.get("biz_opaque_callback_data") or "")) > LONGEST_KEY:
         raise GraphError(131009, f"biz_opaque_callback_data must be at most {LONGEST_KEY} characters")
     context = body.get("context")
@@ -60,14 +60,18 @@ def read(body: Any, known: Known) -> Order:
         raise GraphError(131009, "context.message_id is not a valid message id")
     kind = str(body.get("type") or "text")
     reader = _READERS.get(kind)
+    if body.get("recipient_type") == "group" and kind not in ("text", "template", *FILES):
+        raise GraphError(131051, f"Message type {kind} is not supported in groups")
     if reader is None:
         raise GraphError(131051, f"Message type {kind} is not supported")
     return reader(kind, body, known)
 
 
 def recipient(body: Body) -> str:
-    """Whom it is for: digits, or a business-scoped id."""
+    """Whom it is for: digits, a business-scoped id, or a group's id."""
     to, other = str(body.get("to") or ""), str(body.get("recipient") or "")
+    if to and body.get("recipient_type") == "group":
+        return to
     if to:
         number = "".join(character for character in to if character.isdigit())
         if not 6 <= len(number) <= 15 or not set(to) <= set("+0123456789 -()"):

@@ -121,11 +121,10 @@ def _newest(number: Number, person: Person, kind: str) -> str:
     sent = [one for one in list(number.sent.values()) if one.person is person and one.kind != "reaction"]
     if kind == "tap":
         sent = [one for one in sent if any(each.kind in ("button", "row", "quick") for each in one.options)]
-    chats: list[Received | Sent] = []
+    # Of two of the same moment the business's is meant.
+    chats: list[Received | Sent] = [*sent] if kind not in OWN else []
     if kind not in ("tap", "flow"):
         chats += got
-    if kind not in OWN:
-        chats += sent
     return max(chats, key=lambda one: one.at).id if chats else ""
 
 

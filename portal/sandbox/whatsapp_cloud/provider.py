@@ -141,7 +141,8 @@ class CloudProvider:
         if number_key(who) == number_key(number.phone):
             raise GraphError(131021, "Recipient phone number is same as sender phone number")
         with self._lock:
-            person, known = number.person(who), "." in who
+            group = body.get("recipient_type") == "group"
+            person, known = number.group(who) if group else number.person(who), "." in who
             self._refuse(person)
             if known and order.template is not None and order.template.category == "AUTHENTICATION":
                 raise GraphError(131062)
@@ -180,6 +181,8 @@ class CloudProvider:
         self.limits.note(number)
         with self._lock:
             person.wrote_at = one.at
+            if group:
+                number.group(group).wrote_at = one.at
             person.marketing = []
             if "referral" in item:
                 person.free_until = one.at + ENTRY_POINT_SECONDS

@@ -90,7 +90,7 @@ def _sent(one: Sent, now: float) -> Bubble:
     title = "typed in the phone app" if one.by == "phone" else one.kind if one.kind != "text" else ""
     options = [Choice(each.title, each.kind in TAPPABLE) for each in one.options] if tone == "good" else []
     name = one.link.partition("?")[0].rpartition("/")[2]
-    files = [Attached(one.link, name or "a file", one.kind == "image")] if one.link else []
+    files = [Attached(one.link, name or "a file", one.kind == "image")] if one.link else _kept(one.file, one.kind)
     return Bubble(
         one.at,
         clock_time(one.at),
@@ -110,7 +110,24 @@ def _got(one: Received) -> Bubble:
     mark = "read by the business" if one.read_at else "sent by WhatsApp"
     words = "(deleted)" if one.deleted else one.text
     sign = "✓✓" if one.read_at else "✓"
-    return Bubble(one.at, clock_time(one.at), words, True, mark, "plain", sign, reaction=one.reaction, about=one.id)
+    own = one.item.get(str(one.item["type"]))
+    media_id = str(own.get("id", "")) if isinstance(own, dict) and "mime_type" in own else ""
+    return Bubble(
+        one.at,
+        clock_time(one.at),
+        words,
+        True,
+        mark,
+        "plain",
+        sign,
+        files=[] if one.deleted else _kept(media_id, one.kind),
+        reaction=one.reaction,
+    )
+
+
+def _kept(media_id: str, kind: str) -> list[Attached]:
+    """A file that Meta has, as the phone shows it."""
+    return [Attached(f"/cloud/picture/{media_id}", f"the {kind}", kind == "image")] if media_id else []
 
 
 def _posted(one: Posted) -> dict[str, str]:

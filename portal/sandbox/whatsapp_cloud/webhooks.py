@@ -98,15 +98,22 @@ def status(number: Number, one: Sent, word: str, at: float, pricing: Mapping[str
     """A status of what was sent, with its price when there is one, and why it failed when it did."""
     person = one.person
     told: Body = {"id": one.id, "status": word, "timestamp": str(int(at))}
-    told |= {"recipient_id": person.phone} if person.phone else {"recipient_user_id": person.user_id}
+    told |= _recipient(person)
     if one.key:
         told["biz_opaque_callback_data"] = one.key
     if word == "failed":
         told["errors"] = [errors.posted(one.code)]
     else:
         told["pricing"] = dict(pricing)
-    value = _value(number) | {"contacts": [contact(person)], "statuses": [told]}
+    people = {} if person.is_group else {"contacts": [contact(person)]}
+    value = _value(number) | people | {"statuses": [told]}
     return Item(number.account_id, number.id, "messages", value, one.id, word)
+
+
+def _recipient(person: Person) -> Body:
+    if person.is_group:
+        return {"recipient_id": person.user_id, "recipient_type": "group"}
+    return {"recipient_id": person.phone} if person.phone else {"recipient_user_id": person.user_id}
 
 
 def echo(number: Number, one: Sent, item: Body) -> Item:
