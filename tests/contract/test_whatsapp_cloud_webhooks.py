@@ -153,7 +153,9 @@ def test_shares_hold_everything_once_and_nothing_of_others():
 
 
 def test_a_share_is_as_meta_wrote_it_to_the_byte():
-    written = rb'{"value": {"metadata": {"phone_number_id": "1"}, "messages": [{"n": 1.50, "t": "caf\u00e9 \ud83d\udc4b"}]}}'
+    written = (
+        rb'{"value": {"metadata": {"phone_number_id": "1"}, "messages": [{"n": 1.50, "t": "caf\u00e9 \ud83d\udc4b"}]}}'
+    )
     other = b'{"field":"messages","value":{"metadata":{"phone_number_id":"2"}}}'
     entry = b'{"id":"9","time":17,"changes":[%b,%b]}' % (written, other)
     asked = request(b'{"object":"whatsapp_business_account","entry":[%b]}' % entry)
