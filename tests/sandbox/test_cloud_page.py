@@ -103,6 +103,9 @@ def test_buttons_are_tapped(call: Caller, meta: Meta, sandbox: Sandbox) -> None:
 def test_a_day_passes_and_a_customer_makes_up_their_mind(call: Caller, sandbox: Sandbox) -> None:
     post(call, "/phone", **NUMBER, text="Hi")
     assert "may be answered freely" in live(call, "cloud")
+    post(call, "/cloud/type", text="Hello")
+    post(call, "/cloud/person/read")
+    assert "read" in live(call, "phone")
     assert "templates only" in post(call, "/cloud/person/wait").text
     assert "wants no marketing" in post(call, "/cloud/person/stop").text
     assert "wants no marketing" not in post(call, "/cloud/person/resume").text

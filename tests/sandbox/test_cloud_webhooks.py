@@ -351,6 +351,15 @@ class TestControls:
         posted = call.request("GET", "/control/cloud/posted").json()
         assert [one["answer"]["status"] for one in posted["posted"]] == [200] * 4
 
+    def test_a_customer_opens_the_chat(self, call: Caller, meta: Meta, sent, portal: Portal, wait) -> None:
+        wamid = sent()
+        wait(lambda: len(portal.statuses_of(wamid)) == 2)
+        for _ in range(2):
+            assert self.post(call, "people", who=WHO, read=True).status_code == 200
+        late = meta.send().json()["messages"][0]["id"]
+        wait(lambda: len(portal.statuses_of(late)) == 2)
+        assert portal.statuses_of(wamid) == ["sent", "delivered", "read"]
+
     def test_ends(self, call: Caller, meta: Meta, sent, portal: Portal, wait) -> None:
         assert self.post(call, "outcomes", phone=WHO, outcome="failed:131026").status_code == 200
         assert self.post(call, "outcomes", phone=WHO, outcome="failed:x").status_code == 400

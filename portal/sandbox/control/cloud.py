@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 
 from portal.sandbox.context import sandbox
 from portal.sandbox.control.shown import blueprint, body
-from portal.sandbox.whatsapp_cloud import people, webhooks
+from portal.sandbox.whatsapp_cloud import fate, people, webhooks
 from portal.sandbox.whatsapp_cloud.numbers import Account, App, Number
 from portal.sandbox.whatsapp_cloud.templates import Template
 from portal.sandbox.whatsapp_cloud.webhooks import Item
@@ -97,7 +97,8 @@ def cloud_type() -> Response:
 def cloud_people() -> Response:
     """`{who, number?}` and what becomes of them.
 
-    `prefer` (stop, resume), `phone` (another number), `username` (hides the number), `wait` (a day passes), `open`.
+    `prefer` (stop, resume), `phone` (another number), `username` (hides the number), `wait` (a day passes), `open`,
+    `read` (they open the chat).
     """
     asked, here = body(), sandbox()
     number, who = _number(asked), asked["who"]
@@ -105,6 +106,8 @@ def cloud_people() -> Response:
         people.prefer(here, number, who, asked["prefer"])
     if asked.get("wait"):
         here.cloud.close_window(number.person(who))
+    if asked.get("read"):
+        fate.read(here.cloud, number, number.person(who))
     if asked.get("open"):
         number.person(who).wrote_at = here.clock()
     if "username" in asked:

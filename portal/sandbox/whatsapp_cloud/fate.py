@@ -54,6 +54,17 @@ def set_out(provider: "CloudProvider", number: Number, one: Sent) -> None:
             provider.poster.at(due, lambda word=word, moment=moment: _status(provider, number, one, word, moment))  # type: ignore[misc]
 
 
+def read(provider: "CloudProvider", number: Number, person: Person) -> int:
+    """The person opens the chat: everything that has arrived there is read now. Returns how many messages that is."""
+    now = provider.clock()
+    arrived = [one for one in list(number.sent.values()) if one.person is person and one.status(now) == "delivered"]
+    for one in arrived:
+        one.stages.append((now, "read"))
+        if one.by == "api":
+            provider.poster.push(_status(provider, number, one, "read", now))
+    return len(arrived)
+
+
 def _status(provider: "CloudProvider", number: Number, one: Sent, word: str, at: float) -> list[Item]:
     if word == "sent" and one.link and not _fetched(provider, one.link):
         one.code, word, one.stages = 131053, "failed", [(at, "failed")]

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.sandbox.context import sandbox
 from portal.sandbox.page import Chosen, answer_with, chosen_in, refused, typed_text, write_to_number
-from portal.sandbox.whatsapp_cloud import people, shown
+from portal.sandbox.whatsapp_cloud import fate, people, shown
 from portal.sandbox.whatsapp_cloud.numbers import Number
 
 blueprint = Blueprint("cloud_page", __name__, url_prefix="/cloud")
@@ -45,7 +45,7 @@ def judge(template_id: str) -> AnyResponse:
 
 @blueprint.post("/person/<action>")
 def person(action: str) -> AnyResponse:
-    """A day passes (`wait`), the customer refuses marketing (`stop`) or not (`resume`), hides the number (`hide`)."""
+    """The customer reads (`read`), a day passes (`wait`), marketing is refused (`stop`) or not (`resume`), `hide`."""
     number, chosen = _chosen()
     if action not in ACTIONS:
         abort(404)
@@ -67,6 +67,10 @@ def _wait(number: Number, phone: str) -> None:
     sandbox().cloud.close_window(number.person(phone))
 
 
+def _read(number: Number, phone: str) -> None:
+    fate.read(sandbox().cloud, number, number.person(phone))
+
+
 def _stop(number: Number, phone: str) -> None:
     people.prefer(sandbox(), number, phone, "stop")
 
@@ -79,7 +83,13 @@ def _hide(number: Number, phone: str) -> None:
     people.hide(number, phone, "")
 
 
-ACTIONS: dict[str, Callable[[Number, str], None]] = {"wait": _wait, "stop": _stop, "resume": _resume, "hide": _hide}
+ACTIONS: dict[str, Callable[[Number, str], None]] = {
+    "read": _read,
+    "wait": _wait,
+    "stop": _stop,
+    "resume": _resume,
+    "hide": _hide,
+}
 
 
 def _chosen() -> tuple[Number, Chosen]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
 
 MOST_POSTED = 6
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 # What a customer may send to a number, and which of it needs no text.
 KINDS = {
     "text": "a text",
@@ -90,7 +91,8 @@ def _sent(one: Sent, now: float) -> Bubble:
     title = "typed in the phone app" if one.by == "phone" else one.kind if one.kind != "text" else ""
     options = [Choice(each.title, each.kind in TAPPABLE) for each in one.options] if tone == "good" else []
     name = one.link.partition("?")[0].rpartition("/")[2]
-    files = [Attached(one.link, name or "a file", one.kind == "image")] if one.link else _kept(one.file, one.kind)
+    pictured = one.kind == "image" or name.lower().endswith(PICTURES)
+    files = [Attached(one.link, name or "a file", pictured)] if one.link else _kept(one.file, one.kind)
     return Bubble(
         one.at,
         clock_time(one.at),
