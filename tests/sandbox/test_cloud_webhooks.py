@@ -9,7 +9,7 @@ from portal.sandbox import Effect, Sandbox, Signature
 from portal.sandbox.switches import SWITCHES
 from portal.sandbox.whatsapp_cloud import people, webhooks
 from portal.sandbox.whatsapp_cloud.numbers import Progress, user_id_of
-from portal.sandbox.world import CLOUD_ACCOUNT, CLOUD_NUMBER_ID
+from portal.sandbox.world import CLOUD_ACCOUNT, CLOUD_APP, CLOUD_NUMBER_ID
 from tests.sandbox.cloud import LIZA, RAMON, Meta, Portal, prepare
 from tests.sandbox.conftest import Caller, Clock
 
@@ -396,6 +396,17 @@ class TestControls:
         assert "/webhooks/whatsapp/k" in json.dumps(call.request("GET", "/control/cloud/posted").json())
         assert self.post(call, "apps", id="1", secret="t").json()["verify_token"] == "v"
         assert call.request("GET", "/control/state").json()["cloud"][1]["id"] == "3"
+
+    def test_an_address_elsewhere_is_never_called(
+        self, call: Caller, meta: Meta, sandbox: Sandbox, portal, wait
+    ) -> None:
+        self.post(call, "apps", id=CLOUD_APP, callback="https://portal.test/webhooks/whatsapp")
+        self.post(call, "write", who=WHO, text="Hi")
+        wait(lambda: sandbox.cloud.posted)
+        assert "loopback" in sandbox.cloud.posted[0].answer.error
+        self.post(call, "apps", id=CLOUD_APP, callback="")
+        self.post(call, "write", who=WHO, text="Here")
+        wait(portal.messages)
 
     def test_a_reset_forgets_what_was_said_and_keeps_what_was_set(self, call: Caller, meta: Meta, sandbox: Sandbox):
         account = sandbox.cloud.accounts[CLOUD_ACCOUNT]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox.outgoing import Answer, post
+from portal.sandbox.outgoing import Answer, Line, post
 from portal.sandbox.webhooks import Signature
 from portal.sandbox.whatsapp_cloud import webhooks
 from portal.sandbox.whatsapp_cloud.webhooks import Item
@@ -102,6 +102,15 @@ class Poster:
         threading.Thread(target=self._run, name="cloud-poster", daemon=True).start()
 
     def _run(self) -> None:
+        lines: dict[str, Line] = {}
+        try:
+            self._work(lines)
+        finally:
+            for line in lines.values():
+                line.close()
+
+    def _work(self, lines: dict[str, Line]) -> None:
+        """`lines` are the connections that this thread keeps, by address."""
         provider = self.provider
         while not provider.stopped.is_set() and not provider.closing().is_set():
             self._woken.clear()
@@ -109,7 +118,7 @@ class Poster:
             letter = None if provider.deaf else self._next()
             if letter is not None:
                 provider.wait(provider.delay)
-                self._deliver(letter)
+                self._deliver(letter, lines)
                 continue
             with self._lock:
                 if not self.later and not self.waiting and not self.letters:
@@ -163,9 +172,9 @@ class Poster:
         self.waiting = kept[::-1] if self.provider.shuffled else kept
         return Letter(target, chosen, now) if target is not None else None
 
-    def _deliver(self, letter: Letter) -> None:
+    def _deliver(self, letter: Letter, lines: dict[str, Line] | None = None) -> None:
         provider = self.provider
-        answers = [self._post(letter) for _ in range(provider.copies)]
+        answers = [self._post(letter, lines) for _ in range(provider.copies)]
         if any(answer.status == 200 for answer in answers):
             return
         letter.tries += 1
@@ -175,13 +184,17 @@ class Poster:
                 self.letters.append(letter)
             self._wake()
 
-    def _post(self, letter: Letter) -> Answer:
-        told = webhooks.request_body(letter.items)
+    def _post(self, letter: Letter, lines: dict[str, Line] | None) -> Answer:
+        told, url = webhooks.request_body(letter.items), letter.target.url
         body = webhooks.as_bytes(told)
         headers = {"Content-Type": "application/json", "User-Agent": "facebookexternalua"}
         if self.provider.signature is not Signature.MISSING:
             wrong = self.provider.signature is Signature.BAD
             headers["X-Hub-Signature-256"] = webhooks.signature(letter.target.secret, body[:-1] if wrong else body)
-        answer = post(letter.target.url, body, headers)
-        self.provider.note(Posted(letter.target.url, told, answer, len(letter.items), letter.items[0].number), letter)
+        try:
+            line = None if lines is None else lines.get(url) or lines.setdefault(url, Line(url))
+            answer = post(url, body, headers, line)
+        except ValueError as error:  # an address that is not on this machine
+            answer = Answer(self.provider.clock(), 0, 0.0, error=str(error))
+        self.provider.note(Posted(url, told, answer, len(letter.items), letter.items[0].number), letter)
         return answer
