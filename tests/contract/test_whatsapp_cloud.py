@@ -412,6 +412,8 @@ def test_metas_own_words_follow_where_they_tell_more(server):
     error = refusal(server, failure(131008, error_data={"details": f"Parameter  'to' is missing, token {TOKEN}."}))
     assert error.message == "Meta misses something in the message: Parameter 'to' is missing, token …."
     assert refusal(server, failure(424242)).message == "Meta refused it: Words."
+    cut = refusal(server, failure(424242, message="x" * (codes.LONGEST_WORDS - 5) + TOKEN)).message
+    assert TOKEN[:5] not in cut, "not even the half of it"
 
 
 def test_no_secret_is_in_an_error_or_a_log(server, caplog):
@@ -557,6 +559,8 @@ def test_a_probe_says_what_is_wrong(server):
     for step in (failure(190, 401), failure(10, 403), gone, failure(100)):
         found = probe(server, step)
         assert not found.ok and found.detail.endswith(".")
+    account = probe(server, answer(200, NODE), gone)
+    assert not account.ok and "no such WhatsApp Business account" in account.detail and account.facts["number"]
     assert not probe(server, answer(200, NODE | {"status": "BANNED"}), page([{"id": NUMBER}])).ok
     half = probe(server, answer(200, NODE), credentials=CREDENTIALS | {"app_secret": SECRET})
     assert not half.ok and "verify token" in half.detail
@@ -570,12 +574,17 @@ def test_where_a_file_is(server, account):
     ask = f"media:77?url={'https%3A%2F%2Flookaside.fbsbx.com%2Fx'}"
     assert CHANNEL.media_request(HttpClient(), account, ask) == (there, {"Authorization": f"Bearer {TOKEN}"})
     assert server.calls[0].target == f"/v26.0/77?phone_number_id={NUMBER}"
-    server.script(failure(100))
-    url, headers = CHANNEL.media_request(HttpClient(), account, ask)
-    assert (url, headers) == ("https://lookaside.fbsbx.com/x", {"Authorization": f"Bearer {TOKEN}"})
+    for gone in (failure(100), failure(100, error_subcode=33)):
+        server.script(gone)
+        url, headers = CHANNEL.media_request(HttpClient(), account, ask)
+        assert (url, headers) == ("https://lookaside.fbsbx.com/x", {"Authorization": f"Bearer {TOKEN}"})
+        with pytest.raises(ChannelError) as caught:
+            CHANNEL.media_request(HttpClient(), account, "media:77")
+        assert (caught.value.retry, caught.value.scope) == (False, Scope.MESSAGE)
+    server.script(failure(190, 401))
     with pytest.raises(ChannelError) as caught:
-        CHANNEL.media_request(HttpClient(), account, "media:77")
-    assert not caught.value.retry
+        CHANNEL.media_request(HttpClient(), account, ask)
+    assert caught.value.retry, "a new token may still fetch it"
     server.script(answer(503, body=b""))
     with pytest.raises(ChannelError) as caught:
         CHANNEL.media_request(HttpClient(), account, ask)

@@ -160,6 +160,26 @@ def test_a_number_that_changed(name):
     assert other.details == {"type": "customer_identity_changed"}
 
 
+def test_a_number_that_changed_changes_the_id_too():
+    own = {"type": "user_changed_number", "wa_id": "639180000000", "user_id": "PH.2", "previous_user_id": ANA_ID}
+    found = one(messages(message("system", system=own) | {"from_user_id": "PH.2"}, contacts=[{}]))
+    assert (found.sender, found.same_as) == (f"+{ANA}", (Peer(AddressKind.BSUID, ANA_ID),))
+    assert found.details == {"type": "number_changed", "number": "+639180000000", "bsuid": "PH.2"}
+
+
+def test_an_id_that_changed_of_somebody_without_a_number():
+    own = {"type": "user_changed_user_id", "user_id": "PH.2", "previous_user_id": ANA_ID, "body": "changed"}
+    said = message("system", system=own) | {"from_user_id": "PH.2"}
+    del said["from"]
+    found = one(messages(said))
+    assert (found.sender_kind, found.sender, found.same_as) == (
+        AddressKind.BSUID,
+        ANA_ID,
+        (Peer(AddressKind.BSUID, "PH.2"),),
+    )
+    assert (found.kind, found.details) == (Kind.SYSTEM, {"type": "id_changed", "bsuid": "PH.2"})
+
+
 def test_edits_and_deletions():
     new = {"type": "image", "image": {"caption": "better"}}
     edit = read("edit", edit={"original_message_id": "wamid.OLD", "message": new})
@@ -227,6 +247,30 @@ def test_what_is_typed_on_the_phone():
     assert (first.sender, first.text, first.from_us, first.by_api) == (f"+{ANA}", "from the app", True, False)
     assert (first.name, first.recipient) == ("Ana", f"+{LINE}")
     assert (second.kind, second.from_us) == (Kind.DELETION, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "from_us"),
+    [
+        ({"event": "connect", "direction": "USER_INITIATED"}, "ringing", False),
+        (
+            {"event": "terminate", "direction": "USER_INITIATED", "status": "COMPLETED", "duration": 33},
+            "answered",
+            False,
+        ),
+        ({"event": "terminate", "direction": "USER_INITIATED", "status": "FAILED"}, "missed", False),
+        ({"event": "terminate", "direction": "BUSINESS_INITIATED", "duration": "7"}, "answered", True),
+    ],
+)
+def test_calls(said, state, from_us):
+    ends = {"from": LINE, "to": ANA, "to_user_id": ANA_ID} if from_us else {"from": ANA, "to": LINE}
+    call = {"id": "wacid.1", "timestamp": AT, **ends, **said}
+    found = one(payload(change("calls", value(contacts=[card()], calls=[call]))))
+    assert (found.kind, found.external_id, found.sender) == (Kind.CALL, "wacid.1", f"+{ANA}")
+    assert (found.details["state"], found.from_us, found.name) == (state, from_us, "Ana")
+    assert ("seconds" in found.details) is (state == "answered")
+    assert parsed(payload(change("calls", value(calls=[call | {"event": "ringtone"}])))) == []
+    assert isinstance(one(payload(change("calls", value(calls=[{"event": "connect"}])))), Unread)
 
 
 def test_what_was_said_before_the_number_came_to_us():

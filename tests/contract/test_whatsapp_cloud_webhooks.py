@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -223,7 +225,7 @@ kinds = st.sampled_from(
     ["text", "image", "contacts", "interactive", "button", "reaction", "order", "system", "edit", "revoke", "failed"]
 )
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | kinds,
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8) | kinds,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=6),
     max_leaves=25,
 )
@@ -231,6 +233,7 @@ fields = st.sampled_from(
     [
         "messages",
         "smb_message_echoes",
+        "calls",
         "history",
         "user_preferences",
         "account_update",
@@ -259,6 +262,17 @@ requests_ = st.builds(
 )
 
 
+def storable(value):
+    """What PostgreSQL takes as a text or as JSON."""
+    if isinstance(value, dict):
+        return all(map(storable, value.keys())) and all(map(storable, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(storable, value))
+    if isinstance(value, str):
+        return "\x00" not in value and value.encode("utf-8", "replace").decode() == value
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 @settings(max_examples=300, deadline=None)
 @given(said=requests_ | anything)
 def test_no_json_breaks_anything(said):
@@ -273,8 +287,19 @@ def test_no_json_breaks_anything(said):
         assert error.message.endswith(".")
     else:
         assert all(isinstance(event, ChannelEvent) for event in events)
+        assert all(storable(asdict(event)) for event in events if not isinstance(event, Unread))
         unread = [event.detail for event in events if isinstance(event, Unread)]
         assert all(detail.endswith(".") and "Error" not in detail for detail in unread)
+
+
+@settings(max_examples=200, deadline=None)
+@given(own=st.dictionaries(words, anything, max_size=5), kind=kinds, answers=anything)
+def test_whatever_is_in_a_message_can_be_kept(own, kind, answers):
+    form = {"type": "nfm_reply", "nfm_reply": {"response_json": json.dumps(answers)}}
+    first = message(kind, text="x\x00\ud83d") | {"context": own, "referral": own, kind: own}
+    items = [first, message("interactive", interactive=form)]
+    events = CHANNEL.parse(request(messages(*items, contacts=[own])))
+    assert events and all(storable(asdict(event)) for event in events if not isinstance(event, Unread))
 
 
 @settings(max_examples=200, deadline=None)

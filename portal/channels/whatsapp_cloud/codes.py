@@ -4,7 +4,7 @@ An error that Meta answers with a code is a refusal: nothing went out. The two c
 say no more than "try again" (1 and 2) leave that open, and so does an answer that holds no error that can be read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,8 @@ _PERMISSION = _repair(
 )
 _LOCKED = _repair("Meta has locked the WhatsApp Business account: look into its quality page and ask for a review.")
 _TEMPLATE = "Meta refuses the template"
-GONE = _repair("Meta has no such number for this access token: check the phone number ID and the token.")
+GONE = _repair("The access token opens no such number or account at Meta: check their IDs and the token.")
+NO_ACCOUNT = "The access token opens no such WhatsApp Business account: check the account's ID, and what it was given."
 PERMISSIONS = frozenset(range(200, 300))
 
 WINDOW_CLOSED, MARKETING_STOPPED = "131047", "131050"
@@ -175,9 +176,14 @@ def cause(code: str) -> str:
     return of(code).sentence.partition(":")[0].removesuffix(".")
 
 
-def words(error: Mapping[str, Any]) -> str:
-    """What Meta says of an error, on one line: the details, else the message, without the code before it."""
+def words(error: Mapping[str, Any], hidden: Sequence[str] = ()) -> str:
+    """What Meta says of an error, on one line: the details, else the message, without the code before it.
+
+    `hidden` is taken out before it is shortened, so that no half of it is left.
+    """
     details = text(block(error.get("error_data")).get("details"))
     said = details or text(error.get("message")) or text(error.get("title"))
+    for secret in filter(None, hidden):
+        said = said.replace(secret, "…")
     said = said.split(") ", 1)[1] if said.startswith("(#") and ") " in said else said
     return " ".join(said.split())[:LONGEST_WORDS].rstrip(" .:")

@@ -2,7 +2,8 @@
 
 The shared app's address stands in the app's dashboard, where a person writes it. A sender with an app of its own has
 our address as an override: of its account, or, where another sender of the same app has that, of its number alone
-(Meta, "Webhook overrides": the number's comes first, then the account's, then the app's).
+(Meta, "Webhook overrides": the number's comes first, then the account's, then the app's). Overrides hold for messages
+and what belongs to them; templates, marketing preferences and account notices go to the app's own address only.
 """
 
 from collections.abc import Mapping, Sequence

@@ -112,8 +112,21 @@ def _form(said: Data) -> Read:
         answers = {"answer": raw} if raw else {}
     if not isinstance(answers, dict):
         answers = {"answer": answers}
-    told = dict(list(answers.items())[:MOST_ANSWERS])
+    told = {text(name): _plain(value) for name, value in list(answers.items())[:MOST_ANSWERS]}
     return Read(Kind.FORM, text(said.get("body")), details={"name": text(said.get("name")), "answers": told})
+
+
+def _plain(value: Any, deeper: int = 5) -> Any:
+    """A value as a database keeps it: JSON in a text may hold what JSON in a column may not (NUL, NaN)."""
+    if isinstance(value, dict | list) and not deeper:
+        return "…"
+    if isinstance(value, dict):
+        return {text(name): _plain(each, deeper - 1) for name, each in list(value.items())[:MOST_ANSWERS]}
+    if isinstance(value, list):
+        return [_plain(each, deeper - 1) for each in value[:MOST_ANSWERS]]
+    if isinstance(value, float | int) and not isinstance(value, bool) and number(value) is None:
+        return str(value)[:40]
+    return text(value) if isinstance(value, str) else value
 
 
 def _reaction(message: Data) -> Read:
@@ -137,15 +150,18 @@ def _order(message: Data) -> Read:
 
 
 def _system(message: Data) -> Read:
-    """The new number is `wa_id`; it was `new_wa_id` up to Graph 12."""
+    """The new number is `wa_id` (`new_wa_id` up to Graph 12), the new id `user_id`.
+
+    `user_changed_user_id` comes for those whose number is not told (Meta's changelog of 11 August 2026).
+    """
     own = block(message.get("system"))
     kind, body = text(own.get("type")), text(own.get("body"))
-    new = phone(own.get("wa_id")) or phone(own.get("new_wa_id"))
+    new, user = phone(own.get("wa_id")) or phone(own.get("new_wa_id")), bsuid(own.get("user_id"))
+    known = {"bsuid": user} if user else {}
     if kind in ("user_changed_number", "customer_changed_number") and new:
-        user = bsuid(own.get("user_id"))
-        return Read(
-            Kind.SYSTEM, body, details={"type": "number_changed", "number": new} | ({"bsuid": user} if user else {})
-        )
+        return Read(Kind.SYSTEM, body, details={"type": "number_changed", "number": new, **known})
+    if kind == "user_changed_user_id" and user:
+        return Read(Kind.SYSTEM, body, details={"type": "id_changed", **known})
     return Read(Kind.SYSTEM, body, details={"type": kind[:LONGEST_TYPE]})
 
 

@@ -22,6 +22,8 @@ KINDS: Mapping[str, Kind] = {
 SCHEME = "media"
 # Where Meta keeps files. To any other server the token is not shown.
 META = ("facebook.com", "fbsbx.com", "fbcdn.net", "whatsapp.net", "whatsapp.com")
+# The code of an id that is none any more, or is not for this number.
+NOT_THERE = "100"
 LONGEST_ADDRESS = 4000
 LONGEST_MIME = 120
 NO_FILE = "Meta gave neither an id nor an address for the file."
@@ -53,7 +55,7 @@ def media_request(http: HttpClient, account: Account, url: str) -> tuple[str, Ma
     try:
         found = _address(http, account, parts.path) if parts.path else ""
     except ChannelError as error:
-        if error.retry or not known:
+        if error.code != NOT_THERE:
             raise
         found = ""
     found = found or known

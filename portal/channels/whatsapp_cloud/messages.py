@@ -14,9 +14,23 @@ Data = Mapping[str, Any]
 
 def received(said: Data, value: Data) -> Sequence[ChannelEvent]:
     """The message, under the number where Meta tells one, else under its own id of the person."""
+    if said.get("type") == "system":
+        return [inbound(said, value, _before(said))]
     card = contact(value, said.get("from"), said.get("from_user_id"))
-    people = addresses.person((said.get("from"), said.get("from_user_id")), (card.get("wa_id"), card.get("user_id")))
-    return [inbound(said, value, people, name=called(card))]
+    told = (said.get("from"), said.get("from_user_id")), (card.get("wa_id"), card.get("user_id"))
+    return [inbound(said, value, addresses.person(*told), name=called(card))]
+
+
+def _before(said: Data) -> list[Peer]:
+    """Who somebody was before they changed their number, and with it their id; the chat is held under that.
+
+    Where the id is all that is known of them, the new one follows: Meta tells that both are one person's.
+    """
+    own = block(said.get("system"))
+    people = addresses.person((said.get("from"), own.get("previous_user_id")), (None, said.get("from_user_id")))
+    new = addresses.bsuid(own.get("user_id")) or addresses.bsuid(said.get("from_user_id"))
+    alone = len(people) == 1 and people[0].kind is AddressKind.BSUID and people[0].value != new
+    return [*people, Peer(AddressKind.BSUID, new)] if alone and new else people
 
 
 def inbound(said: Data, value: Data, people: Sequence[Peer], *, name: str = "", from_us: bool = False) -> Inbound:

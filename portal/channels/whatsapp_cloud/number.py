@@ -6,6 +6,7 @@ from typing import Any
 from portal.channels.base import Account, ChannelError, Line, LineState, Probe, Scope
 from portal.channels.values import block, identifier, text
 from portal.channels.whatsapp_cloud.addresses import phone
+from portal.channels.whatsapp_cloud.codes import NO_ACCOUNT
 from portal.channels.whatsapp_cloud.fields import account_id, number_id, own_app
 from portal.channels.whatsapp_cloud.states import STATES, WARNINGS
 from portal.channels.whatsapp_cloud.wire import ask, pages, segment
@@ -31,14 +32,16 @@ def probe(http: HttpClient, account: Account) -> Probe:
     """Does the token know the number and its account, and do the two belong together? A refusal is an answer."""
     if (secret := own_app(account.credentials)) and any(secret) and not all(secret):
         return Probe(False, NO_VERIFY_TOKEN)
+    facts: dict[str, str] = {}
     try:
         said = _asked(http, account, FACTS)
+        facts = _facts(said)
         belongs = _belongs(http, account)
     except ChannelError as error:
         if error.retry and not error.stops and error.code not in ("401", "403", "404"):
             raise
-        return Probe(False, error.message)
-    facts = _facts(said)
+        # What is known of the number by then was told with this token: it is the account's ID that is wrong.
+        return Probe(False, NO_ACCOUNT if facts and error.code == "100" else error.message, facts)
     if not belongs:
         text_ = "The number belongs to another WhatsApp Business account: correct the account's ID, or the number's."
         return Probe(False, text_, facts)

@@ -11,7 +11,7 @@ from typing import Any
 
 from portal.channels.base import ChannelError, ChannelEvent, Unread, WebhookRequest
 from portal.channels.values import block, text
-from portal.channels.whatsapp_cloud import echoes, messages, notices, receipts
+from portal.channels.whatsapp_cloud import calls, echoes, messages, notices, receipts
 from portal.channels.whatsapp_cloud.items import Reader, guarded, listed
 from portal.channels.whatsapp_cloud.peek import OBJECT, readable
 
@@ -69,6 +69,7 @@ _LISTS: dict[str, tuple[tuple[str, Reader], ...]] = {
         ("statuses", receipts.status),
         ("errors", notices.error),
     ),
+    "calls": (("calls", calls.call), ("errors", notices.error)),
     "smb_message_echoes": (("message_echoes", echoes.echo), ("errors", notices.error)),
     "history": (("history", echoes.history), ("messages", echoes.late_media)),
     "user_preferences": (("user_preferences", notices.preference),),

@@ -12,7 +12,7 @@ from portal.channels.base import Account, ChannelError, Scope
 from portal.channels.values import block, blocks, identifier, number, text
 from portal.channels.whatsapp_cloud import codes
 from portal.channels.whatsapp_cloud.codes import Refusal
-from portal.channels.whatsapp_cloud.fields import base, token
+from portal.channels.whatsapp_cloud.fields import base, own_app, token
 from portal.channels.whatsapp_cloud.peek import readable
 from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
 
@@ -131,7 +131,7 @@ def _coded(account: Account, answer: Response, error: Mapping[str, Any], code: s
         return codes.GONE, codes.GONE.sentence
     if code not in codes.REFUSALS and (answer.status == 200 or answer.status >= 500):
         return _uncoded(answer)
-    return codes.of(code), codes.sentence(code, _without_token(account, codes.words(error)))
+    return codes.of(code), codes.sentence(code, codes.words(error, _secrets(account)))
 
 
 def _uncoded(answer: Response) -> tuple[Refusal, str]:
@@ -170,11 +170,8 @@ def _usage(answer: Response) -> float | None:
     return min(longest * 60, LONGEST_WAIT) if longest > 0 else None
 
 
-def _without_token(account: Account, told: str) -> str:
-    secrets = [each for each in (token(account.credentials), account.credentials.get("app_secret", "")) if each]
-    for secret in secrets:
-        told = told.replace(secret, "…")
-    return told
+def _secrets(account: Account) -> tuple[str, ...]:
+    return token(account.credentials), *own_app(account.credentials)
 
 
 def message_id(said: Mapping[str, Any]) -> tuple[str, str]:
