@@ -21,7 +21,7 @@ from portal.channels.base import (
     Unread,
     WebhookRequest,
 )
-from portal.channels.content import AddressKind, Content, File, Kind, Relation
+from portal.channels.content import AddressKind, CallState, Content, File, Kind, Relation
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
 from portal.http import HttpClient
 from portal.sandbox import Sandbox
@@ -285,6 +285,15 @@ def test_everything_else_that_meta_tells(sandbox, cloud, number, chat, webhook, 
     assert (moved.kind, moved.details) == (Kind.SYSTEM, {"type": "number_changed", "number": "+639180000000"})
     assert (group.sender, group.sender_kind, group.author.value) == ("GROUP1", AddressKind.GROUP, RAMON)
     assert isinstance(notice, TemplateNotice) and (notice.name, notice.event) == ("visit_reminder", "PAUSED")
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(0, CallState.MISSED), (42, CallState.ANSWERED)])
+def test_a_call_is_two_events_of_one_id(sandbox, number, webhook, wait, call_control, seconds, end):
+    call_control("call", who=RAMON, seconds=seconds)
+    wait(lambda: len(webhook.said()) == 2)
+    assert [each.details["state"] for each in webhook.said()] == [CallState.RINGING, end]
+    assert len({each.external_id for each in webhook.said()}) == 1 and webhook.said()[0].sender == RAMON
+    assert number.person(RAMON).may_be_answered(sandbox.clock())
 
 
 def test_one_bad_item_costs_none_of_the_others(sandbox, cloud, webhook, wait, call_control):

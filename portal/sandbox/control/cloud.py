@@ -93,6 +93,13 @@ def cloud_type() -> Response:
     return jsonify(id=people.type_in_app(sandbox(), _number(asked), asked["who"], asked["text"]))
 
 
+@blueprint.post("/cloud/call")
+def cloud_call() -> Response:
+    """A customer calls, `{who, seconds?, number?}`; 0 seconds for a call that nobody answers."""
+    asked = body()
+    return jsonify(id=people.ring(sandbox(), _number(asked), **asked))
+
+
 @blueprint.post("/cloud/people")
 def cloud_people() -> Response:
     """`{who, number?}` and what becomes of them.

@@ -67,6 +67,17 @@ def type_in_app(sandbox: "Sandbox", number: Number, who: str, text: str) -> str:
     return sandbox.cloud.typed(number, number.person(who), text, {"type": "text", "text": {"body": text}}).id
 
 
+def ring(sandbox: "Sandbox", number: Number, who: str, *, seconds: float = 0.0) -> str:
+    """A customer calls and is talked to so long (0: nobody answers), which opens the window; returns the call's id."""
+    person, now = number.person(who), sandbox.clock()
+    call_id = "wacid." + sandbox.ids.new("call")
+    person.wrote_at = now
+    begun, ended = (webhooks.call(number, call_id, person, event, now, seconds) for event in ("connect", "terminate"))
+    sandbox.cloud.poster.push([begun])
+    sandbox.cloud.poster.push([ended])
+    return call_id
+
+
 def prefer(sandbox: "Sandbox", number: Number, who: str, word: str) -> None:
     """The customer wants no marketing any more (`stop`), or wants it again (`resume`)."""
     if word not in ("stop", "resume"):

@@ -132,6 +132,22 @@ def moved(number: Number, message_id: str, person: Person, phone: str, at: float
     return Item(number.account_id, number.id, "messages", _value(number) | {"messages": [told]}, message_id)
 
 
+def call(number: Number, call_id: str, person: Person, event: str, at: float, seconds: float = 0.0) -> Item:
+    """A customer's call begins (`connect`) or ends (`terminate`). The shape is that of Meta's pages on calling."""
+    told: Body = {"id": call_id, "event": event, "timestamp": str(int(at)), "direction": "USER_INITIATED"}
+    told |= {"to": number.metadata()["display_phone_number"], "from_user_id": person.user_id}
+    told |= {"from": person.phone} if person.phone else {}
+    if event == "terminate":
+        told["status"] = "COMPLETED" if seconds else "FAILED"
+        told |= (
+            {"start_time": str(int(at - seconds)), "end_time": str(int(at)), "duration": int(seconds)}
+            if seconds
+            else {}
+        )
+    value = _value(number) | {"contacts": [contact(person)], "calls": [told]}
+    return Item(number.account_id, number.id, "calls", value, call_id)
+
+
 def preference(number: Number, person: Person, word: str, at: float) -> Item:
     """The customer wants no marketing any more (`stop`), or wants it again (`resume`)."""
     who = {"wa_id": person.phone} if person.phone else {"user_id": person.user_id}
