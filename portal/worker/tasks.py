@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts
+from portal.messaging import bulk, dnd, lines, optouts, reading, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
+from portal.messaging.reading import ReadMarker
 from portal.messaging.reading_tags import TagReader
 from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
@@ -173,7 +174,9 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
+        reading.KIND: ReadMarker(services.database, services.http, services.accounts).mark,
         lines.KIND: services.line_watch.check,
+        templates.KIND: services.template_watch.sync,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,
