@@ -335,7 +335,7 @@ class TestControls:
         assert (here.batch, here.gather, here.limits.rate, here.files.url_seconds) == (5, 0.5, 7, 2)
         assert here.progress.outcome == "read"
 
-    def test_people(self, call: Caller, meta: Meta, portal: Portal, wait) -> None:
+    def test_people(self, call: Caller, meta: Meta, sandbox: Sandbox, wait) -> None:
         wamid = self.post(call, "write", who=WHO, text="Hi", name="Ramon").json()["id"]
         assert self.post(call, "type", who=WHO, text="Hello").json()["id"]
         assert self.post(call, "write", who=WHO, kind="dance").status_code == 400
@@ -348,7 +348,7 @@ class TestControls:
         assert self.post(call, "people", who="+639180000000", username="r").json()["phone"] == ""
         assert [one["id"] for one in call.request("GET", "/control/cloud/received").json()] == [wamid]
         assert [one["by"] for one in call.request("GET", "/control/cloud/sent").json()["sent"]] == ["phone"]
-        wait(lambda: len(portal.got) == 4)
+        wait(lambda: len(sandbox.cloud.posted) == 4)
         posted = call.request("GET", "/control/cloud/posted").json()
         assert [one["answer"]["status"] for one in posted["posted"]] == [200] * 4
 
@@ -393,7 +393,8 @@ class TestControls:
         known = call.request("GET", "/control/cloud").json()
         assert [len(known[name]) for name in ("apps", "accounts", "numbers")] == [2, 2, 2]
         self.post(call, "write", who=WHO, number="3", text="Hi")
-        wait(lambda: portal.refused)
+        wait(lambda: sandbox.cloud.posted)
+        assert portal.refused
         assert "/webhooks/whatsapp/k" in json.dumps(call.request("GET", "/control/cloud/posted").json())
         assert self.post(call, "apps", id="1", secret="t").json()["verify_token"] == "v"
         assert call.request("GET", "/control/state").json()["cloud"][1]["id"] == "3"

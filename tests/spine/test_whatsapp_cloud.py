@@ -159,6 +159,7 @@ def test_one_request_for_two_locations_is_shared_out(line):
         for text in ("first", "second"):
             people.write(portal.sandbox, each, MARIA, text=f"{text} to {each.id}")
     eventually(lambda: len(inbound(portal)) == 4, what="four texts in HighLevel")
+    eventually(lambda: not portal.sandbox.cloud.poster.count and portal.sandbox.cloud.posted, what="the answer seen")
     assert len(portal.sandbox.cloud.posted) == 1
     for place, each in ((PLACE, number), (PLACE_TWO, other)):
         found = portal.sandbox.ghl.mailbox.messages(direction="inbound", location_id=place.id)
