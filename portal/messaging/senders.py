@@ -40,6 +40,7 @@ _OF_SENDER = (
     notices.LINE_UNKNOWN,
     notices.LINE_CHANGED,
     notices.WEBHOOK_DRIFT,
+    notices.UNREAD_ITEMS,
 )
 TAKEN = "This {what} is in use by a sender of this portal already: remove that sender first."
 

@@ -157,6 +157,9 @@ def test_one_bad_item_costs_none_of_the_others(cloud):
     assert cloud.portal.events()[-1].state == "applied"
     (told,) = alerts(cloud.portal, notices.UNREAD_ITEMS)
     assert "the line" in told
+    with cloud.portal.database.write() as session:
+        senders.remove(session, cloud.sender)
+    assert alerts(cloud.portal, notices.UNREAD_ITEMS) == []
 
 
 def test_an_item_that_the_portal_fails_on_costs_none_of_the_others(cloud, monkeypatch):
