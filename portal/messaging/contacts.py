@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -162,9 +163,7 @@ def remember_route(session: Session, conversation: Conversation, sender: Sender,
 
 def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact:
     """HighLevel has told the contact's id. A row that has it already takes over the addresses and messages."""
-    named = session.scalar(
-        select(Contact).where(Contact.location_id == contact.location_id, Contact.ghl_contact_id == ghl_contact_id)
-    )
+    named = session.scalar(_SAME_ID, {"location": contact.location_id, "name": ghl_contact_id})
     other = follow(session, named) if named is not None else None
     if other is not None and other.id != contact.id:
         join(session, contact, other)
@@ -173,9 +172,20 @@ def identify(session: Session, contact: Contact, ghl_contact_id: str) -> Contact
     if named is not None and named.id != contact.id:
         named.ghl_contact_id = None  # one row has the id at a time, and the other is only a trace by now
         session.flush()
-    contact.ghl_contact_id = ghl_contact_id
+    if not _call(session, contact, ghl_contact_id):
+        return identify(session, contact, ghl_contact_id)
     dnd.identified(session, contact)
     return contact
+
+
+def _call(session: Session, contact: Contact, ghl_contact_id: str) -> bool:
+    """Gives the contact its id; False when another worker has just written a row that has it."""
+    try:
+        with session.begin_nested():
+            contact.ghl_contact_id = ghl_contact_id
+    except IntegrityError:
+        return False
+    return True
 
 
 def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation, Conversation]:
@@ -220,10 +230,9 @@ def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) 
         .where(Contact.ghl_contact_id.is_(None))
         .with_for_update(of=Contact)
     )
-    if contact is not None:
-        contact.ghl_contact_id = ghl_contact_id
-        session.flush()
-        dnd.identified(session, contact)
+    if contact is None or not _call(session, contact, ghl_contact_id):
+        return None
+    dnd.identified(session, contact)
     return contact
 
 

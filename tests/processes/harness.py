@@ -298,7 +298,7 @@ class Deployment:
         for process in self.processes:
             for line in process.log.read_text(errors="replace").splitlines():
                 if '"exception"' in line or line.startswith("Traceback"):
-                    found.append(line[:4000])
+                    found.append(line if len(line) < 6000 else f"{line[:1000]} … {line[-5000:]}")
         return found
 
 

@@ -6,16 +6,18 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 
 from portal import clock
+from portal.database import insert_new
+from portal.installations.lifecycle import ensure_location
 from portal.journal.store import Kept
 from portal.journal.writer import Journal
-from portal.messaging import sending
+from portal.messaging import contacts, sending
 from portal.messaging.fence import Pass
 from portal.messaging.sending import _Step
-from portal.models import Gate, Job
+from portal.models import Contact, Gate, Job
 from portal.queue import gates
 from portal.queue.claim import Limits, claim, free_ended, renew
 from portal.queue.jobs import SEND, enqueue, job
@@ -175,3 +177,38 @@ def test_a_deadlock_does_not_put_an_event_off(idle, monkeypatch):
     monkeypatch.setattr(tasks, "apply_event", losing_once(losing_once(real)))
     queued(idle)
     assert [event.state for event in idle.events()] == ["applied"]
+
+
+@pytest.mark.parametrize("way", ["identified", "adopted"])
+def test_a_contact_that_two_workers_meet_at_once_is_one(on_postgres, way):
+    """One has just read that nobody has HighLevel's id when the other writes a row with it."""
+    database, named = on_postgres.database, "contact-of-highlevel"
+    with database.write() as session:
+        location_id = ensure_location(session, "location-1").id
+        one, _ = contacts.for_address(session, location_id, contacts.PHONE, "+639171234567")
+        one_id = one.id
+
+    def meet():
+        with database.write() as session:
+            one = session.get_one(Contact, one_id, with_for_update=True)
+            if way == "identified":
+                return contacts.identify(session, one, named).id
+            return contacts.for_ghl(session, location_id, named, "+639171234567").id
+
+    found = []
+    with database.write() as session:
+        values = {"location_id": location_id, "ghl_contact_id": named, "name": "", "tags": []}
+        insert_new(session, Contact, values | {"created_at": clock.now()})
+        other_id = session.scalar(select(Contact.id).where(Contact.ghl_contact_id == named))
+        thread = threading.Thread(target=lambda: found.append(meet()), daemon=True)
+        thread.start()
+        eventually(lambda: waits(database), 10, "the second waits for the first one's row")
+    thread.join(10)
+    assert found == [other_id]
+    with database.read() as session:
+        assert session.scalars(select(Contact.ghl_contact_id).order_by(Contact.id)).all() == [None, named]
+
+
+def waits(database):
+    with database.read() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
