@@ -146,6 +146,13 @@ class HasLine(Protocol):
 
 
 @runtime_checkable
+class AsksSeldom(Protocol):
+    """The provider answers few questions an hour: its lines are asked about at this distance, in seconds."""
+
+    line_seconds: float
+
+
+@runtime_checkable
 class LinksPhone(HasLine, Protocol):
     """The line is a phone that a person links. Each call raises `ChannelError`."""
 

@@ -27,16 +27,18 @@ class Kind(StrEnum):
     CONTACT: `contacts`, a list of `{name, phones, organisation}`
     POLL: `question`, `options` (texts), `multiple`; VOTE: `question`, `options`, a list of `{text, voters}`
     BUTTONS: `header`, `footer`, `buttons`, a list of `{id, text, type, value}` (type: reply, url, call, copy)
-    LIST: `title`, `footer`, `sections`, a list of `{title, rows}`, a row `{id, text, description}`
+    LIST: `title` (what opens it), `footer`, `sections`, a list of `{title, rows}`, a row `{id, text, description}`;
+        one that is sent may have `button` besides, which opens it then, below `title`
     TAP (on a button or a list's row): `id`, `text`, `description`
     TEMPLATE: as BUTTONS; one that is sent has `name`, `language`, `category` and `components`, as Meta takes them
     INVITE (to a group): `name`, `code`; CALL: `state` (CallState), `video`
     LINK (a text with a preview): `title`, `description`, `url`
     ORDER: `catalog`, `items`, a list of `{sku, quantity, price, currency}`
     FORM (a Flow that was filled in): `name`, `answers`, a mapping of field to value
-    SYSTEM: `type` (`number_changed`: `number` is the new one, E.164); the text is the provider's own sentence
+    SYSTEM: `type` (`number_changed`: `number` is the new one, E.164; `id_changed`; both may have `bsuid`, the new one);
+        the text is the provider's own sentence
 
-    Of any kind: `forwarded`, True; `referral`, the advertisement that it answers, `{url, type, id, headline, body}`.
+    Of any kind: `forwarded`, True; `referral`, the advertisement it answers, `{url, type, id, headline, body, click}`.
 
     REACTION: the text is the emoji, "" when it was taken back. EDIT: the text is the new one. UNREADABLE: the provider
     could not read it, `code` says why. UNSUPPORTED: a kind nobody has described yet, its name in `details["type"]`.

@@ -4,11 +4,13 @@ from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
 from portal.channels.simulator.client import Simulator
+from portal.channels.whatsapp_cloud.client import WhatsAppCloud
 from portal.errors import InvalidInput
 
 _CHANNELS: tuple[Channel, ...] = (
     Cast(),
     GreenApi(),
+    WhatsAppCloud(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}

@@ -17,10 +17,11 @@ from portal.channels.capabilities import (
     limits_of,
 )
 from portal.channels.content import AddressKind, Content, File, Kind
-from portal.channels.green_api import codes, journal, settings, uploads
+from portal.channels.green_api import codes, journal, settings
 from portal.channels.green_api.client import GreenApi
 from portal.channels.green_api.fields import api_host, media_host
 from portal.channels.green_api.settings import TYPES, webhook_token
+from portal.channels.uploads import inside
 from portal.http import HttpClient
 from tests.contract.cases import GREEN_API, GREEN_INSTANCE, GREEN_TOKEN, PART
 from tests.contract.standin import StandIn, answer, everything, reset_after
@@ -277,7 +278,7 @@ class TestUploads:
         ],
     )
     def test_what_is_inside(self, url, found):
-        assert uploads.inside(url) is found
+        assert inside(url) is found
 
 
 class TestKinds:

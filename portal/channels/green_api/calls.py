@@ -7,7 +7,7 @@ from portal.channels.base import ChannelEvent, Inbound
 from portal.channels.content import CallState, Kind
 from portal.channels.green_api import chats
 from portal.channels.green_api.codes import INCOMING_CALLS, OUTGOING_CALLS
-from portal.channels.green_api.values import block, identifier, moment, number, text
+from portal.channels.values import block, identifier, moment, number, text
 
 
 def incoming(said: Mapping[str, Any]) -> Sequence[ChannelEvent]:

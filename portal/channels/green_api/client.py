@@ -21,8 +21,9 @@ from portal.channels.green_api import settings, uploads, webhook
 from portal.channels.green_api.fields import FIELDS, KINDS, LIMITS, instance
 from portal.channels.green_api.journal import Journal
 from portal.channels.green_api.outgoing import BY_UPLOAD, BY_URL, order
-from portal.channels.green_api.values import identifier
 from portal.channels.green_api.wire import call, read, refuse
+from portal.channels.uploads import inside
+from portal.channels.values import identifier
 from portal.http import HttpClient
 
 
@@ -56,7 +57,7 @@ class GreenApi:
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST. `idMessage` says that the message is queued there, for at most 24 hours, and no more."""
         method, body = order(part)
-        if method == BY_URL and uploads.inside(body["urlFile"]):
+        if method == BY_URL and inside(body["urlFile"]):
             method = BY_UPLOAD
             answer = call(http, account, method, form=uploads.form(http, account, body))
         else:

@@ -9,7 +9,7 @@ from portal.channels.content import Kind, Relation
 from portal.channels.green_api import menus, quotes, vcards
 from portal.channels.green_api.content import Read
 from portal.channels.green_api.media import MEDIA, media
-from portal.channels.green_api.values import block, blocks, number, text
+from portal.channels.values import block, blocks, number, text
 
 _URL = re.compile(r"https?://\S+")
 

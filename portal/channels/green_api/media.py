@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.channels.content import File, Kind
+from portal.channels.files import incoming_name
 from portal.channels.green_api.codes import NO_FILE
 from portal.channels.green_api.content import Read
-from portal.channels.green_api.files import incoming_name
 from portal.channels.green_api.markers import marker
-from portal.channels.green_api.values import block, number, text
+from portal.channels.values import block, number, text
 
 MEDIA: Mapping[str, Kind] = {
     "imageMessage": Kind.IMAGE,

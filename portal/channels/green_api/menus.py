@@ -6,7 +6,7 @@ from typing import Any
 from portal.channels.content import Kind, Relation
 from portal.channels.green_api import chats, quotes
 from portal.channels.green_api.content import Read
-from portal.channels.green_api.values import block, blocks, text
+from portal.channels.values import block, blocks, text
 
 Data = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from portal.channels.content import AddressKind, Kind, Peer
 from portal.channels.green_api import chats, kinds
 from portal.channels.green_api.content import Read
 from portal.channels.green_api.markers import marker
-from portal.channels.green_api.values import block, identifier, moment, text
+from portal.channels.values import block, identifier, moment, text
 
 LONGEST_NAME = 200
 

@@ -6,7 +6,7 @@ from typing import Any
 from portal.channels.base import ChannelEvent, Line, Notice
 from portal.channels.green_api.chats import line as own_number
 from portal.channels.green_api.codes import PHONE_STATES, QUOTAS, STATES
-from portal.channels.green_api.values import block, text
+from portal.channels.values import block, text
 
 
 def state_changed(said: Mapping[str, Any]) -> Sequence[ChannelEvent]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from portal.channels.base import ChannelError, Outgoing
 from portal.channels.content import AddressKind, Content, Kind
+from portal.channels.files import fetchable, outgoing_name
 from portal.channels.green_api import fields
 from portal.channels.green_api.chats import chat_id
-from portal.channels.green_api.files import fetchable, outgoing_name
 
 BY_URL, BY_UPLOAD = "sendFileByUrl", "sendFileByUpload"
 

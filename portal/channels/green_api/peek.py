@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from portal.channels.green_api.values import block, identifier, text
+from portal.channels.values import block, identifier, text
 
 
 class _Instance(msgspec.Struct):

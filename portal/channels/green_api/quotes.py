@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.channels.content import About, Relation
-from portal.channels.green_api.values import block, blocks, identifier, text
+from portal.channels.values import block, blocks, identifier, text
 
 LONGEST_QUOTE = 1000
 

@@ -6,7 +6,7 @@ from typing import Any
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.channels.green_api.chats import peer
 from portal.channels.green_api.codes import LOSSES, STATUS_WORDS, STATUSES
-from portal.channels.green_api.values import identifier, moment, text
+from portal.channels.values import identifier, moment, text
 
 
 def receipt(said: Mapping[str, Any], status: Any) -> Receipt | None:

@@ -1,56 +1,13 @@
-"""A file that GREEN-API cannot fetch, because its address is inside our own network, is handed over with the message.
+"""The form of SendFileByUpload, for a file that GREEN-API cannot fetch itself."""
 
-Only a sender that the operator lets reach private addresses gets that far (`Account.private_hosts`).
-"""
-
-import ipaddress
-import secrets
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
-from portal.channels.base import Account, ChannelError
-from portal.http import HttpClient, NotSent, OutcomeUnknown
-
-INSIDE = (".localhost", ".local", ".internal")
-
-
-def inside(url: str) -> bool:
-    """Is this an address of a private network, which nobody outside can fetch from?"""
-    try:
-        host = (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return False
-    if host == "localhost" or host.endswith(INSIDE):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+from portal.channels.base import Account
+from portal.channels.uploads import fetched, multipart
+from portal.http import HttpClient
 
 
 def form(http: HttpClient, account: Account, order: Mapping[str, str]) -> tuple[bytes, str]:
     """The body of SendFileByUpload and its content type, out of that of SendFileByUrl. Raises `ChannelError`."""
-    content = _fetched(http, account, order["urlFile"])
-    boundary = secrets.token_hex(16)
-    parts = [_part(boundary, name, value.encode()) for name, value in order.items() if name != "urlFile"]
-    parts.append(_part(boundary, "file", content, order["fileName"]))
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-def _fetched(http: HttpClient, account: Account, url: str) -> bytes:
-    """The file. Nothing has been sent yet, so that whatever goes wrong may be tried again."""
-    try:
-        answer = http.request("GET", url, private_hosts=account.private_hosts)
-    except (NotSent, OutcomeUnknown) as error:
-        raise ChannelError(f"The file could not be fetched: {error.message}", code="file", retry=True) from error
-    if answer.status != 200 or not answer.body:
-        text = f"The file could not be fetched (HTTP {answer.status}): attach it anew if this stays so."
-        raise ChannelError(text, code="file", retry=True)
-    return answer.body
-
-
-def _part(boundary: str, name: str, value: bytes, file_name: str = "") -> bytes:
-    named = f'; filename="{file_name}"' if file_name else ""
-    kind = "Content-Type: application/octet-stream\r\n" if file_name else ""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n{kind}\r\n'
-    return head.encode() + value + b"\r\n"
+    content = fetched(http, account, order["urlFile"])
+    return multipart({name: value for name, value in order.items() if name != "urlFile"}, content, order["fileName"])

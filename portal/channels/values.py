@@ -1,4 +1,4 @@
-"""Single values out of GREEN-API's JSON, whose types are not to be relied on."""
+"""Single values out of a provider's JSON, whose types are not to be relied on."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

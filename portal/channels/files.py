@@ -1,4 +1,4 @@
-"""Names of files: GREEN-API takes a file's kind from the ending of its name, so one without an ending gets one."""
+"""Names of files: phones and providers take a file's kind from its name's ending, so one without gets one."""
 
 import mimetypes
 import re
@@ -73,5 +73,5 @@ def clean(name: str) -> str:
 
 
 def fetchable(url: str) -> str:
-    """The address as GREEN-API takes it: without spaces and other signs that it refuses."""
+    """The address as providers take it: without spaces and other signs that they refuse."""
     return quote(url.strip(), safe="%:/?#[]@!$&'()*+,;=~-._")

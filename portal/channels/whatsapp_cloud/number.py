@@ -1,0 +1,93 @@
+"""The number behind a sender: how it stands at Meta, and whether the credentials fit together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from portal.channels.base import Account, ChannelError, Line, LineState, Probe, Scope
+from portal.channels.values import block, identifier, text
+from portal.channels.whatsapp_cloud.addresses import phone
+from portal.channels.whatsapp_cloud.codes import NO_ACCOUNT
+from portal.channels.whatsapp_cloud.fields import account_id, number_id, own_app
+from portal.channels.whatsapp_cloud.states import STATES, WARNINGS
+from portal.channels.whatsapp_cloud.wire import ask, pages, segment
+from portal.http import HttpClient
+
+Data = Mapping[str, Any]
+
+LINE_FIELDS = "display_phone_number,status,quality_rating"
+FACTS = (
+    "display_phone_number,verified_name,quality_rating,code_verification_status,status,throughput,"
+    "messaging_limit_tier,platform_type,is_on_biz_app"
+)
+PACE, PHONE_PACE = "80 a second", "20 a second: the number is in the WhatsApp Business app too"
+NO_VERIFY_TOKEN = "An app of the sender's own needs both: the app secret and the verify token."
+
+
+def line(http: HttpClient, account: Account) -> Line:
+    """How the number stands, and its digits. Raises `ChannelError`."""
+    return _line(_asked(http, account, LINE_FIELDS))
+
+
+def probe(http: HttpClient, account: Account) -> Probe:
+    """Does the token know the number and its account, and do the two belong together? A refusal is an answer."""
+    if (secret := own_app(account.credentials)) and any(secret) and not all(secret):
+        return Probe(False, NO_VERIFY_TOKEN)
+    facts: dict[str, str] = {}
+    try:
+        said = _asked(http, account, FACTS)
+        facts = _facts(said)
+        belongs = _belongs(http, account)
+    except ChannelError as error:
+        if error.retry and not error.stops and error.code not in ("401", "403", "404"):
+            raise
+        # What is known of the number by then was told with this token: it is the account's ID that is wrong.
+        return Probe(False, NO_ACCOUNT if facts and error.code == "100" else error.message, facts)
+    if not belongs:
+        text_ = "The number belongs to another WhatsApp Business account: correct the account's ID, or the number's."
+        return Probe(False, text_, facts)
+    found = _line(said)
+    known = f"Meta knows the number {found.address or ''} ({facts.get('name', 'without a name')})."
+    if found.state in (LineState.GONE, LineState.BLOCKED):
+        return Probe(False, found.detail, facts)
+    return Probe(True, " ".join(filter(None, (known, found.detail, WARNINGS.get(found.code, "")))), facts)
+
+
+def _asked(http: HttpClient, account: Account, fields: str) -> Data:
+    return ask(http, account, segment(number_id(account.credentials)), params={"fields": fields})
+
+
+def _belongs(http: HttpClient, account: Account) -> bool:
+    path = f"{segment(account_id(account.credentials))}/phone_numbers"
+    listed = pages(http, account, path, {"fields": "id", "limit": "100"})
+    return number_id(account.credentials) in {identifier(each.get("id")) for each in listed}
+
+
+def _line(said: Data) -> Line:
+    """A number of which no status is told works, as far as Meta says. Raises `ChannelError` for an unknown word."""
+    word = text(said.get("status")) or "CONNECTED"
+    if word not in STATES:
+        raise ChannelError(
+            f"Meta tells a state of the number that is not known here: {word[:40]!r}.",
+            code="unknown_state",
+            scope=Scope.SENDER,
+            retry=True,
+        )
+    state, sentence = STATES[word]
+    return Line(state, word, sentence, phone(said.get("display_phone_number")))
+
+
+def _facts(said: Data) -> dict[str, str]:
+    """What Meta tells, under our names, where it tells it."""
+    both = said.get("is_on_biz_app") is True
+    told = {
+        "number": phone(said.get("display_phone_number")),
+        "name": text(said.get("verified_name"))[:120],
+        "state": text(said.get("status")),
+        "quality": text(said.get("quality_rating")),
+        "verification": text(said.get("code_verification_status")),
+        "limit": text(said.get("messaging_limit_tier")),
+        "throughput": text(block(said.get("throughput")).get("level")),
+        "platform": text(said.get("platform_type")),
+        "pace": PHONE_PACE if both else PACE,
+    }
+    return {name: value[:120] for name, value in told.items() if value}

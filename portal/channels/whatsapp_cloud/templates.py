@@ -1,0 +1,37 @@
+"""The templates of an account, as Meta keeps them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portal.channels.base import Account
+from portal.channels.capabilities import Template
+from portal.channels.values import block, blocks, identifier, text
+from portal.channels.whatsapp_cloud.fields import account_id
+from portal.channels.whatsapp_cloud.wire import pages, segment
+from portal.http import HttpClient
+
+FIELDS = "id,name,language,status,category,components,quality_score,rejected_reason"
+PAGE = "100"
+
+
+def templates(http: HttpClient, account: Account) -> Sequence[Template]:
+    """All of them, page by page: 5 000 at most. Raises `ChannelError`."""
+    path = f"{segment(account_id(account.credentials))}/message_templates"
+    listed = pages(http, account, path, {"fields": FIELDS, "limit": PAGE})
+    found = [_template(each) for each in listed if text(each.get("name")) and text(each.get("language"))]
+    return list({(each.name, each.language): each for each in found}.values())
+
+
+def _template(said: Mapping[str, Any]) -> Template:
+    reason = text(said.get("rejected_reason"))
+    score = said.get("quality_score")
+    return Template(
+        external_id=identifier(said.get("id")),
+        name=text(said.get("name")),
+        language=text(said.get("language")),
+        category=text(said.get("category")).upper(),
+        status=text(said.get("status")).upper(),
+        components=blocks(said.get("components")),
+        quality=(text(block(score).get("score")) or text(score)).upper(),
+        detail="" if reason.upper() == "NONE" else reason[:300],
+    )
