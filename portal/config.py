@@ -49,6 +49,10 @@ class Settings:
     ghl_app_id: str = ""
     metrics_token: str = field(default="", repr=False)
     cast_admin_key: str = field(default="", repr=False)
+    whatsapp_app_secret: str = field(default="", repr=False)
+    whatsapp_webhook_token: str = field(default="", repr=False)
+    whatsapp_graph_url: str = "https://graph.facebook.com/v26.0"
+    whatsapp_first: Mapping[str, str] = field(default_factory=dict, repr=False)
     spool_dir: Path = ROOT / "instance" / "spool"
     spool_max_bytes: int = 512 * 1024 * 1024
     media_dir: Path = ROOT / "instance" / "media"
@@ -115,6 +119,10 @@ class _Reader:
             self.faults.append(f"{name} is shorter than {shortest} characters: {remedy}")
         return value
 
+    def optional(self, name: str, shortest: int, remedy: str) -> str:
+        """A secret that may be left out: whatever needs it says so."""
+        return self.secret(name, shortest, remedy) if self.text(name) else ""
+
     def folder(self, name: str, default: Path) -> Path:
         path = Path(self.text(name) or default)
         return path if path.is_absolute() else ROOT / path
@@ -143,7 +151,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         encryption_keys=_encryption_keys(reader),
         ghl_client_id=client_id,
         ghl_client_secret=reader.secret("GHL_CLIENT_SECRET", 8, _COPY_SECRET),
-        ghl_shared_secret=_shared_secret(reader),
+        ghl_shared_secret=reader.optional("GHL_SHARED_SECRET", 8, _COPY_SHARED),
         ghl_providers=_providers(reader),
         ghl_api_url=_ghl_api_url(reader, sandbox=sandbox),
         ghl_public_keys=_public_keys(reader),
@@ -157,7 +165,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         allow_private_hosts=reader.flag("ALLOW_PRIVATE_HOSTS"),
         trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
-        cast_admin_key=_cast_admin_key(reader),
+        cast_admin_key=reader.optional("CAST_ADMIN_KEY", 32, _MAKE_SECRET),
+        whatsapp_app_secret=reader.optional("WHATSAPP_APP_SECRET", 8, _COPY_APP_SECRET),
+        whatsapp_webhook_token=reader.optional("WHATSAPP_WEBHOOK_TOKEN", 8, _MAKE_SECRET),
+        whatsapp_graph_url=_whatsapp_graph_url(reader),
+        whatsapp_first=_whatsapp_first(reader),
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
@@ -257,14 +269,25 @@ def _address(url: str) -> SplitResult | None:
     return parts if good and plain else None
 
 
-def _shared_secret(reader: _Reader) -> str:
-    if not reader.text("GHL_SHARED_SECRET"):
-        return ""  # only the custom page needs it, and says so
-    return reader.secret("GHL_SHARED_SECRET", 8, "copy the Shared Secret from the app's Advanced Settings > Auth.")
+_COPY_SHARED = "copy the Shared Secret from the app's Advanced Settings > Auth."
+_COPY_APP_SECRET = "copy it from the Meta app's Settings > Basic."
 
 
-def _cast_admin_key(reader: _Reader) -> str:
-    return reader.secret("CAST_ADMIN_KEY", 32, _MAKE_SECRET) if reader.text("CAST_ADMIN_KEY") else ""
+def _whatsapp_graph_url(reader: _Reader) -> str:
+    url = reader.text("WHATSAPP_GRAPH_URL", Settings.whatsapp_graph_url).rstrip("/")
+    if _address(url) is None:
+        reader.faults.append("WHATSAPP_GRAPH_URL is not an http(s) address: correct it or leave it out.")
+    return url
+
+
+def _whatsapp_first(reader: _Reader) -> dict[str, str]:
+    """The credentials of a first WhatsApp Cloud sender, as far as they are set."""
+    found = {
+        "access_token": reader.optional("WHATSAPP_TOKEN", 8, "copy a system user's token from Meta."),
+        "phone_number_id": reader.text("WHATSAPP_PHONE_NUMBER_ID"),
+        "waba_id": reader.text("WHATSAPP_WABA_ID"),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _encryption_keys(reader: _Reader) -> tuple[str, ...]:

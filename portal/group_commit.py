@@ -50,6 +50,23 @@ class GroupCommit(Generic[Item, Result]):
             raise waiting.error
         return waiting.result  # type: ignore[return-value]
 
+    def submit_all(self, items: Sequence[Item]) -> list[Result]:
+        """The same for several items, which go into one commit as far as it takes them."""
+        own: list[_Waiting[Item, Result]] = [_Waiting(item) for item in items]
+        with self._lock:
+            self._queue.extend(own)
+            leads, self._led = not self._led, True
+        for place, waiting in enumerate(own):
+            # Each is woken once: when it is done, or to lead the batch that it is the head of.
+            if place or not leads:
+                waiting.woken.acquire()
+            if not waiting.done:
+                self._lead()
+        for waiting in own:
+            if waiting.error is not None:
+                raise waiting.error
+        return [waiting.result for waiting in own]  # type: ignore[misc]
+
     def _lead(self) -> None:
         """Commits the next batch, which holds this thread's own item: only the head of the queue is made leader."""
         with self._lock:

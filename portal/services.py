@@ -27,6 +27,7 @@ from portal.messaging.linking import Linking
 from portal.messaging.looking import Looker
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
+from portal.messaging.template_watch import TemplateWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Services:
     poller: Poller
     account_watch: AccountWatch
     line_watch: LineWatch
+    template_watch: TemplateWatch
     linking: Linking
     into_ghl: IntoGhl
     dnd_into_ghl: DndIntoGhl
@@ -65,7 +67,7 @@ def make_services(settings: Settings, database: Database) -> Services:
     oauth = OAuthClient(http, settings.ghl_api_url, settings.ghl_client_id, settings.ghl_client_secret)
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)
     tokens = Tokens(database, vault, oauth)
-    accounts = Accounts(database, vault, allow_private=settings.allow_private_hosts)
+    accounts = Accounts(database, vault, settings)
     line_watch = LineWatch(database, http, accounts)
     stores = Stores(http, settings.media_dir, settings.media_stores)
     files = GhlFiles(database, settings, stores)
@@ -88,6 +90,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),
         line_watch=line_watch,
+        template_watch=TemplateWatch(database, http, accounts),
         linking=Linking(database, accounts, line_watch),
         into_ghl=into_ghl,
         dnd_into_ghl=DndIntoGhl(database, settings, http, tokens, files),

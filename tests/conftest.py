@@ -116,3 +116,20 @@ def line(by_hand, time):
     by_hand.install(country="DE")
     with pretend.registered() as channel:
         yield pretend.Line(by_hand, time, channel)
+
+
+@pytest.fixture
+def cloud(database_url, sandbox, tmp_path, time):
+    """That portal with one sender of a channel whose senders share an app (`tests.cloudy`)."""
+    from portal.worker.tasks import handlers
+    from tests import cloudy
+    from tests.portal import Portal
+
+    sandbox.ghl.limit.enforced = False
+    secrets = {"whatsapp_app_secret": cloudy.APP_SECRET, "whatsapp_webhook_token": cloudy.VERIFY_TOKEN}
+    with cloudy.registered() as channel:
+        running = Portal(database_url, sandbox, tmp_path, **secrets)
+        running.handlers = handlers(running.parts)
+        running.install(country="DE")
+        yield cloudy.Line(running, time, channel)
+        running.close()

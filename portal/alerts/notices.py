@@ -32,8 +32,11 @@ LINE_DOWN = "line_down"
 LINE_UNKNOWN = "line_unknown"
 LINE_CHANGED = "line_changed"
 SENDER_NOTICE = "sender_notice"
+UNREAD_ITEMS = "unread_items"
 WEBHOOK_DRIFT = "webhook_drift"
 MEDIA_STORE = "media_store"
+TEMPLATE_STOPPED = "template_stopped"
+TEMPLATES_UNREAD = "templates_unread"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
         restore,
         send,
         sender,
+        templates,
     )
     from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
 
@@ -38,7 +39,7 @@ def init_app(app: Flask) -> None:
         media.media,
     ):
         app.cli.add_command(_plain(group))
-    for command in (doctor.doctor, messages.messages, send.send):
+    for command in (doctor.doctor, messages.messages, send.send, templates.templates):
         app.cli.add_command(_plain(command))
 
 

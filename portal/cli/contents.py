@@ -1,6 +1,7 @@
-"""What `flask send` sends besides texts and files: a place, a contact, a poll, buttons."""
+"""What `flask send` sends besides texts and files: a place, a contact, a poll, buttons, a list, a template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
@@ -8,30 +9,67 @@ from portal.messaging import numbers
 from portal.models import Location
 
 
-def content(
-    location: Location,
-    place: str,
-    contact: str,
-    poll: str,
-    options: Sequence[str],
-    multiple: bool,
-    buttons: Sequence[str],
-) -> Content | None:
-    """The content that the options name, None when they name none. Raises `InvalidInput` for several or half of one."""
-    if sum(map(bool, (place, contact, poll, buttons))) > 1:
-        raise InvalidInput("One message is one thing: a place, a contact, a poll or buttons.")
-    if (options or multiple) and not poll:
-        raise InvalidInput("Options belong to a poll: name its question with --poll.")
-    if place:
-        return Content(Kind.LOCATION, _place(place))
-    if contact:
-        return Content(Kind.CONTACT, {"contacts": [_contact(location, contact)]})
-    if poll:
-        return Content(Kind.POLL, {"question": poll, "options": list(options), "multiple": multiple})
-    if buttons:
-        named = [{"id": str(number), "text": text, "type": "reply"} for number, text in enumerate(buttons, start=1)]
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was named on the command line, each as it was typed; empty where it was not."""
+
+    place: str = ""
+    contact: str = ""
+    poll: str = ""
+    options: Sequence[str] = ()
+    multiple: bool = False
+    buttons: Sequence[str] = ()
+    link: str = ""
+    menu: str = ""
+    rows: Sequence[str] = ()
+    template: str = ""
+    language: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    header_url: str = ""
+    react: str = ""
+    emoji: str | None = None
+
+
+def content(location: Location, said: Options) -> Content | None:
+    """The content that the options name, None when they name none (or a template, which its sender has to know).
+
+    Raises `InvalidInput` for several or half of one.
+    """
+    _check(said)
+    if said.react:
+        return Content(Kind.REACTION)
+    if said.place:
+        return Content(Kind.LOCATION, _place(said.place))
+    if said.contact:
+        return Content(Kind.CONTACT, {"contacts": [_contact(location, said.contact)]})
+    if said.poll:
+        told = {"question": said.poll, "options": list(said.options), "multiple": said.multiple}
+        return Content(Kind.POLL, told)
+    if said.menu:
+        rows = [_row(number, text) for number, text in enumerate(said.rows, start=1)]
+        return Content(Kind.LIST, {"title": said.menu, "footer": "", "sections": [{"title": "", "rows": rows}]})
+    if said.link:
+        return Content(Kind.BUTTONS, {"buttons": [_link(said.link)]})
+    if said.buttons:
+        named = [{"id": str(number), "text": text, "type": "reply"} for number, text in enumerate(said.buttons, 1)]
         return Content(Kind.BUTTONS, {"buttons": named})
     return None
+
+
+def _check(said: Options) -> None:
+    things = (said.place, said.contact, said.poll, said.buttons, said.link, said.menu, said.template, said.react)
+    if sum(map(bool, things)) > 1:
+        raise InvalidInput(
+            "One message is one thing: a place, a contact, a poll, buttons, a link, a list, a template or a reaction."
+        )
+    if (said.options or said.multiple) and not said.poll:
+        raise InvalidInput("Options belong to a poll: name its question with --poll.")
+    if said.rows and not said.menu:
+        raise InvalidInput("Rows belong to a list: name the word that opens it with --list.")
+    if (said.language or said.values or said.header_url) and not said.template:
+        raise InvalidInput("A language, variables and a header belong to a template: name it with --template.")
+    if bool(said.react) != (said.emoji is not None):
+        raise InvalidInput("A reaction is --react MESSAGE_ID --emoji EMOJI; an empty emoji takes it back.")
 
 
 def _place(text: str) -> dict[str, object]:
@@ -48,3 +86,13 @@ def _contact(location: Location, text: str) -> dict[str, object]:
     if isinstance(number, numbers.Rejection):
         raise InvalidInput(f"A contact is read like Anna Berg,+4915112345678. {number.sentence}")
     return {"name": name.strip(), "phones": [number.e164], "organisation": ""}
+
+
+def _row(number: int, text: str) -> dict[str, str]:
+    shown, _, more = text.partition("|")
+    return {"id": str(number), "text": shown.strip(), "description": more.strip()}
+
+
+def _link(text: str) -> dict[str, str]:
+    shown, _, address = text.rpartition(",")
+    return {"id": "1", "text": shown.strip(), "type": "url", "value": address.strip()}

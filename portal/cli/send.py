@@ -1,17 +1,21 @@
-"""`flask send`: one text, place, contact or poll to one person or to many, now or later."""
+"""`flask send`: a text, a place, a template, a reaction … to one person or to many, now or later."""
 
 from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from portal.cli.answers import say, services
-from portal.cli.contents import content
+from portal.channels.content import Content, Relation
+from portal.cli.answers import pairs, say, services
+from portal.cli.contents import Options, content
 from portal.errors import InvalidInput, NotFound
+from portal.messaging import answering, template_sending, template_texts
 from portal.messaging.composing import Draft, compose
+from portal.messaging.template_forms import HEADER_URL
 from portal.models import Location
+from portal.services import Services
 
 AUTHOR = "the command line"
 
@@ -30,6 +34,18 @@ AUTHOR = "the command line"
 @click.option("--option", "options", multiple=True, metavar="TEXT", help="An answer of the poll.")
 @click.option("--multiple", is_flag=True, help="Several answers of the poll may be chosen.")
 @click.option("--button", "buttons", multiple=True, metavar="TEXT", help="A button below the text, to be tapped.")
+@click.option("--link", default="", metavar="TEXT,URL", help="A button below the text that opens a page.")
+@click.option("--list", "menu", default="", metavar="WORD", help="A list that opens by this word; each --row is one.")
+@click.option("--row", "rows", multiple=True, metavar="TEXT[|MORE]", help="A row of the list, and what stands below.")
+@click.option("--template", default="", metavar="NAME", help="A template that the sender's provider has approved.")
+@click.option("--language", default="", help="The template's language, where it has several.")
+@click.option(
+    "--var", "values", multiple=True, callback=pairs, metavar="NAME=VALUE", help="A variable of the template."
+)
+@click.option("--header-url", default="", metavar="URL", help="The file above the template's text.")
+@click.option("--react", default="", metavar="MESSAGE_ID", help="Reacts to a message; needs --emoji.")
+@click.option("--emoji", help="The reaction; an empty one takes it back.")
+@click.option("--answers", default="", metavar="MESSAGE_ID", help="Answers a message in its own conversation.")
 @click.option("--key", default="", help="The same draft under the same key is sent once, however often it is given.")
 @with_appcontext
 def send(
@@ -40,15 +56,11 @@ def send(
     attachments: tuple[str, ...],
     sender_id: int | None,
     at: str | None,
-    place: str,
-    contact: str,
-    poll: str,
-    options: tuple[str, ...],
-    multiple: bool,
-    buttons: tuple[str, ...],
+    answers: str,
     key: str,
+    **more: Any,
 ) -> None:
-    """Sends a text, a place, a contact or a poll.
+    """Sends a text, a file, a place, a contact, a poll, buttons, a list, a template or a reaction.
 
     Prints for each recipient the id of its message or the reason why there is none.
     """
@@ -58,11 +70,36 @@ def send(
         location = session.scalar(select(Location).where(Location.ghl_id == location_id))
     if location is None:
         raise NotFound(f"There is no sub-account {location_id}.")
-    said = content(location, place, contact, poll, options, multiple, buttons)
-    draft = Draft([*numbers, *listed], text, AUTHOR, attachments, sender_id, _moment(at), key, said)
+    said = Options(**more)
+    wanted = content(location, said)
+    if said.react and answers:
+        raise InvalidInput("A reaction is no answer: leave --answers out.")
+    if text and (said.react or said.template):
+        raise InvalidInput("A template and a reaction have their own words: leave --text out.")
+    about = said.react or answers
+    if said.template:
+        wanted = _template(parts, location, sender_id, about, said)
+    relation = Relation.REPLY if answers and not said.template else None
+    moment, text = _moment(at), said.emoji or text
+    to = [*numbers, *listed]
+    draft = Draft(to, text, AUTHOR, attachments, sender_id, moment, key, wanted, about, relation)
     for each in compose(parts.database, parts.journal, location, draft):
         refused = {"code": each.code, "reason": each.reason} if each.code else {}
         say({"to": each.to, "number": each.number, "message": each.message, **refused})
+
+
+def _template(parts: Services, location: Location, sender_id: int | None, about: str, said: Options) -> Content:
+    """The template with its variables, from the sender that is named, that has the message, or that alone has it."""
+    values = {**said.values, **({HEADER_URL: said.header_url} if said.header_url else {})}
+    with parts.database.read() as session:
+        if about and sender_id is None:
+            sender_id = answering.target_of(session, location, about).sender_id
+        if sender_id is None:
+            sender = template_sending.holder(session, location.id, said.template, said.language)
+        else:
+            sender = answering.own_sender(session, location.id, sender_id)
+        form = template_sending.form_of(template_sending.find(session, sender, said.template, said.language))
+    return template_texts.content(form, values)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from portal.channels.capabilities import ListsSenderIds
 from portal.cli.answers import highlevel_id, pairs, say, services
 from portal.errors import InvalidInput
 from portal.installations.lifecycle import ensure_location
-from portal.messaging import senders
+from portal.messaging import first_sender, senders
 from portal.models import Location, Sender
 
 sender = AppGroup("sender", help="Senders of a sub-account.")
@@ -36,9 +36,10 @@ def add_sender(
 ) -> None:
     """Adds a sender and prints its id and webhook address."""
     parts = services()
+    credentials = first_sender.completed(parts.settings, channel, credentials)
     wanted = senders.NewSender(channel, name, credentials, api_url, pace, is_default, operator=True)
     if not no_check:
-        senders.check(parts.http, wanted)
+        senders.check(parts.http, wanted, parts.settings)
     with parts.database.write() as session:
         location = ensure_location(session, location_id)
         added = senders.add(session, parts.vault, location, wanted)
@@ -107,7 +108,7 @@ def set_credentials(sender_id: int, no_check: bool, changes: dict[str, str]) -> 
     parts = services()
     wanted = senders.with_changes(parts.database, parts.vault, sender_id, changes)
     if not no_check:
-        senders.check(parts.http, wanted)
+        senders.check(parts.http, wanted, parts.settings)
     with parts.database.write() as session:
         senders.repair(session, parts.vault, sender_id, wanted)
     say({"id": sender_id, "changed": sorted(changes)})

@@ -12,6 +12,7 @@ PRICES: Mapping[str, int] = MappingProxyType(
         "video": 2,
         "document": 2,
         "interactive": 1,
+        "template": 1,
         "sticker": 1,
         "audio": 1,
         "reaction": 0,
@@ -20,6 +21,7 @@ PRICES: Mapping[str, int] = MappingProxyType(
         "deletion": 0,
         "call": 0,
         "vote": 0,
+        "system": 0,
         "unreadable": 0,
         "unsupported": 0,
     }

@@ -12,7 +12,15 @@ from portal.models.base import new_uuid
 
 # All headers of a request that nobody could judge when it came, sealed: they may hold what proves the caller.
 SEALED = "sealed"
-KEPT_HEADERS = ("content-type", "user-agent", "x-ghl-signature", "x-wh-signature", "x-request-id", "x-forwarded-for")
+KEPT_HEADERS = (
+    "content-type",
+    "user-agent",
+    "x-ghl-signature",
+    "x-wh-signature",
+    "x-hub-signature-256",
+    "x-request-id",
+    "x-forwarded-for",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ class Journal:
             raise kept
         return kept
 
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """Keeps what one request was cut into, in this order. Raises like `append`, some of it being kept by then."""
+        for kept in self._group.submit_all(entries):
+            if isinstance(kept, Exception):
+                raise kept
+
     def _commit(self, entries: Sequence[Entry]) -> Sequence[Kept | Exception]:
         # Asked after the batch was taken: an entry that follows one already answered from the spool must find it here.
         if self.spool.in_use() and self.spool.append(entries, only_if_in_use=True):

@@ -11,7 +11,7 @@ from portal import clock
 from portal.channels.base import Accepted, ChannelError
 from portal.credits import ledger, totals
 from portal.database import padded
-from portal.messaging import at_once
+from portal.messaging import at_once, reading
 from portal.messaging.outcomes import Result
 from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.models import Attempt, Job, Message, Part, ReceiptRow, Status, StatusChange
@@ -39,7 +39,9 @@ def accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
                 totals.move(session, row["wallet"], held=-row["price"], spent=row["price"])
     else:
         accepted = _accept_in_turn(session, results, moment)
-    _match_early(session, [each for each in results if each.passed.part_id in accepted])
+    mine = [each for each in results if each.passed.part_id in accepted]
+    reading.answered(session, [(each.passed.channel, each.passed.message_id) for each in mine])
+    _match_early(session, mine)
     return accepted
 
 

@@ -1,12 +1,15 @@
 """Senders as their channels see them, opened once and kept for some seconds: opening seals is slow."""
 
+import ipaddress
 import threading
 import time
 from dataclasses import dataclass, replace
 
 from portal.channels.base import Account
+from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
+from portal.http import host_of
 from portal.models import Sender
 
 # A changed credential is used after at most this long; pausing and removing work at once, through the fence.
@@ -24,10 +27,10 @@ class Known:
 class Accounts:
     """A small cache of opened senders, per process."""
 
-    def __init__(self, database: Database, vault: Vault, *, allow_private: bool = False) -> None:
+    def __init__(self, database: Database, vault: Vault, settings: Settings) -> None:
         self._database = database
         self._vault = vault
-        self._allow_private = allow_private
+        self._settings = settings
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[float, Known]] = {}
 
@@ -39,13 +42,34 @@ class Accounts:
             return kept[1]
         with self._database.read() as session:
             row = session.get_one(Sender, sender_id)
-        account = account_of(row, self._vault)
-        if self._allow_private:
+        account = located(account_of(row, self._vault), row.channel, self._settings)
+        if self._settings.allow_private_hosts:
             account = replace(account, private_hosts=True)
         known = Known(account, row.acceptance_counts)
         with self._lock:
             self._kept[sender_id] = (time.monotonic() + KEEP_SECONDS, known)
         return known
+
+
+def located(account: Account, channel: str, settings: Settings) -> Account:
+    """The account at the address that the operator has set for its channel, unless it has one of its own.
+
+    That address may be a private one: no tenant can have typed it.
+    """
+    url = settings.whatsapp_graph_url if channel == "whatsapp_cloud" else ""
+    if account.api_url or not url:
+        return account
+    return replace(account, api_url=url, private_hosts=account.private_hosts or is_private(host_of(url)))
+
+
+def is_private(host: str) -> bool:
+    """A name is looked up only when it is called; one that leads to a private address is refused then."""
+    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def account_of(sender: Sender, vault: Vault) -> Account:

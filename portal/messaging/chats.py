@@ -6,12 +6,12 @@ from sqlalchemy.orm import Session
 
 from portal.channels.base import Inbound
 from portal.channels.content import AddressKind, Peer
-from portal.messaging import contacts, merging, numbers
+from portal.messaging import contacts, merging, number_changes, numbers
 from portal.messaging.storable import storable
 from portal.models import Conversation, Event, Sender
 
 # Ids of one person. A name or a short code is many people's, and a group is nobody's.
-PERSONAL = (AddressKind.PHONE, AddressKind.LID)
+PERSONAL = (AddressKind.PHONE, AddressKind.LID, AddressKind.BSUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ def open_chat(session: Session, sender: Sender, said: Inbound, event: Event) -> 
     chat = peer_of(sender, Peer(said.sender_kind, said.sender, said.name))
     if chat.kind in PERSONAL:
         merging.learn(session, sender, chat, also(sender, said, chat), event.id)
+        number_changes.learn(session, sender, chat, said, event.id)
     found = contacts.at_address(session, sender.location_id, chat.kind, chat.value, chat.name)
     return Chat(chat.kind, chat.value, found)
 
@@ -41,7 +42,7 @@ def also(sender: Sender, said: Inbound, chat: Peer) -> list[Peer]:
 def peer_of(sender: Sender, peer: Peer) -> Peer:
     """The address as it is kept: a number as E.164, everything else as it is."""
     raw, name = storable(peer.value), storable(peer.name, 200)
-    if peer.kind in (AddressKind.LID, AddressKind.GROUP):
+    if peer.kind in (AddressKind.LID, AddressKind.BSUID, AddressKind.GROUP):
         return Peer(peer.kind, raw.strip()[:160] or "unknown", name)
     number = numbers.normalise(raw, sender.location.country or None)
     if isinstance(number, numbers.Number):

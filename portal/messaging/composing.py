@@ -4,7 +4,7 @@ HighLevel does not know of them: what the provider has accepted is logged there 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -15,14 +15,15 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
-from portal.channels.content import Content, Kind
+from portal.channels.content import Content, Kind, Relation
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import bulk, contacts, kinds, numbers
+from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending
 from portal.messaging.outbound import Request, queue_message
+from portal.messaging.quoting import Quoted
 from portal.messaging.storable import storable, storable_details
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
 from portal.models.base import new_uuid
@@ -41,6 +42,8 @@ class Draft:
     """What somebody wants sent. `to` are numbers as a person writes them, `sender_id` None leaves it to the routing.
 
     `key` makes a repetition of the same draft harmless; `by` says who wrote it. `content` is what it is besides a text.
+    `about` is the uuid of a message of the sub-account: it goes to the conversation of that one, through its sender,
+    and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it.
     """
 
     to: Sequence[str]
@@ -51,6 +54,8 @@ class Draft:
     scheduled_at: datetime | None = None
     key: str = ""
     content: Content | None = None
+    about: str = ""
+    relation: Relation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ class _Kept(msgspec.Struct):
     bulk: str = ""
     kind: str = ""
     details: dict[str, Any] = {}
+    about: str = ""
+    relation: str = ""
 
 
 def compose(database: Database, journal: Journal, location: Location, draft: Draft) -> list[Taken]:
@@ -84,9 +91,10 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
     Raises `InvalidInput` when the draft itself makes no sense; a bad number only costs that recipient.
     """
     with database.read() as session:
-        _check(session, location, draft)
+        target = answering.target_of(session, location, draft.about) if draft.about else None
+        draft = _settled(session, location, draft, target)
     key = draft.key or new_uuid()
-    taken = list(_judge(location, draft, key))
+    taken = [_answered(location, target, key)] if target else list(_judge(location, draft, key))
     good = [(each.message, each.number) for each in taken if each.message]
     bulk_id = str(_id(location, key, "")) if len(good) > 1 else ""
     for place in range(0, len(good), AT_ONCE):
@@ -100,6 +108,8 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             bulk_id,
             draft.content.kind.value if draft.content else "",
             storable_details(draft.content.details) if draft.content else {},
+            draft.about,
+            draft.relation or "",
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
@@ -107,7 +117,25 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
     return taken
 
 
-def _check(session: Session, location: Location, draft: Draft) -> None:
+def _settled(session: Session, location: Location, draft: Draft, target: Message | None) -> Draft:
+    """The draft with all that follows from it: its sender, and the words of its template."""
+    if draft.content is not None and draft.content.kind is Kind.REACTION:
+        draft = replace(draft, relation=Relation.REACTION)
+    if target is not None:
+        draft = replace(draft, sender_id=answering.sender_of(session, target, draft.sender_id, draft.relation))
+    elif draft.relation is not None:
+        raise InvalidInput("An answer or a reaction needs the message that it is to.")
+    if draft.content is not None and draft.content.kind is Kind.TEMPLATE:
+        name, language = (str(draft.content.details.get(word) or "") for word in ("name", "language"))
+        wanted = draft.sender_id or template_sending.holder(session, location.id, name, language).id
+        sender = answering.own_sender(session, location.id, wanted)
+        content, text = template_sending.settled(session, sender, draft.content)
+        draft = replace(draft, content=content, text=text, sender_id=sender.id)
+    _check(session, location, draft, target)
+    return draft
+
+
+def _check(session: Session, location: Location, draft: Draft, target: Message | None) -> None:
     if draft.content is not None:
         kinds.check(draft.content, draft.text, draft.attachments)
     elif not draft.text.strip() and not draft.attachments:
@@ -116,7 +144,9 @@ def _check(session: Session, location: Location, draft: Draft) -> None:
         raise InvalidInput(f"The message is longer than {LONGEST} characters: shorten it.")
     if len(draft.attachments) > MOST_ATTACHMENTS:
         raise InvalidInput(f"A message takes at most {MOST_ATTACHMENTS} attachments.")
-    if not 1 <= len(draft.to) <= MOST_RECIPIENTS:
+    if target is not None and draft.to:
+        raise InvalidInput("An answer goes to its own conversation: leave the recipients out.")
+    if target is None and not 1 <= len(draft.to) <= MOST_RECIPIENTS:
         raise InvalidInput(f"Name 1 to {MOST_RECIPIENTS} recipients.")
     if len(draft.key) > 200:
         raise InvalidInput("The idempotency key is longer than 200 characters.")
@@ -161,6 +191,11 @@ def _judge(location: Location, draft: Draft, key: str) -> Iterator[Taken]:
             yield Taken(text, number.e164, str(_id(location, key, number.e164)))
 
 
+def _answered(location: Location, target: Message, key: str) -> Taken:
+    number = target.address if target.address_kind == contacts.PHONE else ""
+    return Taken(target.address, number, str(_id(location, key, f"about:{target.uuid}")))
+
+
 def _id(location: Location, key: str, number: str) -> UUID:
     """The same for a repetition under the same key, so that it names the same messages."""
     return uuid5(NAMESPACE_URL, f"sendero:{location.id}:{key}:{number}")
@@ -173,12 +208,14 @@ def apply(session: Session, vault: Vault, event: Event) -> str:
     there = set(session.scalars(select(Message.uuid).where(Message.uuid.in_([uuid for uuid, _ in kept.to]))))
     # In the order of the numbers: two events that took the same contacts crosswise would block each other.
     wanted = sorted((each for each in kept.to if each[0] not in there), key=lambda each: each[1])
-    people = [_contact(session, location, number) for _, number in wanted]
+    target = answering.target_of(session, location, kept.about) if kept.about else None
+    people = [_contact(session, location, number, target) for _, number in wanted]
     for contact in people:
         # All conversations are locked before the first message takes the wallet: the lock order everywhere.
         contacts.conversation(session, location.id, contact.id)
+    quotes = answering.quoted(session, location.id, kept.about, kept.relation) if kept.relation else None
     queued = [
-        queue_message(session, location, _request(kept, event, uuid, number, contact))
+        queue_message(session, location, _request(kept, event, uuid, number, contact, quotes))
         for (uuid, number), contact in zip(wanted, people, strict=True)
     ]
     if kept.bulk:
@@ -186,7 +223,7 @@ def apply(session: Session, vault: Vault, event: Event) -> str:
     return f"{len(kept.to)} messages"
 
 
-def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact) -> Request:
+def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact, quotes: Quoted | None) -> Request:
     return Request(
         contact=contact,
         phone=number,
@@ -201,11 +238,14 @@ def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact
         author=kept.by,
         bulk=kept.bulk,
         content=kinds.content_of(kept.kind, kept.details),
+        quotes=quotes,
     )
 
 
-def _contact(session: Session, location: Location, number: str) -> Contact:
-    """Who was last talked to under this number, where several contacts have it."""
+def _contact(session: Session, location: Location, number: str, target: Message | None) -> Contact:
+    """Whose conversation is answered; else who was last talked to under this number, where several contacts have it."""
+    if target is not None:
+        return session.get_one(Contact, session.get_one(Conversation, target.conversation_id).contact_id)
     contact, conversation_id = contacts.for_address(session, location.id, contacts.PHONE, number)
     if conversation_id is None:
         return contact

@@ -12,7 +12,7 @@ from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import enqueue_parts, let_go, place, push_status
 from portal.messaging.receipts import match_early_receipts
-from portal.messaging.statuses import FINAL, SENTENCES, follow_parts, move_message, move_part
+from portal.messaging.statuses import FINAL, RESTORED, SENTENCES, follow_parts, move_message, move_part
 from portal.models import Conversation, Direction, Message, Part, Sender, Status, StatusChange
 from portal.queue.jobs import drop
 
@@ -20,8 +20,6 @@ CANCELLABLE = (Status.QUEUED, Status.HELD)
 AGAIN = "A person had it sent again, although the provider may have it."
 GIVEN_UP = "A person decided that it did not go out."
 WENT_OUT = "A person saw that it went out."
-# The code on parts that are unknown because a backup was restored.
-RESTORED = "restored"
 DETAIL = "It was cancelled in the portal before it went out."
 
 

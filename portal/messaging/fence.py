@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, aliased
 from portal import clock
 from portal.channels import registry
 from portal.database import padded
+from portal.messaging import windows
 from portal.messaging.line_states import SENDING
-from portal.messaging.silence import NOTHING_STOPS
+from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
     BulkCall,
     InstallState,
@@ -75,11 +76,16 @@ def open_fence(session: Session, part_ids: Sequence[int], bulk: BulkCall | None 
     moment, call = clock.now(), bulk.id if bulk is not None else None
     connection = session.connection()
     rows = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
-    fresh = [row.id for row in rows if row.status == Status.QUEUED]
+    queued = [row for row in rows if row.status == Status.QUEUED]
+    fresh = [row.id for row in queued if not row.windowed]
+    bounded = [row.id for row in queued if row.windowed]
     again = [row.id for row in rows if row.status in _IN_DOUBT and registry.get(row.channel).idempotent]
     passed: dict[int, Row[Any]] = {}
     if fresh:
         passed |= _by_id(connection.execute(_PASS_FRESH, {"ids": padded(fresh), "moment": moment, "call": call}))
+    if bounded:
+        given = {"ids": padded(bounded), "moment": moment, "call": call}
+        passed |= _by_id(connection.execute(_PASS_BOUNDED, given))
     if again:
         known = {"ids": padded(again), "moment": moment, "call": call, "key_after": moment - KEY_LIFE}
         passed |= _by_id(connection.execute(_PASS_AGAIN, known))
@@ -133,6 +139,7 @@ _WANTED = (
         Message.sender_id,
         Message.echo_state,
         Sender.channel,
+        Sender.windowed,
         select(func.count(_Sibling.id)).where(_Sibling.message_id == Message.id).scalar_subquery().label("parts"),
     )
     .join(Message, Message.id == Part.message_id)
@@ -167,6 +174,8 @@ _PASS_FRESH = (
     .values(**_CALL, key_round_at=_moment, in_doubt=False)
     .returning(Part.id, Part.attempt, Part.key_round)
 )
+# A statement of its own: whoever has no window to look at, and no marketing to stop, does not pay for it.
+_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING)
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))
@@ -189,7 +198,7 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
         number=row.number,
         parts=row.parts,
         attempt=now.attempt,
-        idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else _key(row.message_uuid, row.number, now.key_round),
+        idempotency_key=f"{bulk.key}:{bulk.round}" if bulk else key_of(row.message_uuid, row.number, now.key_round),
         to=row.address,
         to_kind=row.address_kind,
         # What is answered stands above the first part alone.
@@ -211,6 +220,6 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
     )
 
 
-def _key(uuid: str, number: int, key_round: int) -> str:
+def key_of(uuid: str, number: int, key_round: int) -> str:
     """`<message id>:<n>`; later parts of one message have a key of their own."""
     return f"{uuid}:{key_round}" if number == 1 else f"{uuid}.{number}:{key_round}"

@@ -12,7 +12,11 @@ from portal.messaging import contacts
 from portal.models import Address, Contact, Location, Message
 
 SOURCE = "WhatsApp"
-NAMELESS = {AddressKind.GROUP: "WhatsApp group", AddressKind.LID: "WhatsApp contact"}
+NAMELESS = {
+    AddressKind.GROUP: "WhatsApp group",
+    AddressKind.LID: "WhatsApp contact",
+    AddressKind.BSUID: "WhatsApp contact",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ def person_of(session: Session, contact: Contact, message: Message) -> Person:
         kind, address = next(iter(session.execute(own).tuples()), (AddressKind.PHONE.value, ""))
     if kind not in NAMELESS:
         return Person(address, contact.name)
-    number = contacts.address_of(session, contact.id, contacts.PHONE) if kind == AddressKind.LID else None
+    number = contacts.address_of(session, contact.id, contacts.PHONE) if kind != AddressKind.GROUP else None
     if number:
         return Person(number, contact.name)
     return Person("", contact.name or _name(AddressKind(kind), address), SOURCE)

@@ -12,7 +12,7 @@ from portal.channels.content import Kind
 from portal.credits import ledger, pricing
 from portal.crypto import Vault
 from portal.database import insert
-from portal.messaging import calls, contacts, mirroring, optouts, relations
+from portal.messaging import calls, contacts, mirroring, number_changes, optouts, reading, relations, windows
 from portal.messaging.chats import Chat, open_chat, peer_of
 from portal.messaging.media import take_files
 from portal.messaging.outbound import TO_BE_LOGGED
@@ -46,8 +46,10 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
     if said.from_us:
         mirroring.put_part(session, sender, message, said)
     elif not message.backfilled:
+        windows.open_for(session, sender, message, chat.conversation.contact_id)
         optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
         _charge(session, chat.conversation, message)
+        reading.received(session, sender, message)
     if not message.backfilled:
         calls.post(session, message)
     return f"message {message.uuid}"
@@ -79,6 +81,7 @@ def _write(session: Session, sender: Sender, said: Inbound, event: Event, chat: 
         "provider_at": said.at if history else _believed(event, said),
         "created_at": moment,
         **_content(sender, said),
+        **_told(session, sender, said, chat),
         **(_mirrored(said, history) if said.from_us else {}),
     }
     statement = insert(session, Message).values(**values).on_conflict_do_nothing().returning(Message.id)
@@ -101,6 +104,13 @@ def _content(sender: Sender, said: Inbound) -> dict[str, Any]:
         "author_address": author.value if author is not None else "",
         "marker": storable(said.code, 64),
     }
+
+
+def _told(session: Session, sender: Sender, said: Inbound, chat: Chat) -> dict[str, Any]:
+    """What only this portal can add to the details."""
+    if said.kind is not Kind.SYSTEM:
+        return {}
+    return {"details": storable_details(number_changes.told(session, sender, said, chat.conversation.contact_id))}
 
 
 def _mirrored(said: Inbound, history: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Messages that are more than a text or a file: what they must have, and whether a sender can send them. Pure.
 
-The numbers are WhatsApp's own, as GREEN-API's documentation of SendPoll and SendInteractiveButtons gives them.
+The numbers are WhatsApp's own, as GREEN-API's documentation of SendPoll and SendInteractiveButtons, and Meta's of
+interactive lists, give them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,21 @@ from portal.errors import InvalidInput
 
 MOST_QUESTION, MOST_OPTION, FEWEST_OPTIONS, MOST_OPTIONS = 255, 100, 2, 12
 MOST_BUTTONS, MOST_BUTTON = 3, 25
+MOST_OPENER, MOST_ROWS, MOST_ROW, MOST_ROW_TEXT = 20, 10, 24, 72
 MOST_NAME = 200
+MOST_ADDRESS = 2000
+# A family of four with skin tones takes eleven.
+MOST_EMOJI = 16
 WORDS: Mapping[str, str] = MappingProxyType(
-    {Kind.LOCATION: "a location", Kind.CONTACT: "a contact", Kind.POLL: "a poll", Kind.BUTTONS: "buttons"}
+    {
+        Kind.LOCATION: "a location",
+        Kind.CONTACT: "a contact",
+        Kind.POLL: "a poll",
+        Kind.BUTTONS: "buttons",
+        Kind.LIST: "a list",
+        Kind.TEMPLATE: "a template",
+        Kind.REACTION: "a reaction",
+    }
 )
 
 
@@ -34,12 +47,18 @@ def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
     return Content(Kind(kind), details) if kind in WORDS else None
 
 
+def is_marketing(content: Content) -> bool:
+    """Is it for those alone who have not stopped marketing? Meta charges and limits it as such."""
+    return content.kind is Kind.TEMPLATE and str(content.details.get("category") or "").upper() == "MARKETING"
+
+
 def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
     """Why the sender called `name` cannot send it, with what to do; "" when it can."""
     if kind in WORDS and kind not in kinds_of(channel):
         return f"{name} ({channel.name}) cannot send {WORDS[kind]}: choose another sender, or write it as a text."
     most = limits_of(channel).text
-    if most and len(text) > most:
+    # The text of a template is what it will say, and not sent.
+    if most and len(text) > most and kind != Kind.TEMPLATE:
         return f"The message has {len(text)} characters, and {channel.name} takes at most {most}: shorten it."
     return ""
 
@@ -73,13 +92,51 @@ def _check_poll(details: Mapping[str, Any], _text: str) -> None:
 
 
 def _check_buttons(details: Mapping[str, Any], text: str) -> None:
-    names = [each.get("text", "") for each in details.get("buttons") or []]
+    buttons = list(details.get("buttons") or [])
+    names = [each.get("text", "") for each in buttons]
     if not text.strip():
         raise InvalidInput("Buttons need a text above them.")
     if not 1 <= len(names) <= MOST_BUTTONS or len(set(names)) < len(names):
         raise InvalidInput(f"A message takes 1 to {MOST_BUTTONS} buttons, each different.")
     if any(not 1 <= len(each.strip()) <= MOST_BUTTON for each in names):
         raise InvalidInput(f"A button has 1 to {MOST_BUTTON} characters.")
+    opening = [each for each in buttons if each.get("type") == "url"]
+    if any(not _is_address(each.get("value")) for each in opening):
+        raise InvalidInput("A button that opens a page needs its address: https://…")
+    if opening and len(opening) < len(buttons):
+        raise InvalidInput("A button that opens a page cannot stand beside buttons to answer with.")
+
+
+def _is_address(value: object) -> bool:
+    text = str(value or "")
+    return text.startswith(("https://", "http://")) and len(text) <= MOST_ADDRESS and not set(text) & set(" \n\t")
+
+
+def _check_list(details: Mapping[str, Any], text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("A list needs a text above it.")
+    if not 1 <= len(str(details.get("title") or "").strip()) <= MOST_OPENER:
+        raise InvalidInput(f"A list needs the word that opens it, of at most {MOST_OPENER} characters.")
+    rows = [row for section in details.get("sections") or [] for row in section.get("rows") or []]
+    names = [str(row.get("text") or "").strip() for row in rows]
+    if not 1 <= len(rows) <= MOST_ROWS or len({row.get("id") for row in rows}) < len(rows):
+        raise InvalidInput(f"A list takes 1 to {MOST_ROWS} rows, each with an id of its own.")
+    if any(not 1 <= len(each) <= MOST_ROW for each in names):
+        raise InvalidInput(f"A row of a list has 1 to {MOST_ROW} characters.")
+    if any(len(str(row.get("description") or "")) > MOST_ROW_TEXT for row in rows):
+        raise InvalidInput(f"What stands below a row of a list has at most {MOST_ROW_TEXT} characters.")
+
+
+def _check_template(details: Mapping[str, Any], _text: str) -> None:
+    """Whether it fits a template of its sender is `template_sending`'s to say."""
+    if not details.get("name"):
+        raise InvalidInput("A template is sent by its name.")
+
+
+def _check_reaction(_details: Mapping[str, Any], text: str) -> None:
+    """One emoji, however many characters it takes; none takes the reaction back."""
+    if text and (len(text) > MOST_EMOJI or text.isascii() or any(each.isalpha() or each.isspace() for each in text)):
+        raise InvalidInput("A reaction is one emoji, or nothing to take it back.")
 
 
 _CHECKS = {
@@ -87,4 +144,7 @@ _CHECKS = {
     Kind.CONTACT: _check_contact,
     Kind.POLL: _check_poll,
     Kind.BUTTONS: _check_buttons,
+    Kind.LIST: _check_list,
+    Kind.TEMPLATE: _check_template,
+    Kind.REACTION: _check_reaction,
 }

@@ -13,7 +13,7 @@ from portal.alerts import notices
 from portal.alerts.notices import close_alert, raise_alert
 from portal.channels import registry
 from portal.channels.base import Channel, ChannelError, Line, LineState, Notice
-from portal.channels.capabilities import HasLine
+from portal.channels.capabilities import AsksSeldom, HasLine, LinksPhone
 from portal.errors import InvalidInput
 from portal.messaging import line_states
 from portal.messaging.provider_accounts import end_faults, gates_of
@@ -27,6 +27,8 @@ from portal.queue.jobs import SEND, enqueue, job
 KIND = "check_line"
 EVERY = timedelta(seconds=60)
 EVERY_WHEN_ILL = timedelta(seconds=15)
+# Of a provider that takes few questions an hour a line that does not work is worth so many times as many.
+OFTENER_WHEN_ILL = 5
 LONGEST_BACKOFF = timedelta(minutes=10)
 # GREEN-API answers one such question a second for each instance.
 PACE = 1.0
@@ -79,7 +81,8 @@ def notice(session: Session, sender: Sender, said: Notice) -> str:
 
 def forget_notices(session: Session) -> int:
     """Closes notices that were not said again; returns how many."""
-    old = Alert.kind == notices.SENDER_NOTICE, Alert.closed_at.is_(None), Alert.last_at < clock.now() - NOTICE_STAYS
+    kinds = (notices.SENDER_NOTICE, notices.UNREAD_ITEMS)
+    old = Alert.kind.in_(kinds), Alert.closed_at.is_(None), Alert.last_at < clock.now() - NOTICE_STAYS
     closed = session.execute(update(Alert).where(*old).values(closed_at=clock.now()))
     return closed.rowcount  # type: ignore[attr-defined, no-any-return]
 
@@ -127,10 +130,16 @@ def take_line(session: Session, sender: Sender, said: Line) -> None:
         _follow_number(session, sender, storable(said.address, 64))
     if said.state is LineState.READY:
         _recovered(session, sender, before, moment)
-        sender.next_line_check_at = moment + EVERY
+        sender.next_line_check_at = moment + max(EVERY, _apart(sender))
     else:
         _fell(session, sender, moment, news=(before, detail_before) != (sender.line_state, sender.line_detail))
-        sender.next_line_check_at = moment + EVERY_WHEN_ILL
+        sender.next_line_check_at = moment + max(EVERY_WHEN_ILL, _apart(sender) / OFTENER_WHEN_ILL)
+
+
+def _apart(sender: Sender) -> timedelta:
+    """How far apart the provider wants to be asked; nothing where it does not mind."""
+    channel = registry.get(sender.channel)
+    return timedelta(seconds=channel.line_seconds if isinstance(channel, AsksSeldom) else 0)
 
 
 def note_failure(session: Session, sender: Sender, error: ChannelError) -> None:
@@ -138,7 +147,8 @@ def note_failure(session: Session, sender: Sender, error: ChannelError) -> None:
     moment = clock.now()
     sender.line_failures += 1
     sender.line_failure = storable(error.message, 500)
-    pause = min(EVERY_WHEN_ILL * 2 ** min(sender.line_failures - 1, 10), LONGEST_BACKOFF)
+    first = max(EVERY_WHEN_ILL, _apart(sender) / OFTENER_WHEN_ILL)
+    pause = min(first * 2 ** min(sender.line_failures - 1, 10), LONGEST_BACKOFF)
     if error.retry_after is not None:
         pause = timedelta(seconds=max(error.retry_after, 1.0))
     sender.next_line_check_at = moment + pause
@@ -171,8 +181,11 @@ def confirm_number(session: Session, sender: Sender, number: str) -> None:
 
 
 def _follow_link(sender: Sender, state: LineState, moment: datetime) -> None:
-    """`line_since` is the last moment at which no phone was linked yet: all that is younger came over this link."""
-    if state in line_states.UNLINKED:
+    """`line_since` is the last moment at which no phone was linked yet: all that is younger came over this link.
+
+    A line that is no linked phone hears its customers also while it may not send: it begins once.
+    """
+    if state in line_states.UNLINKED and isinstance(registry.get(sender.channel), LinksPhone):
         sender.line_unlinked_at = moment
     elif state is LineState.READY and (sender.line_since is None or sender.line_unlinked_at is not None):
         sender.line_since = sender.line_unlinked_at or moment

@@ -17,8 +17,8 @@ from portal.channels.content import Kind, Peer
 from portal.database import insert
 from portal.errors import PortalError
 from portal.messaging.chats import PERSONAL, also, peer_of
-from portal.messaging.decisions import RESTORED
 from portal.messaging.receipts import lock_part, match_early_receipts
+from portal.messaging.statuses import RESTORED
 from portal.messaging.storable import storable
 from portal.models import Address, Event, Message, Part, Sender, Status, StatusChange
 
@@ -108,12 +108,12 @@ def _same_chat(session: Session, sender: Sender, said: Inbound, event: Event) ->
         (row.kind, row.value) for row in session.execute(addresses)
     }
     same = Message.address.in_([value for _, value in known])
-    if chat.kind not in PERSONAL or {kind for kind, _ in known} >= {each.value for each in PERSONAL}:
+    others = {each.value for each in PERSONAL} - {kind for kind, _ in known} - {chat.kind.value}
+    if chat.kind not in PERSONAL or not others:
         return same
-    other = next(each for each in PERSONAL if each != chat.kind)
     at = said.at or event.received_at
     around = Part.sending_at.between(at - AROUND, at + AROUND)
-    return or_(same, and_(Message.address_kind == other, around))
+    return or_(same, and_(Message.address_kind.in_(others), around))
 
 
 def _note(session: Session, sender: Sender, part: Part, said: Inbound, external_id: str, event: Event) -> None:

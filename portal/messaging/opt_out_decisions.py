@@ -50,7 +50,8 @@ def address_of(session: Session, location: Location, written: str) -> str:
     number = numbers.normalise(text, location.country or None, mobile_only=False)
     if isinstance(number, numbers.Number):
         return number.e164
-    known = Address.location_id == location.id, Address.kind == AddressKind.LID, Address.value == text[:160]
+    ids = Address.kind.in_((AddressKind.LID, AddressKind.BSUID))
+    known = Address.location_id == location.id, ids, Address.value == text[:160]
     found = session.scalar(select(Address.value).where(*known))
     if found is None:
         raise InvalidInput(number.sentence)

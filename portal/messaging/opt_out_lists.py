@@ -14,6 +14,7 @@ from portal.channels.base import Family
 from portal.database import Database
 from portal.errors import InvalidInput, PortalError
 from portal.messaging import opt_out_decisions, optouts
+from portal.messaging.silence import MARKETING
 from portal.models import Contact, Location, Message, OptOut
 
 COLUMNS = (
@@ -137,7 +138,7 @@ def _entry(fields: Mapping[str, str], family: str) -> Entry | None:
         return None
     address = next((fields[name] for name in _NUMBERS if fields.get(name)), "").removeprefix("'")
     own = fields.get("family", "").lower() or family
-    if own not in tuple(Family):
+    if own not in (*Family, MARKETING):
         return Entry(address, own, fault=f"{own} is none of {', '.join(Family)}.")
     since = fields.get("listed_since") or fields.get("opted_out_at") or ""
     try:

@@ -12,21 +12,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.channels.content import AddressKind, Kind
+from portal.channels import registry
+from portal.channels.base import Preference
+from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import dnd
 from portal.messaging.opt_out_words import Said, words_of
-from portal.messaging.silence import of_person, why
-from portal.models import Address, Conversation, Direction, Location, Message, OptOut, Origin, Status
+from portal.messaging.silence import MARKETING, of_person, why, why_no_marketing
+from portal.models import Address, Conversation, Direction, Event, Location, Message, OptOut, Origin, Sender, Status
 from portal.queue.jobs import SEND, enqueue, job
 
 WROTE = "the contact wrote"
 # The code of a message that an opt-out has stopped.
 CODE = "opted_out"
 KIND = "silence"
+# Meta's error 131050: the recipient has stopped marketing messages from this business.
+MARKETING_CODES = ("131050",)
 # What a person writes of their own: a caption, a vote or a call is none of it.
 _SPOKEN = (Kind.TEXT, Kind.LINK, Kind.TAP, Kind.EDIT)
 # Addresses of one person, which can be answered.
-_PERSONAL = (AddressKind.PHONE, AddressKind.LID)
+_PERSONAL = (AddressKind.PHONE, AddressKind.LID, AddressKind.BSUID)
 # In these a message, or a part of it, may still go out.
 _OPEN = (Status.QUEUED, Status.HELD, Status.SENDING, Status.UNKNOWN, Status.ACCEPTED, Status.SENT)
 
@@ -66,7 +70,10 @@ def notice(session: Session, location: Location, message: Message, contact_id: i
 def stops(session: Session, message: Message) -> str:
     """The sentence for a message that an opt-out stops; "" when nothing stops it."""
     contact_id = session.scalar(select(Conversation.contact_id).where(Conversation.id == message.conversation_id))
-    return why(session, message.location_id, message.family, message.address, contact_id)
+    found = why(session, message.location_id, message.family, message.address, contact_id)
+    if found or not message.marketing:
+        return found
+    return why_no_marketing(session, message.location_id, message.address, contact_id)
 
 
 def refuses(session: Session, message: Message, contact_id: int, address: str) -> str:
@@ -74,6 +81,8 @@ def refuses(session: Session, message: Message, contact_id: int, address: str) -
     found = why(session, message.location_id, message.family, address, contact_id)
     if found:
         dnd.wish(session, contact_id, message.family, True, found, first=True)
+    elif message.marketing:
+        return why_no_marketing(session, message.location_id, address, contact_id)
     return found
 
 
@@ -85,7 +94,22 @@ def learn(session: Session, message: Message, provider: str, code: str, detail: 
     contact_id = session.scalar(select(Conversation.contact_id).where(Conversation.id == message.conversation_id))
     evidence = Evidence(Origin.PROVIDER, contact_id, message.id, code=code[:64], detail=detail)
     source = f"{provider} said {code} to message {message.uuid}"
-    add(session, message.location_id, message.family, message.address, source, evidence, lock=False)
+    family = MARKETING if code in MARKETING_CODES else message.family
+    add(session, message.location_id, family, message.address, source, evidence, lock=False)
+
+
+def prefer(session: Session, sender: Sender, said: Preference, event: Event, peer: Peer) -> str:
+    """A customer has stopped marketing at the provider, or wants it again; other messages are not concerned."""
+    who = registry.get(sender.channel).name
+    contact_id = contact_of(session, sender.location_id, peer.value)
+    if said.marketing:
+        by = f"{who} said that they want marketing again"
+        count = lift(session, sender.location_id, MARKETING, peer.value, by, contact_id)
+        return "marketing is wanted again" if count else "marketing was not stopped"
+    evidence = Evidence(Origin.PROVIDER, contact_id, code="preference", detail=f"Webhook {event.id}.", since=said.at)
+    source = f"{who} said that they have stopped marketing"
+    added = add(session, sender.location_id, MARKETING, peer.value, source, evidence)
+    return "marketing is stopped" if added else "marketing was stopped before"
 
 
 def add(
@@ -210,7 +234,7 @@ def waiting(
         .where(
             Message.conversation_id.in_(places),
             Message.direction == Direction.OUT,
-            Message.family == family,
+            Message.marketing if family == MARKETING else Message.family == family,
             Message.status.in_(_OPEN),
         )
         .order_by(Message.id)

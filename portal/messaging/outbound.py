@@ -18,6 +18,9 @@ from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
+from portal.messaging.template_sending import refusal
+from portal.messaging.windows import CODE as WINDOW_CODE
+from portal.messaging.windows import why_closed
 from portal.models import (
     Contact,
     Conversation,
@@ -148,10 +151,13 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    if unfit := kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body):
+    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body)
+    if unfit := unfit or refusal(session, sender, message):
         return _Place(None, failure=unfit, code="unfit")
     if address is None:
         return _Place(None, failure=addressing.why_none(session, conversation, sender))
+    if closed := why_closed(session, message, sender, *address):
+        return _Place(None, failure=closed, code=WINDOW_CODE)
     # Not before: while it is held, it is not known whose line it will be, and where that one can write.
     message.address, message.address_kind = address
     _ensure_parts(message, sender)
@@ -317,6 +323,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         status=Status.QUEUED,
         status_at=moment,
         priority=REPLY if urgent else BULK,
+        marketing=bool(request.content and kinds.is_marketing(request.content)),
         user_id=request.user_id,
         author=request.author,
         bulk=request.bulk,

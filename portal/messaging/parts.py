@@ -10,10 +10,12 @@ from portal.channels.content import Content, Kind
 from portal.messaging import segments
 
 _KINDS = {
-    "image": ("jpg", "jpeg", "png", "gif", "webp", "heic"),
+    "image": ("jpg", "jpeg", "png", "gif", "heic"),
+    "sticker": ("webp",),
     "video": ("mp4", "mpeg", "mov", "3gp", "webm"),
     "audio": ("mp3", "wav", "ogg", "opus", "m4a", "amr", "aac"),
 }
+_WITH_TEXT = frozenset({Kind.BUTTONS, Kind.LIST, Kind.REACTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,15 @@ def cut(
 ) -> list[Piece]:
     """SMS channels carry attachments as links in the text; the others send text and each attachment by itself.
 
-    A text that the channel takes as a caption goes with the first attachment: one call less. Buttons stand below their
-    text; every other content is a call of its own, after the text. `family` is the sender's own: a channel may have
-    senders of several.
+    A text that the channel takes as a caption goes with the first attachment: one call less. Buttons and lists stand
+    below their text, a reaction is its text, and that of a template is what the template says, not to be sent besides;
+    every other content is a call of its own, after the text. `family` is the sender's own: a channel may have senders
+    of several.
     """
     if content is not None:
-        own = content.kind is Kind.BUTTONS
-        before = [] if own or not body else [Piece(body, (), "text", segment_count(family, body))]
+        own = content.kind in _WITH_TEXT
+        alone = own or content.kind is Kind.TEMPLATE or not body
+        before = [] if alone else [Piece(body, (), "text", segment_count(family, body))]
         return [*before, Piece(body if own else "", (), content.kind.value, 1, content.details)]
     if not channel.separate_attachments:
         text = with_links(body, attachments)
@@ -54,8 +58,8 @@ def cut(
 
 
 def _captioned(channel: Channel, body: str, address: str) -> bool:
-    """WhatsApp shows no text beside a voice message."""
-    return len(body) <= limits_of(channel).caption and kind_of(address) != "audio"
+    """WhatsApp shows no text beside a voice message or a sticker."""
+    return len(body) <= limits_of(channel).caption and kind_of(address) not in ("audio", "sticker")
 
 
 def with_links(body: str, attachments: Sequence[str]) -> str:
@@ -69,6 +73,6 @@ def segment_count(family: str, text: str) -> int:
 
 
 def kind_of(address: str) -> str:
-    """image, video, audio or document, by the address's ending."""
+    """image, sticker, video, audio or document, by the address's ending."""
     ending = address.split("?", 1)[0].rsplit(".", 1)[-1].lower()
     return next((kind for kind, endings in _KINDS.items() if ending in endings), "document")

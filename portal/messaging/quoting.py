@@ -13,11 +13,15 @@ from portal.models import Message, Part, Sender
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """An earlier message. `external_id` is None when its provider has none for it: then it is quoted here alone."""
+    """An earlier message, and what is done with it.
+
+    `external_id` is None when its provider has none for it: then it is quoted here alone.
+    """
 
     message_id: int
     external_id: str | None
     text: str
+    relation: Relation = Relation.REPLY
 
 
 def columns(quotes: Quoted | None) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def columns(quotes: Quoted | None) -> dict[str, Any]:
     if quotes is None:
         return {}
     return {
-        "about_relation": Relation.REPLY,
+        "about_relation": quotes.relation,
         "about_id": quotes.message_id,
         "about_external_id": quotes.external_id,
         "about_text": quotes.text,

@@ -1,24 +1,35 @@
-"""Receipts: a provider's word on a part moves it forward once, whenever and however often it comes."""
+"""Receipts: a provider's word on a part moves it forward once, whenever and however often it comes.
 
+A part is found by the provider's id. Where the answer to our call was lost, nobody knows that id; a provider that gives
+our own key of the call back (`Receipt.our_key`) then tells both, and the outcome is not unknown any more.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
-from portal.messaging import optouts, rejections
+from portal.messaging import optouts, rejections, windows
 from portal.messaging.charges import move_credits
-from portal.messaging.outbound import push_status
-from portal.messaging.statuses import FINAL, follow_parts, from_outcome, move_part
-from portal.messaging.storable import storable
-from portal.models import Message, Part, ReceiptRow, Sender, Status
+from portal.messaging.outbound import let_go, push_status
+from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
+from portal.messaging.storable import storable, storable_details
+from portal.models import Direction, Message, Part, ReceiptRow, Sender, Status, StatusChange
 from portal.queue.jobs import drop
 
 # After this a provider's silence is final: the message stays "sent, no receipt".
 RECEIPT_WAIT = timedelta(hours=72)
+# Keys as `fence.key_of` makes them: what else a provider gives back was written by another program.
+_KEY = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.([1-9]\d{0,3}))?:([1-9]\d{0,6})", re.ASCII)
+_UUID_LENGTH = 36
+LOST_ANSWER = "The answer to the call was lost; the provider's report names the call."
+_NOT_OUT = (Outcome.FAILED, Outcome.EXPIRED)
 
 
 def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: int | None, who: str = "") -> str:
@@ -36,15 +47,23 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         at=receipt.at or clock.now(),
         received_at=clock.now(),
         event_id=event_id,
+        our_key=receipt.our_key if _KEY.fullmatch(receipt.our_key) else "",
+        billing=storable_details(receipt.billing),
     )
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
     part = locked_part(session, sender.id, external_id)
+    named = _named(session, sender, receipt.our_key) if part is None else None
+    if named is not None:
+        rounds = int(receipt.our_key.rpartition(":")[2])
+        part = named if _claim(session, named, rounds, external_id, [receipt.outcome], who) else None
     if receipt_id is not None and receipt.outcome is Outcome.FAILED:
         rejections.note(session, sender.id)
     if receipt_id is None:
         if part is not None:
             match_early_receipts(session, part, who or f"{sender.channel} receipt")
         return "repeat of a known receipt"
+    if part is None and named is not None:
+        return f"receipt kept with message {named.message.uuid}"
     if part is None:
         return "receipt kept: its message is not known yet"
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
@@ -73,7 +92,12 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
     """Moves the part and its message, and the credits with them; True when something moved."""
     before = part.status
     detail = receipt.detail
-    if receipt.loss is Loss.OPTED_OUT:
+    if receipt.billing:
+        part.billing = storable_details(receipt.billing)
+    if receipt.outcome is Outcome.FAILED:
+        windows.refused(session, part, receipt.code)
+    stopped = receipt.outcome is Outcome.FAILED and receipt.code in optouts.MARKETING_CODES
+    if receipt.loss is Loss.OPTED_OUT or stopped:
         optouts.learn(session, part.message, who, receipt.code or "opted out", detail)
     if not move_part(session, part, from_outcome(receipt.outcome), who=who, code=receipt.code, detail=detail):
         return False
@@ -101,17 +125,145 @@ def take_back_rest(session: Session, failed: Part, detail: str) -> None:
 
 def match_early_receipts(session: Session, part: Part, who: str) -> None:
     """Applies receipts that came before the part had its provider id, in the order of their weight."""
-    rows = session.scalars(
-        select(ReceiptRow).where(
-            ReceiptRow.sender_id == part.sender_id,
-            ReceiptRow.external_id == part.external_id,
-            ReceiptRow.part_id.is_(None),
-        )
-    ).all()
-    order = list(Outcome)
-    for row in sorted(rows, key=lambda each: order.index(Outcome(each.outcome))):
+    same = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == part.external_id
+    for row in _by_weight(session.scalars(select(ReceiptRow).where(*same, ReceiptRow.part_id.is_(None))).all()):
         row.part_id = part.id
         receipt = Receipt(
-            row.external_id, Outcome(row.outcome), row.code, row.detail, row.recipient, row.at, Loss(row.loss)
+            row.external_id,
+            Outcome(row.outcome),
+            row.code,
+            row.detail,
+            row.recipient,
+            row.at,
+            Loss(row.loss),
+            billing=row.billing,
         )
         apply_receipt(session, part, receipt, who)
+
+
+def _by_weight(rows: Sequence[ReceiptRow]) -> list[ReceiptRow]:
+    order = list(Outcome)
+    return sorted(rows, key=lambda each: order.index(Outcome(each.outcome)))
+
+
+def match_by_key(session: Session, part: Part) -> bool:
+    """Receipts that name a call of this part, whose answer is not known: the provider has it, says the first of them.
+
+    The caller has locked the message. True when the outcome is known by that.
+    """
+    start = part.message.uuid + (f".{part.number}" if part.number > 1 else "")
+    # Spelled out for the partial index: a parameter would hide it from the planner.
+    waiting = literal_column("receipt.our_key") != literal_column("''")
+    mine = waiting, ReceiptRow.our_key.startswith(f"{start}:"), ReceiptRow.sender_id == part.sender_id
+    rows = _by_weight(session.scalars(select(ReceiptRow).where(*mine, ReceiptRow.part_id.is_(None))).all())
+    settled = False
+    for row in rows:
+        if row.part_id is not None:
+            continue  # matched with one before it
+        alike = [Outcome(each.outcome) for each in rows if each.external_id == row.external_id]
+        rounds = int(row.our_key.rpartition(":")[2])
+        if _claim(session, part, rounds, row.external_id, alike, ""):
+            match_early_receipts(session, part, _who(session, part))
+            settled = True
+    return settled
+
+
+def waiting_by_key() -> Select[int]:
+    """The parts that receipts wait for which name one of its calls: in case neither noticed the other."""
+    uuid = func.substr(ReceiptRow.our_key, 1, _UUID_LENGTH)
+    mine = Message.location_id == Sender.location_id, Part.sender_id == ReceiptRow.sender_id
+    recent = ReceiptRow.received_at > clock.now() - RECEIPT_WAIT
+    number = func.substr(ReceiptRow.our_key, _UUID_LENGTH + 1, 1)
+    return (
+        select(Part.id)
+        .join(Message, Message.id == Part.message_id)
+        .join(ReceiptRow, uuid == Message.uuid)
+        .join(Sender, Sender.id == ReceiptRow.sender_id)
+        .where(ReceiptRow.part_id.is_(None), ReceiptRow.our_key != "", recent, *mine)
+        .where(or_(number == ".", Part.number == 1), Part.status != Status.SENDING)
+        .distinct()
+    )
+
+
+def _named(session: Session, sender: Sender, our_key: str) -> Part | None:
+    """The part of this sender's that was called under the key, its message's row locked first."""
+    found = _KEY.fullmatch(our_key)
+    if found is None:
+        return None
+    wanted = (
+        select(Part.id, Part.message_id)
+        .join(Message, Message.id == Part.message_id)
+        .where(Message.uuid == found[1], Part.number == int(found[2] or 1), Message.direction == Direction.OUT)
+        .where(Message.location_id == sender.location_id, Part.sender_id == sender.id)
+    )
+    row = session.execute(wanted).first()
+    part = lock_part(session, row.message_id, row.id) if row is not None else None
+    return part if part is not None and part.sender_id == sender.id else None
+
+
+def _claim(session: Session, part: Part, rounds: int, external_id: str, outcomes: Sequence[Outcome], who: str) -> bool:
+    """Is what the provider reports, under this id, the part's own call? Then the part has the id from now on.
+
+    A call that is being made has its answer waited for. Of a part that waits to be sent again, a copy that went out is
+    what it waits for; one that did not go out says nothing. Everything else is another copy: evidence, no more.
+    """
+    if part.external_id == external_id:
+        return True
+    same = rounds == part.key_round or (part.code == RESTORED and rounds > part.key_round)
+    waits = part.status in (Status.QUEUED, Status.HELD)
+    if part.status == Status.SENDING and same:
+        return False
+    free = part.external_id is None and part.bulk_call_id is None
+    if free and waits and not all(each in _NOT_OUT for each in outcomes):
+        part.external_id = external_id
+        _went_out(session, part, who or _who(session, part))
+    elif free and not waits and same:
+        part.external_id = external_id
+    else:
+        _note_copy(session, part, rounds, external_id, who or _who(session, part))
+        return False
+    session.flush()
+    return True
+
+
+def _went_out(session: Session, part: Part, who: str) -> None:
+    """It was to be sent again, and has gone out the first time: it is not sent any more."""
+    message, was_held = part.message, part.message.status == Status.HELD
+    part.accepted_at = clock.now()
+    move_part(session, part, Status.ACCEPTED, who=who, detail=LOST_ANSWER)
+    move_credits(session, part, LOST_ANSWER)
+    drop(session, "send", [part.id])
+    if follow_parts(session, message, who=who, detail=LOST_ANSWER):
+        push_status(session, message)
+    session.flush()
+    if was_held:
+        let_go(session, message.conversation_id)
+
+
+def _note_copy(session: Session, part: Part, rounds: int, external_id: str, who: str) -> None:
+    """Evidence in the message's history, once for each copy: it moves nothing."""
+    kept = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == external_id, ReceiptRow.part_id.is_(None)
+    session.execute(update(ReceiptRow).where(*kept).values(part_id=part.id))
+    there = StatusChange.part_id == part.id, StatusChange.code == external_id[:64]
+    if session.scalar(select(StatusChange.id).where(StatusChange.message_id == part.message_id, *there)) is not None:
+        return
+    detail = f"The provider reports another copy of it, from turn {rounds}: id {external_id}. It changes nothing here."
+    moment = clock.now()
+    session.add(
+        StatusChange(
+            message_id=part.message_id,
+            part_id=part.id,
+            before=part.status,
+            after=part.status,
+            who=who,
+            code=external_id[:64],
+            detail=detail,
+            at=moment,
+        )
+    )
+    session.flush()
+
+
+def _who(session: Session, part: Part) -> str:
+    sender = session.get(Sender, part.sender_id)
+    return f"{sender.channel} receipt" if sender is not None else "receipt"

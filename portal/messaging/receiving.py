@@ -9,20 +9,19 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
 from portal.channels import registry
-from portal.channels.base import ChannelError, Inbound, Line, Notice, Receipt, WebhookRequest
+from portal.channels.base import ChannelError, WebhookRequest
+from portal.channels.capabilities import AppWebhook
 from portal.config import Settings
 from portal.crypto import Vault
-from portal.errors import PortalError
+from portal.errors import InvalidInput, PortalError
 from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED
-from portal.messaging import composing, contact_events, contacts, lines, media, numbers, quoting
+from portal.messaging import app_webhooks, composing, contact_events, contacts, effects, media, numbers, quoting
 from portal.messaging.accounts import account_of
-from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.outbound import Request, queue_message
-from portal.messaging.receipts import take_receipt
 from portal.messaging.shared_webhooks import sender_of
 from portal.models import Contact, Conversation, Direction, Event, EventState, Location, Message, SenderState
 
@@ -30,6 +29,7 @@ MAX_BODY = 10_000
 # Bytes kept of what proves nothing.
 EVIDENCE = 4096
 REFUSED = "refused: "
+UNPROVED = "The request does not prove that it comes from the provider."
 _ENDINGS = {IGNORED: EventState.IGNORED, REFUSED: EventState.REFUSED}
 
 
@@ -47,10 +47,14 @@ UNREADABLE = (Parked, ChannelError, payloads.UnreadablePayload)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What applying needs besides the transaction."""
+    """What applying needs besides the transaction.
+
+    `piecewise`: the event has failed again and again, so that one of its items must be left out (`effects.take`).
+    """
 
     settings: Settings
     vault: Vault
+    piecewise: bool = False
 
 
 def apply_event(session: Session, context: Context, event: Event) -> None:
@@ -60,8 +64,12 @@ def apply_event(session: Session, context: Context, event: Event) -> None:
     """
     if event.state not in (EventState.PENDING, EventState.PARKED):
         return
-    handler = _SOURCES.get(event.source, _apply_sms)
-    event.note = handler(session, context, event)
+    handler = _SOURCES.get(event.source, _apply_provider)
+    note = handler(session, context, event)
+    if context.piecewise and effects.FAILED in note:
+        park(session, event, Parked(note))  # the rest of it is done, and a replay repeats none of that
+        return
+    event.note = note
     event.state = next((state for word, state in _ENDINGS.items() if event.note.startswith(word)), EventState.APPLIED)
     event.applied_at = clock.now()
 
@@ -160,6 +168,21 @@ def _echo_open(session: Session, location_id: int, ghl_contact_id: str) -> bool:
     )
 
 
+def _apply_provider(session: Session, context: Context, event: Event) -> str:
+    try:
+        channel = registry.get(event.source)
+    except InvalidInput:
+        channel = None  # of a portal that knew more channels
+    if not isinstance(channel, AppWebhook):
+        return _apply_sms(session, context, event)
+    request = webhook_request(event)
+    piecewise = context.piecewise
+    note = app_webhooks.apply(session, context.vault, channel, channel, event, request, piecewise=piecewise)
+    if note is None:
+        raise Parked(UNPROVED)
+    return note
+
+
 def _apply_sms(session: Session, context: Context, event: Event) -> str:
     sender = sender_of(session, event)
     if sender is None or sender.channel != event.source:
@@ -174,23 +197,14 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         sealed = headers.pop(SEALED, "")
         whole = replace(request, headers=context.vault.open_fields(sealed)) if sealed else request
         if not channel.verify(account_of(sender, context.vault), whole):
-            raise Parked("The request does not prove that it comes from the provider.")
+            raise Parked(UNPROVED)
         event.verified, event.headers = True, headers
     if sender.state == SenderState.REMOVED:
         return f"{IGNORED}the sender was removed"
     if not request.body.strip() and not request.query:
         return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
-    effects = []
-    for said in channel.parse(request):
-        if isinstance(said, Receipt):
-            effects.append(take_receipt(session, sender, said, event.id))
-        elif isinstance(said, Inbound):
-            effects.append(take_inbound(session, sender, said, event, context.vault))
-        elif isinstance(said, Line):
-            effects.append(lines.hint(session, sender, said))
-        elif isinstance(said, Notice):
-            effects.append(lines.notice(session, sender, said))
-    return ", ".join(effects) or f"{IGNORED}it says nothing"
+    done = effects.take(session, sender, channel.parse(request), event, context.vault)
+    return ", ".join(done) or f"{IGNORED}it says nothing"
 
 
 def webhook_request(event: Event) -> WebhookRequest:

@@ -15,8 +15,9 @@ from portal import clock
 from portal.alerts.notices import RESTORED, close_alert, raise_alert
 from portal.channels import registry
 from portal.ghl.peek import PeekKind, peek
-from portal.messaging import decisions
+from portal.messaging import statuses
 from portal.messaging.outbound import let_go
+from portal.messaging.receipts import match_by_key
 from portal.messaging.statuses import move_message, move_part
 from portal.models import Direction, Event, EventState, Job, Location, Message, Part, Status
 from portal.queue.jobs import complete, drop
@@ -56,14 +57,18 @@ def hold_messages(session: Session) -> int:
 
 
 def _hold(session: Session, message: Message) -> None:
+    waiting: list[Part] = []
     if message.funded:
         # Without credits on hold nothing of it can have been called; its parts stay as they are.
         for part in message.parts:
             if part.status in _OPEN:
-                move_part(session, part, Status.UNKNOWN, who=WHO, code=decisions.RESTORED, detail=REASON)
+                move_part(session, part, Status.UNKNOWN, who=WHO, code=statuses.RESTORED, detail=REASON)
                 part.sending_at = part.sending_at or clock.now()  # from now on 72 hours, then its credits are free
+                waiting.append(part)
     drop(session, "send", [part.id for part in message.parts])
-    move_message(session, message, Status.UNKNOWN, who=WHO, code=decisions.RESTORED, detail=REASON)
+    move_message(session, message, Status.UNKNOWN, who=WHO, code=statuses.RESTORED, detail=REASON)
+    for part in waiting:
+        match_by_key(session, part)
 
 
 def forget_repetitions(session: Session) -> int:

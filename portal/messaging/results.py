@@ -14,14 +14,14 @@ from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.database import insert as insert_row
 from portal.database import padded
-from portal.messaging import optouts
+from portal.messaging import optouts, reading, windows
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
 from portal.messaging.lines import ask_now
 from portal.messaging.outbound import hold_conversation, let_go, push_status
 from portal.messaging.outcomes import Result
 from portal.messaging.provider_accounts import end_faults, tell_of_fault
-from portal.messaging.receipts import lock_part, match_early_receipts
+from portal.messaging.receipts import lock_part, match_by_key, match_early_receipts
 from portal.messaging.statuses import FINAL, follow_parts, move_part
 from portal.models import Attempt, Message, Part, Sender, SenderState, Status
 from portal.queue import gates
@@ -85,7 +85,7 @@ def _write_one(session: Session, result: Result) -> bool:
         return _stop_sender(session, result, part, outcome)
     if outcome.retry:
         return _try_later(session, result, part, outcome)
-    if outcome.opted_out:
+    if outcome.opted_out or outcome.code in optouts.MARKETING_CODES:
         optouts.learn(session, part.message, registry.get(result.passed.channel).name, outcome.code, outcome.message)
     return _give_up(session, part, result.passed.channel, outcome.code, outcome.message)
 
@@ -114,10 +114,13 @@ def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> 
     complete(session, [result.due.id])
     drop(session, "send", [part.id])
     session.flush()
+    reading.answered(session, [(who, part.message_id)])
     if was_held:
         let_go(session, part.message.conversation_id)
     if part.external_id:
         match_early_receipts(session, part, f"{who} receipt")
+    else:
+        match_by_key(session, part)
     return True
 
 
@@ -125,10 +128,11 @@ def _leave_unknown(session: Session, result: Result, part: Part, outcome: Channe
     who = result.passed.channel
     move_part(session, part, Status.UNKNOWN, who=who, code=outcome.code, detail=outcome.message)
     follow_parts(session, part.message, who=who, code=outcome.code, detail=outcome.message)
+    settled = match_by_key(session, part)
     failures = gates.count_fault(session, result.due.gate, outcome.message) if result.due.gate else 0
     if failures >= gates.PROBE_AFTER:
         tell_of_fault(session, part.sender_id, CANNOT_SEND, outcome.message)
-    if not result.idempotent:
+    if settled or not result.idempotent:
         complete(session, [result.due.id])
         return True
     part.in_doubt = True
@@ -208,6 +212,7 @@ def _repeat(session: Session, result: Result, part: Part, run_at: datetime, note
 
 
 def _give_up(session: Session, part: Part, who: str, code: str, detail: str) -> bool:
+    windows.refused(session, part, code)
     move_part(session, part, Status.FAILED, who=who, code=code, detail=detail)
     end_message(session, part, Status.FAILED, who, code, detail)
     return True

@@ -1,6 +1,5 @@
 """Senders: adding, checking, pausing and resuming them, and choosing the default."""
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
@@ -15,14 +14,15 @@ from portal.alerts import notices
 from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
-from portal.channels.capabilities import OneWebhook
+from portal.channels.capabilities import AppWebhook, HasWindow, OneWebhook
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
-from portal.messaging import lines
+from portal.messaging import lines, reading, templates
+from portal.messaging.accounts import is_private, located
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -62,10 +62,11 @@ def validate(wanted: NewSender) -> None:
     _validated(wanted)
 
 
-def check(http: HttpClient, wanted: NewSender) -> Probe:
+def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
     """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
     channel = _validated(wanted)
-    account = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    account = located(given, wanted.channel, settings)
     try:
         probe = channel.probe(http, account)
     except ChannelError as error:
@@ -96,10 +97,15 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         position=count,
         account_key="",
         sandbox=False,
+        webhook_group=_group(channel, wanted.credentials),
+        own_app=_brings_app(channel, wanted.credentials),
+        windowed=isinstance(channel, HasWindow),
+        mark_read=reading.wish(channel.kind, wanted.credentials.get("mark_read", "")),
         created_at=clock.now(),
     )
     _claim(session, sender, channel)
     lines.begin(session, sender, channel)
+    templates.begin(session, sender, channel)
     attach(session, sender, channel, wanted.credentials, wanted.pace)
     if location.install_state in HERE:
         sync_webhook(session, sender.id, sender.channel)
@@ -130,6 +136,8 @@ def webhook_url(settings: Settings, sender: Sender) -> str:
     Receipts go to the same address ending in `status`, unless all senders of the channel share one address.
     """
     channel = registry.get(sender.channel)
+    if isinstance(channel, AppWebhook) and sender.own_app:
+        return f"{settings.app_url}/webhooks/{channel.webhook_path}/{sender.key}"
     if isinstance(channel, OneWebhook):
         return f"{settings.app_url}/webhooks/{channel.webhook_path}"
     return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
@@ -202,10 +210,14 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
         raise InvalidInput("A sender keeps its kind of message: add another sender for the other kind.")
     sender.credentials = vault.seal_fields(wanted.credentials)
     sender.address = _address(channel, wanted.credentials)
+    sender.webhook_group = _group(channel, wanted.credentials)
+    sender.own_app = _brings_app(channel, wanted.credentials)
+    sender.mark_read = reading.wish(channel.kind, wanted.credentials.get("mark_read", ""))
     sender.webhook_at = None  # a change of the provider's settings that follows is ours
     attach(session, sender, channel, wanted.credentials)
     _forget_faults(session, sender)
     lines.ask_now(session, sender.id, sender.channel)
+    templates.ask_again(session, sender)
     if sender.location.install_state in HERE:
         sync_webhook(session, sender.id, sender.channel)
 
@@ -223,6 +235,7 @@ def remove(session: Session, sender_id: int) -> None:
     sender.webhook_name = sender.next_line_check_at = sender.next_webhook_at = None
     for kind in _OF_SENDER:
         close_alert(session, kind, gates.sender_gate(sender_id))
+    templates.end(session, sender)
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)
@@ -272,7 +285,7 @@ def _check_address(url: str, *, operator: bool) -> None:
         host = host_of(url)
     except AddressRefused as error:
         raise InvalidInput(f"The API address cannot be used. {error.message}") from None
-    if not operator and _is_private(host):
+    if not operator and is_private(host):
         raise InvalidInput("The API address must be a public one.")
 
 
@@ -283,14 +296,12 @@ def _check_field(field: CredentialField, value: str) -> None:
         raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
 
 
-def _is_private(host: str) -> bool:
-    """A name is looked up only when it is called; one that leads to a private address is refused then."""
-    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+def _group(channel: Channel, credentials: Mapping[str, str]) -> str:
+    return channel.groups(credentials)[:128] if isinstance(channel, AppWebhook) else ""
+
+
+def _brings_app(channel: Channel, credentials: Mapping[str, str]) -> bool:
+    return isinstance(channel, AppWebhook) and bool(channel.own_app(credentials)[0])
 
 
 def _address(channel: Channel, credentials: Mapping[str, str]) -> str:

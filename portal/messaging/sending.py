@@ -23,7 +23,7 @@ from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import line_states, optouts
+from portal.messaging import line_states, optouts, windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Pass, open_fence
 from portal.messaging.kinds import content_of
@@ -32,6 +32,7 @@ from portal.messaging.looking import Looker
 from portal.messaging.media import public_address
 from portal.messaging.outbound import not_installed
 from portal.messaging.outcomes import Result, clean_outcome
+from portal.messaging.receipts import match_by_key
 from portal.messaging.releasing import release_conversations
 from portal.messaging.results import end_message, hold_back, write_results
 from portal.messaging.statuses import FINAL, follow_parts, move_part
@@ -266,6 +267,7 @@ class Outbox:
         detail = "The portal stopped during the call to the provider: it may have gone out."
         if part.status == Status.SENDING and move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
             follow_parts(session, part.message, who=WHO, detail=detail)
+            match_by_key(session, part)
 
     def _refused(self, session: Session, due: Due, part: Part) -> bool:
         message = part.message
@@ -280,6 +282,8 @@ class Outbox:
         elif message.expires_at is not None and message.expires_at <= clock.now():
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
+        elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
+            end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
         elif location.install_state != InstallState.INSTALLED:
             hold_back(session, due, part, not_installed(session, location))
         elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:

@@ -6,13 +6,16 @@ Asked whenever a message is queued or released, and again by the fence.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, false, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, exists, false, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.models import Address, Conversation, Message, OptOut, Origin
 
 # The contact's own word first: it says best what can be done.
 _FIRST = {Origin.WORDS.value: 0, Origin.HIGHLEVEL.value: 2}
+# Who has stopped marketing alone may be sent everything else: an opt-out of a family of its own.
+MARKETING = "wa:marketing"
+_NO_MARKETING = "The contact has stopped marketing messages: this one is marketing. Everything else may be sent."
 _IN_HIGHLEVEL = "The contact has opted out: DND is on in HighLevel. Take it off there, and messages go out again."
 
 
@@ -21,6 +24,12 @@ def why(session: Session, location_id: int, family: str, address: str, contact_i
     asked = {"location": location_id, "family": family, "address": address, "contact": contact_id}
     rows = session.connection().execute(_STANDING, asked).all()
     return _sentence(rows) if rows else ""
+
+
+def why_no_marketing(session: Session, location_id: int, address: str, contact_id: int | None) -> str:
+    """The same for a marketing message to somebody who has stopped marketing alone."""
+    asked = {"location": location_id, "family": MARKETING, "address": address, "contact": contact_id}
+    return _NO_MARKETING if session.connection().execute(_STANDING, asked).first() else ""
 
 
 def _sentence(rows: Sequence[Any]) -> str:
@@ -58,16 +67,28 @@ _STANDING = union_all(
     ),
 )
 
-_there = and_(OptOut.location_id == Message.location_id, OptOut.family == Message.family, OptOut.lifted_at.is_(None))
+_lifted = OptOut.lifted_at.is_(None)
+_there = and_(OptOut.location_id == Message.location_id, OptOut.family == Message.family, _lifted)
+_marketing = and_(OptOut.location_id == Message.location_id, OptOut.family == MARKETING, _lifted)
+
+
+def _nothing(there: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        ~exists().where(there, OptOut.address == Message.address),
+        ~exists().where(
+            there, OptOut.contact_id == Conversation.contact_id, Conversation.id == Message.conversation_id
+        ),
+        ~exists().where(
+            there,
+            OptOut.address == Address.value,
+            OptOut.location_id == Address.location_id,
+            Address.contact_id == Conversation.contact_id,
+            Conversation.id == Message.conversation_id,
+        ),
+    )
+
+
 # For the fence: nothing stops the message that the statement speaks of.
-NOTHING_STOPS: tuple[ColumnElement[bool], ...] = (
-    ~exists().where(_there, OptOut.address == Message.address),
-    ~exists().where(_there, OptOut.contact_id == Conversation.contact_id, Conversation.id == Message.conversation_id),
-    ~exists().where(
-        _there,
-        OptOut.address == Address.value,
-        OptOut.location_id == Address.location_id,
-        Address.contact_id == Conversation.contact_id,
-        Conversation.id == Message.conversation_id,
-    ),
-)
+NOTHING_STOPS: tuple[ColumnElement[bool], ...] = _nothing(_there)
+# The same for one that is marketing; the others are not asked about.
+NOTHING_STOPS_MARKETING: ColumnElement[bool] = or_(Message.marketing.is_(False), and_(*_nothing(_marketing)))

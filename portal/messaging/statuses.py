@@ -36,6 +36,8 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     }
 )
 
+# The code on parts that are unknown because a backup was restored.
+RESTORED = "restored"
 FINAL = frozenset({S.FAILED, S.EXPIRED, S.CANCELLED})
 # In these the provider has taken the part.
 TAKEN = (S.ACCEPTED, S.SENT, S.DELIVERED, S.READ)

@@ -17,7 +17,7 @@ from portal.database import Database, is_away
 from portal.messaging.bulk import KIND as BULK
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import let_go, place, push_status
-from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_early_receipts
+from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_by_key, match_early_receipts, waiting_by_key
 from portal.messaging.releasing import HELD, may_go, release_conversations
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
@@ -134,6 +134,7 @@ def _settle_lost_call(session: Session, part_id: int) -> bool:
     if part.status != Status.SENDING or not move_part(session, part, Status.UNKNOWN, who=WHO, detail=detail):
         return False
     follow_parts(session, part.message, who=WHO, detail=detail)
+    match_by_key(session, part)
     return True
 
 
@@ -201,7 +202,12 @@ def match_orphans(database: Database) -> int:
             .distinct()
             .limit(AT_ONCE)
         ).all()
-    return _each(database, found, _match_orphans)
+        keyed = session.scalars(waiting_by_key().limit(AT_ONCE)).all()
+    return _each(database, found, _match_orphans) + _each(database, keyed, _match_keyed)
+
+
+def _match_keyed(session: Session, part_id: int) -> bool:
+    return match_by_key(session, lock_part_alone(session, part_id))
 
 
 def _match_orphans(session: Session, part_id: int) -> bool:

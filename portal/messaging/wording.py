@@ -53,6 +53,8 @@ def told(line: Line) -> str:
     said = _said(line)
     if line.details.get("forwarded"):
         said = f"Forwarded: {said}" if said else "Forwarded"
+    if line.details.get("referral"):
+        said = _lines(_advertisement(line.details["referral"]), said)
     if line.about == Relation.REPLY:
         said = f"> {_quote(line.quoted) or EARLIER}\n{said}".rstrip()
     return f"{line.author}: {said}".rstrip() if line.author else said
@@ -192,6 +194,53 @@ def _call(line: Line) -> str:
     return _lines(f"{what} {kind}{CALLS.get(str(line.details.get('state')), '')}", line.text)
 
 
+def _order(line: Line) -> str:
+    """A line for each of what is ordered; prices are the shop's own."""
+    items = [_item(each) for each in _entries(line.details, "items")]
+    catalog = str(line.details.get("catalog") or "")
+    return _lines("Order", line.text, *items, f"Catalogue {catalog}" if catalog else "")
+
+
+def _item(said: Details) -> str:
+    price = " ".join(str(said.get(name) or "") for name in ("price", "currency")).strip()
+    return f"- {said.get('quantity') or 1} × {said.get('sku') or '?'}" + (f" at {price}" if price else "")
+
+
+def _form(line: Line) -> str:
+    answers = line.details.get("answers")
+    said = answers if isinstance(answers, Mapping) else {}
+    name = str(line.details.get("name") or "")
+    heading = f"Filled in the form “{name}”" if name else "Filled in a form"
+    return _lines(heading, line.text, *(f"- {field}: {_answer(value)}" for field, value in said.items()))
+
+
+def _answer(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value)
+
+
+def _system(line: Line) -> str:
+    number = str(line.details.get("number") or "")
+    if not number:
+        return line.text or "WhatsApp has a notice on this chat."
+    news = f"The customer has changed their number to {number}"
+    if line.details.get("held"):
+        rest = "another contact has that number already. See whether they are one person, and answer them there."
+        return f"{news}: {rest}"
+    return f"{news}: correct it on the contact. Answers by WhatsApp go to the new number."
+
+
+def _advertisement(said: object) -> str:
+    """Where the customer came from, above what they wrote."""
+    if not isinstance(said, Mapping):
+        return ""
+    headline = " ".join(str(said.get("headline") or said.get("body") or "").split())
+    url, kind = str(said.get("url") or ""), "post" if said.get("type") == "post" else "advertisement"
+    named = f" “{_quote(headline)}”" if headline else ""
+    return f"From the {kind}{named}" + (f" {url}" if url else "")
+
+
 def _unreadable(line: Line) -> str:
     why = line.text or "The provider could not read this message."
     return f"{why} ({line.marker})" if line.marker else why
@@ -223,6 +272,9 @@ _SAYINGS: Mapping[str, Callable[[Line], str]] = {
     Kind.EDIT: _edit,
     Kind.DELETION: _deletion,
     Kind.CALL: _call,
+    Kind.ORDER: _order,
+    Kind.FORM: _form,
+    Kind.SYSTEM: _system,
     Kind.UNREADABLE: _unreadable,
     Kind.UNSUPPORTED: _unsupported,
 }

@@ -8,7 +8,8 @@ from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
-from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState
+from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState, ServiceWindow
+from portal.models.templates import TemplateRow
 from portal.models.tenants import (
     Agency,
     FailoverPolicy,
@@ -58,8 +59,10 @@ __all__ = [
     "RoutingRule",
     "Sender",
     "SenderState",
+    "ServiceWindow",
     "Status",
     "StatusChange",
+    "TemplateRow",
     "User",
     "Wallet",
 ]

@@ -53,6 +53,7 @@ class Conversation(Base):
     """One location, one contact. Carries its last message, so that lists never group or sort the messages.
 
     `merged_into_id` is the conversation that its messages are in, since its contact proved to be another one.
+    `marked_read_id` is the message up to which the customer has been shown that they were read.
     """
 
     __tablename__ = "conversation"
@@ -75,6 +76,7 @@ class Conversation(Base):
     unread: Mapped[int] = mapped_column(Integer, default=0)
     held_reason: Mapped[str] = mapped_column(Text, default="")
     merged_into_id: Mapped[int | None] = mapped_column(BigId)
+    marked_read_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
     contact: Mapped[Contact] = relationship()

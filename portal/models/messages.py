@@ -55,7 +55,7 @@ class Message(Base):
     `position` orders the conversation: the order in which events were received. `pushed_status` is what HighLevel was
     last told. `echo_state` is set on messages that HighLevel did not start and has to be told of: `wanted`, `open`
     while a call is about, `done`. `author` wrote it in the portal; messages of one text that were written together
-    share `bulk`. `funded`: its credits are held.
+    share `bulk`. `funded`: its credits are held. `marketing`: it is for those alone who have not opted out of that.
 
     `kind` and `details` are as in `portal.channels.content`. `about_…` is the earlier message that it refers to: how,
     by the provider's id, by our row once that is known, and what the provider says it was. `address_kind` is what
@@ -146,6 +146,7 @@ class Message(Base):
     echo_state: Mapped[str] = mapped_column(String(8), default="")
     credits: Mapped[int] = mapped_column(Integer, default=0)
     funded: Mapped[bool] = mapped_column(Boolean, default=False)
+    marketing: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     scheduled_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     provider_at: Mapped[datetime | None]
@@ -162,7 +163,7 @@ class Part(Base):
     definite refusal.
 
     `in_doubt`: some call under the present key ended unknown. What refuses a repetition says nothing of that call, so
-    the key stays until the provider speaks of the key itself.
+    the key stays until the provider speaks of the key itself. `billing` is what the provider says of its price.
     """
 
     __tablename__ = "part"
@@ -202,6 +203,7 @@ class Part(Base):
     polls: Mapped[int] = mapped_column(Integer, default=0)
     segments: Mapped[int] = mapped_column(Integer, default=1)
     price: Mapped[int] = mapped_column(Integer, default=0)
+    billing: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     message: Mapped[Message] = relationship(back_populates="parts")
 
@@ -262,12 +264,19 @@ class ReceiptRow(Base):
     """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later.
 
     `at` is by the provider's clock where it gives one, `received_at` by ours. `loss` classes the code of a failure.
+    `our_key` is the key of the call that it speaks of, where the provider gives it back.
     """
 
     __tablename__ = "receipt"
     __table_args__ = (
         UniqueConstraint("sender_id", "external_id", "recipient", "outcome"),
         Index("ix_receipt_recent", "sender_id", "id"),
+        Index(
+            "ix_receipt_key",
+            "our_key",
+            postgresql_where=text("part_id IS NULL AND our_key <> ''"),
+            sqlite_where=text("part_id IS NULL AND our_key <> ''"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -282,3 +291,5 @@ class ReceiptRow(Base):
     received_at: Mapped[datetime]
     event_id: Mapped[int | None] = mapped_column(BigId)
     part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))
+    our_key: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    billing: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")

@@ -13,6 +13,8 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -37,7 +39,12 @@ class Sender(Base):
 
     `webhook_name` is what names it in a webhook that all senders of its channel share (`channels.OneWebhook`), as long
     as it is not removed: one live sender of the whole portal has it. `webhook_at` is when its provider's settings were
-    last found right, `next_webhook_at` when they are looked at again.
+    last found right, `next_webhook_at` when they are looked at again. `webhook_group` names the account above it
+    (`channels.AppWebhook.groups`); with an app of its own (`own_app`) it has a webhook address of its own.
+
+    `windowed`: only templates go out when a customer has not written lately (`channels.HasWindow`, `ServiceWindow`).
+    From `window_known_from` on we have listened for long enough to know so of those of whom there is no row.
+    `mark_read` is when customers see that they were read: replied, received, never; "" where the provider cannot.
 
     `line_state` is "" for channels whose lines do not fail, else the provider's last word (`channels.base.LineState`)
     with its `line_code` and `line_detail`. `line_at` is when it was asked last, `line_changed_at` when the state began,
@@ -45,6 +52,9 @@ class Sender(Base):
     seen without one, `line_down_at` since when it is not ready, `line_told_at` when a person was told of that.
     `line_address` is the number that may write to these customers; `line_other_address` another one that was linked
     and waits for a person. `line_failure` says why the provider could not be asked, `line_failures` times in a row.
+
+    `templates_at` is when its provider listed its templates last, `next_templates_at` when it is asked again (None
+    where there are none); `templates_failure` says why it could not be asked, `templates_failures` times in a row.
     """
 
     __tablename__ = "sender"
@@ -56,6 +66,7 @@ class Sender(Base):
         ),
         Index("uq_sender_webhook", "channel", "webhook_name", unique=True),
         Index("ix_sender_address", "channel", "address"),
+        Index("ix_sender_group", "channel", "webhook_group"),
         Index("ix_sender_location", "location_id", "state"),
         Index("ix_sender_account", "account_key"),
         Index(
@@ -89,6 +100,11 @@ class Sender(Base):
     webhook_name: Mapped[str | None] = mapped_column(String(128))
     webhook_at: Mapped[datetime | None]
     next_webhook_at: Mapped[datetime | None] = mapped_column(index=True)
+    webhook_group: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    own_app: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    windowed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    window_known_from: Mapped[datetime | None]
+    mark_read: Mapped[str] = mapped_column(String(12), default="", server_default="")
     line_state: Mapped[str] = mapped_column(String(12), default="")
     line_code: Mapped[str] = mapped_column(String(64), default="")
     line_detail: Mapped[str] = mapped_column(Text, default="")
@@ -103,9 +119,32 @@ class Sender(Base):
     line_failure: Mapped[str] = mapped_column(Text, default="")
     line_failures: Mapped[int] = mapped_column(Integer, default=0)
     next_line_check_at: Mapped[datetime | None] = mapped_column(index=True)
+    templates_at: Mapped[datetime | None]
+    next_templates_at: Mapped[datetime | None] = mapped_column(index=True)
+    templates_failure: Mapped[str] = mapped_column(Text, default="", server_default="")
+    templates_failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     created_at: Mapped[datetime]
 
     location: Mapped[Location] = relationship()
+
+
+class ServiceWindow(Base):
+    """Until when a customer may be written to freely over one of their addresses, because they wrote to the sender.
+
+    `opened_at` is when they did, by the provider's clock; None where all we know is that the provider refused.
+    `refused_at`: what they wrote before that opens nothing, for the provider has said since that it was closed.
+    """
+
+    __tablename__ = "service_window"
+    __table_args__ = (UniqueConstraint("sender_id", "kind", "value"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sender_id: Mapped[int] = mapped_column(ForeignKey("sender.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(160))
+    opened_at: Mapped[datetime | None]
+    closes_at: Mapped[datetime]
+    refused_at: Mapped[datetime | None]
 
 
 class ProviderAccount(Base):

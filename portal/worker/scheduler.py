@@ -15,7 +15,17 @@ from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
-from portal.messaging import account_watch, lines, media, media_upkeep, registrations, rejections, relations
+from portal.messaging import (
+    account_watch,
+    first_sender,
+    lines,
+    media,
+    media_upkeep,
+    registrations,
+    rejections,
+    relations,
+    templates,
+)
 from portal.messaging.polling import enqueue_due
 from portal.messaging.sweeping import (
     end_overdue,
@@ -65,6 +75,8 @@ class Clockwork:
         self._every(60, self.refresh_tokens)
         self._every(60, self.check_installations)
         self._every(60, self.watch_senders)
+        if first_sender.is_set(self._services.settings):
+            self._every(10, self.add_first_sender)
         self._every(900, self.purge)
         self._every(900, self.purge_media)
         self._scheduler.start()
@@ -109,6 +121,11 @@ class Clockwork:
         self._sweep_at_once(rejections.look_for_ends)
         self._sweep_at_once(lines.forget_notices)
         self._sweep_at_once(registrations.enqueue_due)
+        self._sweep_at_once(templates.enqueue_due)
+
+    def add_first_sender(self) -> None:
+        """Adds the sender that the settings name, once the only sub-account is there."""
+        first_sender.add_missing(self._database, self._services.vault, self._services.settings)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

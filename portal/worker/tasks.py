@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -12,10 +13,11 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts
+from portal.messaging import bulk, dnd, lines, optouts, reading, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
+from portal.messaging.reading import ReadMarker
 from portal.messaging.reading_tags import TagReader
 from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
@@ -86,26 +88,35 @@ class Apply:
             if due.attempts < OWN_FAULT_TRIES:
                 self._wait(due)  # it may be a race, which is over in a moment
                 return False
-            reason = f"The portal failed on it ({type(error).__name__}): see its log, then replay it."
-            self._park(due, Parked(reason))
+            self._leave_out(due, error)
         return True
 
-    def _in_its_own_transaction(self, due: Due) -> None:
+    def _leave_out(self, due: Due, error: Exception) -> None:
+        """One item may be what the portal fails on: the others of the same webhook are not to wait for it."""
+        try:
+            self._in_its_own_transaction(due, replace(self._context, piecewise=True))
+        except Exception as still:
+            if isinstance(still, SQLAlchemyError | TimeoutError) and is_away(still):
+                raise
+            reason = f"The portal failed on it ({type(error).__name__}): see its log, then replay it."
+            self._park(due, Parked(reason))
+
+    def _in_its_own_transaction(self, due: Due, context: Context | None = None) -> None:
         for tries_left in range(MOST_CONFLICTS, -1, -1):
             try:
                 with self._database.write() as session:
-                    self._one(session, due)
+                    self._one(session, due, context)
                 return
             except SQLAlchemyError as error:
                 if not (is_conflict(error) and tries_left):
                     raise
 
-    def _one(self, session: Session, due: Due) -> None:
+    def _one(self, session: Session, due: Due, context: Context | None = None) -> None:
         with log_context(event_id=due.subject):
             # Locked: a worker that took this one for dead may be at the same event.
             event = session.get(Event, due.subject, with_for_update=True, populate_existing=True)
             if event is not None:
-                apply_event(session, self._context, event)
+                apply_event(session, context or self._context, event)
             complete(session, [due.id])
 
     def _park(self, due: Due, error: Exception) -> None:
@@ -173,7 +184,9 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "check_status": services.poller.check,
         "check_balance": services.account_watch.check_balance,
         "import_opt_outs": services.account_watch.import_opt_outs,
+        reading.KIND: ReadMarker(services.database, services.http, services.accounts).mark,
         lines.KIND: services.line_watch.check,
+        templates.KIND: services.template_watch.sync,
         "push_status": services.into_ghl.push_status,
         "post_message": services.into_ghl.post_message,
         TELL: Calls(services.database).tell,

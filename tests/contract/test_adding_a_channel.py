@@ -29,7 +29,7 @@ def copy(tmp_path_factory):
     (folder / "__init__.py").write_text('"""Toy."""\n')
     for name in ("client.py", "codes.py", "webhook.py"):
         shutil.copy(TOY / name, folder / name)
-    edit(root / "portal/journal/entry.py", r"KEPT_HEADERS = \(", 'KEPT_HEADERS = ("x-toy-signature", ')
+    edit(root / "portal/journal/entry.py", r"KEPT_HEADERS = \(", 'KEPT_HEADERS = ("x-toy-signature",')
     registry = root / "portal/channels/registry.py"
     edit(registry, r"(from portal\.channels\.simulator)", r"from portal.channels.toy.client import Toy\n\1")
     edit(registry, r"_CHANNELS: tuple\[Channel, \.\.\.\] = \(\n", r"\g<0>    Toy(),\n")

@@ -75,7 +75,7 @@ def test_revisions_say_which_older_portal_may_run_on_them():
 
 def test_every_setting_is_documented():
     source = (ROOT / "portal" / "config.py").read_text()
-    names = set(re.findall(r'reader\.(?:text|number|flag|secret|folder)\(\s*"([A-Z_]+)"', source))
+    names = set(re.findall(r'reader\.(?:text|number|flag|secret|optional|folder)\(\s*"([A-Z_]+)"', source))
     readme = (ROOT / "README.md").read_text()
     assert sorted(name for name in names if name not in readme) == []
 

@@ -93,6 +93,40 @@ TABLE = [
         Line(Kind.UNSUPPORTED, details={"type": "hologram"}),
         "A message of a kind that cannot be shown here (hologram): look at the phone.",
     ),
+    (
+        Line(
+            Kind.ORDER,
+            "Please by noon",
+            {
+                "catalog": "C1",
+                "items": [{"sku": "SKU", "quantity": 2, "price": 10, "currency": "PHP"}, {"sku": "B", "quantity": 1}],
+            },
+        ),
+        "Order\nPlease by noon\n- 2 × SKU at 10 PHP\n- 1 × B\nCatalogue C1",
+    ),
+    (Line(Kind.ORDER, details={"items": "broken"}), "Order"),
+    (
+        Line(Kind.FORM, "Sent", {"name": "flow", "answers": {"size": "XL", "toppings": ["ham", "corn"]}}),
+        "Filled in the form “flow”\nSent\n- size: XL\n- toppings: ham, corn",
+    ),
+    (Line(Kind.FORM, details={"answers": None}), "Filled in a form"),
+    (
+        Line(Kind.SYSTEM, "Ana changed", {"type": "number_changed", "number": "+639180000000"}),
+        "The customer has changed their number to +639180000000: correct it on the contact. Answers by WhatsApp go to "
+        "the new number.",
+    ),
+    (
+        Line(Kind.SYSTEM, "Ana changed", {"type": "number_changed", "number": "+639180000000", "held": True}),
+        "The customer has changed their number to +639180000000: another contact has that number already. See whether "
+        "they are one person, and answer them there.",
+    ),
+    (Line(Kind.SYSTEM, "The customer's identity has changed."), "The customer's identity has changed."),
+    (Line(Kind.SYSTEM), "WhatsApp has a notice on this chat."),
+    (
+        Line(Kind.TEXT, "hi", {"referral": {"url": "https://fb.me/x", "type": "ad", "headline": "Half  price"}}),
+        "From the advertisement “Half price” https://fb.me/x\nhi",
+    ),
+    (Line(Kind.IMAGE, files=True, details={"referral": {"type": "post"}}), "From the post"),
     (Line("of tomorrow", "Text"), "Text"),
 ]
 

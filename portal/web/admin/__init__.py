@@ -8,7 +8,16 @@ from portal.web.auth import guard
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.before_request(guard.sign_in_first)
 bp.after_request(guard.let_forms_name_their_page)
-for _filter in (words.when, words.age, words.size, words.in_words, words.pieces, words.said):
+for _filter in (
+    words.when,
+    words.age,
+    words.size,
+    words.in_words,
+    words.pieces,
+    words.said,
+    words.billed,
+    words.free_until,
+):
     bp.add_app_template_filter(_filter)
 
 from portal.web.admin import (  # noqa: E402, F401 - they add their routes

@@ -10,6 +10,7 @@ from portal import htmx
 from portal.errors import NotFound
 from portal.journal.entry import SEALED
 from portal.logs import redact
+from portal.messaging.app_webhooks import may_be_replayed
 from portal.models import Event, EventState
 from portal.web.admin import bp
 from portal.web.admin.queries import events
@@ -56,7 +57,7 @@ def event(event_id: int) -> ResponseReturnValue:
         query=redact(row.query)[:SHOWN],
         headers={name: redact(value) for name, value in row.headers.items() if name != SEALED},
         verdict=verdict(row),
-        replayable=row.state == EventState.PARKED,
+        replayable=row.state == EventState.PARKED or may_be_replayed(row),
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
@@ -11,6 +12,7 @@ from portal.alerts import notices
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import telling
+from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
 from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
 
@@ -66,9 +68,12 @@ ALERT: Mapping[str, str] = {
     notices.LINE_DOWN: "A line does not work",
     notices.LINE_UNKNOWN: "Nobody can say how a line is",
     notices.LINE_CHANGED: "Another number was linked to a sender",
+    notices.UNREAD_ITEMS: "A part of a webhook could not be read",
     notices.SENDER_NOTICE: "A provider has something to say",
     notices.WEBHOOK_DRIFT: "A provider's webhook settings had been changed",
     notices.MEDIA_STORE: "Files cannot be kept",
+    notices.TEMPLATE_STOPPED: "A template cannot be sent any more",
+    notices.TEMPLATES_UNREAD: "A provider does not tell its templates",
 }
 LINE: Mapping[str, str] = {
     "": "has none",
@@ -110,7 +115,12 @@ ORIGIN: Mapping[str, str] = {
     Origin.IMPORT: "list",
     Origin.PERSON: "a person here",
 }
-FAMILY: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "viber": "Viber"}
+FAMILY: Mapping[str, str] = {
+    "sms": "SMS",
+    "whatsapp": "WhatsApp",
+    "viber": "Viber",
+    MARKETING: "WhatsApp, marketing only",
+}
 FILE: Mapping[str, str] = {
     MediaState.WANTED: "is being fetched",
     MediaState.KEPT: "kept",
@@ -148,7 +158,11 @@ RELATION: Mapping[str, str] = {
     Relation.DELETION: "deletes",
     Relation.ANSWER: "chooses in",
 }
-ADDRESS: Mapping[str, str] = {AddressKind.LID: "WhatsApp id", AddressKind.GROUP: "group"}
+ADDRESS: Mapping[str, str] = {
+    AddressKind.LID: "WhatsApp id",
+    AddressKind.BSUID: "WhatsApp user",
+    AddressKind.GROUP: "group",
+}
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
@@ -175,6 +189,32 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 def in_words(value: str, table: str) -> str:
     """What people call it; a value without a word stands for itself."""
     return _TABLES[table].get(value, value)
+
+
+# Meta's words (Cloud API webhooks, `pricing`). What is not here stands for itself.
+PRICE_TYPE: Mapping[str, str] = {
+    "free_customer_service": "an answer within the customer's 24 hours",
+    "free_entry_point": "within 72 hours of an advertisement",
+}
+
+
+def billed(billing: Mapping[str, Any]) -> str:
+    """What a provider says of the price of a part; "" when it has said nothing."""
+    if not billing:
+        return ""
+    category = str(billing.get("category") or "").replace("_", " ")
+    kind = str(billing.get("type") or "")
+    if billing.get("billable") is False:
+        why = PRICE_TYPE.get(kind, kind.replace("_", " ") if kind != "regular" else "")
+        return "The provider does not charge it" + (f": {why}." if why else ".")
+    return "The provider charges it" + (f" as {category}." if category else ".")
+
+
+def free_until(closes_at: datetime | None) -> str:
+    """What a customer's service window means for what is written to them now."""
+    if closes_at is None:
+        return "It is not known when the customer wrote last."
+    return "Free messages may go out until" if closes_at > clock.now() else "Only templates may go out since"
 
 
 def said(message: Message) -> str:

@@ -49,11 +49,11 @@ def kept_headers(incoming: Request) -> dict[str, str]:
     return {name: value[:KEPT_HEADER] for name, value in found.items() if value is not None}
 
 
-def heard_now(action: str) -> WebhookRequest:
+def heard_now(action: str, largest: int = LARGEST) -> WebhookRequest:
     """The request as channels read it, with all its headers. Raises like `read_body`."""
     return WebhookRequest(
         action=action,
-        body=read_body(),
+        body=read_body(largest),
         content_type=request.content_type or "",
         headers={name.lower(): value for name, value in request.headers.items()},
         query=request.query_string.decode("latin-1"),

@@ -80,7 +80,11 @@ class SenderKeys:
 
         A flood asks the database once a second.
         """
-        if channel.verify(known.account, heard):
+        return self.agrees(parts, key, known, lambda account: channel.verify(account, heard))
+
+    def agrees(self, parts: Services, key: str, known: Known, proof: Callable[[Account], bool]) -> bool:
+        """The same for any proof that a sender's account can give."""
+        if proof(known.account):
             return True
         if parts.spool.in_use():
             return False  # the database is away, and a flood would wait for it
@@ -88,12 +92,17 @@ class SenderKeys:
             now = self.get(parts, key, keep=ASK_AGAIN_SECONDS)
         except CANNOT_SAY:
             return False
-        return now is not None and now is not known and channel.verify(now.account, heard)
+        return now is not None and now is not known and proof(now.account)
 
 
 def by_key(session: Session, key: str) -> Sender | None:
     """The live sender whose own webhook address has this key."""
     return session.scalar(select(Sender).where(Sender.key == key, Sender.state != SenderState.REMOVED))
+
+
+def ever_by_key(session: Session, key: str) -> Sender | None:
+    """The same, also when it was removed since."""
+    return session.scalar(select(Sender).where(Sender.key == key))
 
 
 class Strangers:

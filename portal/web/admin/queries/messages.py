@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from portal.messaging import windows
 from portal.messaging.media import files_of
 from portal.models import (
     Attempt,
@@ -53,6 +55,7 @@ class Path:
     about: Message | None
     later: Sequence[Message]
     files: Sequence[MediaFile]
+    window: datetime | None
 
 
 def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> Page[Message]:
@@ -147,6 +150,7 @@ def path(session: Session, message: Message) -> Path:
             select(Message).where(Message.about_id == message.id).order_by(Message.position).limit(PAGE)
         ).all(),
         files=files,
+        window=windows.look(session, message) if message.sender is not None and message.sender.windowed else None,
     )
 
 

@@ -1,0 +1,134 @@
+"""The customer-service window: how long after a customer's own message they may be written to freely.
+
+WhatsApp opens it with whatever a customer does, a message, a reaction or a call, for 24 hours each time
+(https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages, Customer service windows). It counts
+also what we could not read: the customer has written all the same. What WhatsApp itself says (a number was changed)
+does not. Where we are in doubt the window counts as open: the provider then decides, and its refusal is taken to heart.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.channels import registry
+from portal.channels.capabilities import HasWindow
+from portal.channels.content import AddressKind, Kind
+from portal.database import insert
+from portal.models import Address, Message, Part, Sender, ServiceWindow
+
+# Of a message that we did not send, for the window was known to be closed, and of one that the provider refused so.
+CODE = "window_closed"
+REFUSED_CODES = ("131047",)
+CODES = (CODE, *REFUSED_CODES)
+# The provider's clock and ours, and the time of a call.
+MARGIN = timedelta(minutes=1)
+_OPENS_FOR = (AddressKind.PHONE, AddressKind.LID, AddressKind.BSUID)
+_SILENT = (Kind.SYSTEM,)
+
+
+def listened(session: Session, sender: Sender) -> None:
+    """The provider's webhooks reach us: after as long as a window is open, silence is a customer's silence."""
+    channel = registry.get(sender.channel)
+    if sender.windowed and sender.window_known_from is None and isinstance(channel, HasWindow):
+        sender.window_known_from = clock.now() + channel.window
+
+
+def open_for(session: Session, sender: Sender, message: Message, contact_id: int) -> None:
+    """A customer has written: they may be written to over all their addresses."""
+    channel = registry.get(sender.channel)
+    personal = message.address_kind in _OPENS_FOR
+    if not sender.windowed or not isinstance(channel, HasWindow) or not personal or message.kind in _SILENT:
+        return
+    at = message.provider_at or message.created_at
+    mine = select(Address.kind, Address.value).where(Address.contact_id == contact_id, Address.kind.in_(_OPENS_FOR))
+    addresses = {(message.address_kind, message.address), *(tuple(row) for row in session.execute(mine))}
+    _open(session, sender.id, sorted(addresses), at, at + channel.window)
+
+
+def share(session: Session, sender: Sender, before: tuple[str, str], after: tuple[str, str]) -> None:
+    """A customer has another address now: what is open to the one is open to the other, as far as we know."""
+    same = ServiceWindow.sender_id == sender.id, ServiceWindow.kind == before[0], ServiceWindow.value == before[1]
+    row = session.scalar(select(ServiceWindow).where(*same))
+    if row is not None and row.opened_at is not None:
+        _open(session, sender.id, [after], row.opened_at, row.closes_at)
+
+
+def _open(
+    session: Session, sender_id: int, addresses: Sequence[tuple[str, ...]], at: datetime, until: datetime
+) -> None:
+    """Forward only, in whatever order the messages are heard."""
+    for kind, value in addresses:
+        row = insert(session, ServiceWindow).values(
+            sender_id=sender_id, kind=kind, value=value, opened_at=at, closes_at=until, refused_at=None
+        )
+        newer = and_(
+            or_(ServiceWindow.opened_at.is_(None), ServiceWindow.opened_at < row.excluded.opened_at),
+            or_(ServiceWindow.refused_at.is_(None), ServiceWindow.refused_at < row.excluded.opened_at),
+        )
+        forward = {"opened_at": row.excluded.opened_at, "closes_at": row.excluded.closes_at, "refused_at": None}
+        keys = ["sender_id", "kind", "value"]
+        session.execute(row.on_conflict_do_update(index_elements=keys, set_=forward, where=newer))
+
+
+def refused(session: Session, part: Part, code: str) -> None:
+    """The provider says of a part that the window was closed when it was handed over. Other codes change nothing."""
+    message = part.message
+    if code not in REFUSED_CODES or part.sender_id is None:
+        return
+    at = (part.sending_at or clock.now()) - MARGIN
+    values = {"sender_id": part.sender_id, "kind": message.address_kind, "value": message.address}
+    row = insert(session, ServiceWindow).values(**values, opened_at=None, closes_at=at, refused_at=at)
+    # Who has written since may be written to, whatever an earlier call came to.
+    older = or_(ServiceWindow.opened_at.is_(None), ServiceWindow.opened_at < at)
+    closed = {"closes_at": row.excluded.closes_at, "refused_at": row.excluded.refused_at}
+    session.execute(row.on_conflict_do_update(index_elements=list(values), set_=closed, where=older))
+
+
+def why_closed(session: Session, message: Message, sender: Sender, address: str, kind: str) -> str:
+    """The sentence for what cannot go out because the window is known to be closed; "" when it may be open.
+
+    What is to go out later is judged when it goes.
+    """
+    if not sender.windowed or message.kind == Kind.TEMPLATE:
+        return ""
+    if message.scheduled_at is not None and message.scheduled_at > clock.now():
+        return ""
+    same = ServiceWindow.sender_id == sender.id, ServiceWindow.kind == kind, ServiceWindow.value == address
+    row = session.scalar(select(ServiceWindow).where(*same).execution_options(populate_existing=True))
+    moment = clock.now()
+    if row is None:
+        known = sender.window_known_from is not None and sender.window_known_from <= moment
+        return _NEVER if known else ""
+    if row.closes_at > moment:
+        return ""
+    told = row.opened_at if row.refused_at is None else None
+    return _LAST.format(f"{told:%-d %b %Y %H:%M} UTC") if told is not None else _NEVER
+
+
+def look(session: Session, message: Message) -> datetime | None:
+    """Until when the message's recipient may be written to freely, None when that is not known."""
+    same = ServiceWindow.kind == message.address_kind, ServiceWindow.value == message.address
+    return session.scalar(select(ServiceWindow.closes_at).where(ServiceWindow.sender_id == message.sender_id, *same))
+
+
+_REMEDY = "more than 24 hours ago: WhatsApp takes only an approved template now. Send one, or wait until they write."
+_LAST = "The customer last wrote on {}, " + _REMEDY
+_NEVER = "The customer has not written to this number within the last 24 hours: " + _REMEDY.partition(": ")[2]
+
+
+def may_go(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """For the fence: is the window of its statement's message and sender not known to be closed?"""
+    known = and_(
+        ServiceWindow.sender_id == Sender.id,
+        ServiceWindow.kind == Message.address_kind,
+        ServiceWindow.value == Message.address,
+    )
+    silence = or_(Sender.window_known_from.is_(None), Sender.window_known_from > moment)
+    return or_(
+        Message.kind == Kind.TEMPLATE.value,
+        exists().where(known, ServiceWindow.closes_at > moment),
+        and_(~exists().where(known), silence),
+    )
