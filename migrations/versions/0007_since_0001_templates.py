@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("components", sa.JSON(), nullable=False),
         sa.Column("quality", sa.String(length=16), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("approved_at", moment, nullable=True),
         sa.Column("said", sa.String(length=64), nullable=False),
         sa.Column("said_detail", sa.Text(), nullable=False),
         sa.Column("said_at", moment, nullable=True),

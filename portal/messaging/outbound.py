@@ -18,6 +18,7 @@ from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
+from portal.messaging.template_commands import take as take_command
 from portal.messaging.template_sending import refusal
 from portal.messaging.windows import CODE as WINDOW_CODE
 from portal.messaging.windows import why_closed
@@ -143,6 +144,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         message.sender_id, message.family = sender.id, sender.family
         address = addressing.find(session, conversation, message, registry.get(sender.channel), sender.family)
         quoting.keep_own(session, message, sender)
+        if wrong := take_command(session, sender, message):
+            return _Place(None, failure=wrong, code="unfit")
         # Before anything that holds it back: waiting changes nothing about it.
         named = address[0] if address else message.address
         if opted_out := optouts.refuses(session, message, conversation.contact_id, named):

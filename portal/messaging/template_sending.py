@@ -12,24 +12,24 @@ from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import template_forms, template_texts
 from portal.messaging.template_forms import Form
-from portal.messaging.templates import APPROVED
+from portal.messaging.templates import APPROVED, reason
 from portal.models import Message, Sender, SenderState, TemplateRow
 
 # What each status means, to go on after "It is". Others stand for themselves.
 STATUS: Mapping[str, str] = {
     APPROVED: "approved",
-    "PENDING": "being reviewed by WhatsApp",
+    "PENDING": "being reviewed",
     "IN_APPEAL": "being reviewed once more",
     "REJECTED": "rejected by WhatsApp",
-    "PAUSED": "paused by WhatsApp, because customers complained or did not read it",
-    "DISABLED": "disabled by WhatsApp for good",
-    "FLAGGED": "about to be disabled by WhatsApp",
-    "LIMIT_EXCEEDED": "one more than the account may have",
+    "PAUSED": "paused by WhatsApp",
+    "DISABLED": "disabled by WhatsApp",
+    "FLAGGED": "about to be disabled",
+    "LIMIT_EXCEEDED": "above the account's limit",
     "PENDING_DELETION": "being deleted",
     "DELETED": "deleted",
     "ARCHIVED": "archived",
 }
-GONE = "not listed by its provider any more"
+GONE = "not listed any more"
 
 
 def form_of(row: TemplateRow) -> Form:
@@ -45,8 +45,8 @@ def standing(row: TemplateRow) -> str:
 def why_not(row: TemplateRow) -> str:
     """Why it cannot be sent now; "" when it can, as far as is known."""
     if row.gone_at is not None or row.status != APPROVED:
-        why = f" {row.detail}" if row.detail and row.gone_at is None else ""
-        return f"The template {row.name} ({row.language}) is {standing(row)}.{why}"
+        told = reason(row) if row.gone_at is None else ""
+        return f"The template {row.name} ({row.language}) is {standing(row)}. {told}".strip()
     obstacle = form_of(row).obstacle
     return f"The template {row.name} ({row.language}) cannot be sent. {obstacle}" if obstacle else ""
 

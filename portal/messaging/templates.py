@@ -3,7 +3,7 @@
 The list that was asked for is the truth. What a webhook says of a template only brings the next question forward.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,15 @@ KIND = "sync_templates"
 APPROVED = "APPROVED"
 # What an approved template can fall into; it may come back from all of them but the last two.
 STOPPED = frozenset({"PAUSED", "REJECTED", "DISABLED", "FLAGGED", "LIMIT_EXCEEDED", "PENDING_DELETION", "DELETED"})
+# Meta's reasons for a rejection (`rejected_reason`), as far as they say something.
+REASONS: Mapping[str, str] = {
+    "ABUSIVE_CONTENT": "What it says breaks WhatsApp's rules.",
+    "INCORRECT_CATEGORY": "It belongs to another category.",
+    "INVALID_FORMAT": "Its form or its variables are not as they have to be.",
+    "PROMOTIONAL": "It is marketing, and was handed in as something else.",
+    "SCAM": "WhatsApp takes it for fraud.",
+    "TAG_CONTENT_MISMATCH": "What it says does not fit its language or its category.",
+}
 EVERY = timedelta(hours=6)
 AGAIN = timedelta(minutes=2)
 # Who could not be asked for so long has most often lost a permission: a person is told.
@@ -108,18 +117,27 @@ def take_list(session: Session, sender: Sender, listed: Sequence[Template]) -> N
     moment = clock.now()
     known = {(row.name, row.language): row for row in session.scalars(_of(sender.id))}
     heard = {(storable(each.name, 512), storable(each.language, 32)): each for each in listed}
+    moved: list[tuple[TemplateRow, str]] = []
     for place, said in heard.items():
-        row = known.get(place)
-        before = row.status if row is not None and row.gone_at is None else ""
-        row = row or _new(sender, place, moment)
+        row = known.get(place) or _new(sender, place, moment)
+        before = row.status if row.gone_at is None else ""
         _write(row, said, moment)
         session.add(row)
-        session.flush()
+        if row.status != before:
+            moved.append((row, before))
+    session.flush()
+    for row, before in moved:
         _follow_status(session, sender, row, before)
     _note_gone(session, sender, (row for place, row in known.items() if place not in heard), moment)
     sender.templates_at, sender.next_templates_at = moment, moment + EVERY
     sender.templates_failure, sender.templates_failures = "", 0
     close_alert(session, notices.TEMPLATES_UNREAD, gates.sender_gate(sender.id))
+
+
+def reason(row: TemplateRow) -> str:
+    """Why it is not approved, as far as the list or a webhook on this very status told; "" when nobody said."""
+    detail = row.detail or (row.said_detail if row.said.upper() == row.status else "")
+    return REASONS.get(detail.upper(), detail)
 
 
 def _of(sender_id: int) -> Select[Any]:
@@ -155,15 +173,17 @@ def _write(row: TemplateRow, said: Template, moment: datetime) -> None:
         for name, value in now.items():
             setattr(row, name, value)
     row.synced_at = moment
+    if row.status == APPROVED:
+        row.approved_at = moment
 
 
 def _follow_status(session: Session, sender: Sender, row: TemplateRow, before: str) -> None:
-    """Once for each fall of a template that could be sent; over when it can be sent again."""
-    if row.status == APPROVED and before != APPROVED:
+    """Once for each fall of a template that could be sent at some time; over when it can be sent again."""
+    if row.status == APPROVED and before:
         close_alert(session, notices.TEMPLATE_STOPPED, _subject(sender, row))
-    elif before == APPROVED and row.status in STOPPED:
-        why = f" {row.detail}" if row.detail else ""
-        text = f"{sender.name}: its provider has set the template {row.name} ({row.language}) to {row.status}.{why}"
+    elif row.status in STOPPED and before not in STOPPED and row.approved_at is not None:
+        text = f"{sender.name}: its provider has set the template {row.name} ({row.language}) to {row.status}."
+        text = f"{text} {reason(row)}".strip()
         raise_alert(session, notices.TEMPLATE_STOPPED, _subject(sender, row), text, sender.location_id)
 
 

@@ -114,7 +114,10 @@ def look(session: Session, message: Message) -> datetime | None:
     return session.scalar(select(ServiceWindow.closes_at).where(ServiceWindow.sender_id == message.sender_id, *same))
 
 
-_REMEDY = "more than 24 hours ago: WhatsApp takes only an approved template now. Send one, or wait until they write."
+_REMEDY = (
+    "more than 24 hours ago: WhatsApp takes only an approved template now. "
+    "Send one (here or, in HighLevel, by /template NAME), or wait until they write."
+)
 _LAST = "The customer last wrote on {}, " + _REMEDY
 _NEVER = "The customer has not written to this number within the last 24 hours: " + _REMEDY.partition(": ")[2]
 

@@ -14,8 +14,8 @@ class TemplateRow(Base):
     """One template in one language, as `channels.capabilities.Template` describes it.
 
     `synced_at` is when the provider listed it last, `changed_at` when it was first seen as it is now. `gone_at` is
-    since when the provider does not list it any more; it stays, because messages name it. `said` is the last word of
-    a webhook on it, which only has the provider asked.
+    since when the provider does not list it any more; it stays, because messages name it. `approved_at` is when it was
+    last seen approved. `said` is the last word of a webhook on it, which only has the provider asked.
     """
 
     __tablename__ = "template"
@@ -31,6 +31,7 @@ class TemplateRow(Base):
     components: Mapped[list[Any]] = mapped_column(JSON, default=list)
     quality: Mapped[str] = mapped_column(String(16), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
+    approved_at: Mapped[datetime | None]
     said: Mapped[str] = mapped_column(String(64), default="")
     said_detail: Mapped[str] = mapped_column(Text, default="")
     said_at: Mapped[datetime | None]

@@ -23,6 +23,7 @@ from tests.spine.test_installing import COMPANY, consent
 
 NUMBER = "+4915112345678"
 LID, GROUP = "120650379300963", "120363043968066561@g.us"
+STICKER = "https://pictures.example/d.webp"
 PHOTO, FILE, VOICE = (
     "https://pictures.example/a.jpg",
     "https://pictures.example/b.pdf",
@@ -151,6 +152,7 @@ def test_what_is_answered_stands_above_the_first_part_where_the_channel_can_say_
         ("x" * 21, [PHOTO], [("x" * 21, (), "text"), ("", (PHOTO,), "image")]),
         ("Listen", [VOICE, PHOTO], [("Listen", (), "text"), ("", (VOICE,), "audio"), ("", (PHOTO,), "image")]),
         ("", [PHOTO], [("", (PHOTO,), "image")]),
+        ("Hi", [STICKER], [("Hi", (), "text"), ("", (STICKER,), "sticker")]),
         ("Only this", [], [("Only this", (), "text")]),
     ],
 )

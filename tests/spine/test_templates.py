@@ -109,6 +109,11 @@ def test_one_alert_for_each_fall_of_a_template_which_closes_with_its_return(port
     later(portal, time)
     told = alerts(portal, notices.TEMPLATE_STOPPED)
     assert [each.closed_at is None for each in told] == [False, True], "what never could be sent is no alarm"
+    for status in ("APPROVED", "PENDING", "REJECTED"):
+        provider.listed = [said("hello", HELLO, status=status)]
+        later(portal, time)
+    told = alerts(portal, notices.TEMPLATE_STOPPED)
+    assert [each.closed_at is None for each in told] == [False, False, True], "changed, and rejected then"
     with portal.database.write() as session:
         senders.remove(session, portal.line)
     assert all(each.closed_at for each in alerts(portal, notices.TEMPLATE_STOPPED))
@@ -129,19 +134,20 @@ def test_a_hint_is_kept_and_brings_the_question_forward(portal, time, provider):
 
 
 def test_a_hint_during_the_question_is_asked_after_it(portal, time, provider):
-    answer = provider.templates
+    answer, found = provider.templates, []
 
     def hinted(_said):
         provider.templates = answer
         heard = answer(_said)
         say(portal, "hello", "PAUSED")
         with portal.database.write() as session:
-            assert templates.enqueue_due(session) == 0, "the clock leaves alone who is being asked"
+            found.append(templates.enqueue_due(session))
         return heard
 
     say(portal, "hello", "APPROVED")
     provider.templates = hinted
     settle(portal, time, "send")
+    assert found == [0], "the clock leaves alone who is being asked"
     provider.listed[0]["status"] = "PAUSED"
     due(portal, time)
     assert rows(portal)["hello"].status == "PAUSED"

@@ -15,6 +15,7 @@ for _filter in (
     words.in_words,
     words.pieces,
     words.said,
+    words.blank_label,
     words.billed,
     words.free_until,
 ):
@@ -30,4 +31,6 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     opt_outs,
     overview,
     senders,
+    template_message,
+    templates,
 )

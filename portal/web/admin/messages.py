@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from portal import clock, htmx
 from portal.errors import NotFound
-from portal.messaging import telling
+from portal.messaging import telling, windows
 from portal.messaging.decisions import may_cancel, may_decide
+from portal.messaging.template_offers import offered
 from portal.models import Direction, Status
 from portal.web.admin import bp, files, history
 from portal.web.admin.queries import messages, scope
@@ -60,6 +61,8 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "told": history.told(row),
         "files": files.shown(services().settings.secret_key, path.files),
         "cancellable": may_cancel(row),
+        "template_offered": offered(row),
+        "window_closed": row.error_code in windows.CODES,
         "undecided": may_decide(row),
         "moves": not history.settled(path),
     }

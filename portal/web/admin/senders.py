@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import htmx
 from portal.channels.base import ChannelError
-from portal.channels.capabilities import HasLine
+from portal.channels.capabilities import HasLine, HasTemplates
 from portal.errors import InvalidInput, NotFound
 from portal.installations.moves import sync_webhook
 from portal.messaging import senders as domain
@@ -47,7 +47,8 @@ def sender(sender_id: int) -> ResponseReturnValue:
         line = mine(session, sender_id)
         alerts = senders.alerts(session, sender_id)
     has_line = isinstance(line.channel, HasLine)
-    context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line}
+    has_templates = isinstance(line.channel, HasTemplates)
+    context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
     if htmx.wants_fragment():
         return htmx.render_live("admin/sender.html", "state", **context)
     return htmx.render("admin/sender.html", "content", **context, code=None, phone="", pairing="", fault="")

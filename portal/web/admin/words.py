@@ -11,9 +11,10 @@ from portal import clock
 from portal.alerts import notices
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
-from portal.messaging import telling
+from portal.messaging import telling, template_sending, template_texts
 from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
+from portal.messaging.template_forms import Blank
 from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
 
 EVENT: Mapping[str, str] = {
@@ -115,6 +116,12 @@ ORIGIN: Mapping[str, str] = {
     Origin.IMPORT: "list",
     Origin.PERSON: "a person here",
 }
+CATEGORY: Mapping[str, str] = {
+    "MARKETING": "marketing",
+    "UTILITY": "utility",
+    "AUTHENTICATION": "one-time codes",
+}
+QUALITY: Mapping[str, str] = {"GREEN": "good", "YELLOW": "medium", "RED": "low", "UNKNOWN": ""}
 FAMILY: Mapping[str, str] = {
     "sms": "SMS",
     "whatsapp": "WhatsApp",
@@ -167,6 +174,7 @@ STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENT
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
     "alert": ALERT,
+    "category": CATEGORY,
     "entry": ENTRY,
     "event": EVENT,
     "file": FILE,
@@ -177,10 +185,12 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "family": FAMILY,
     "origin": ORIGIN,
     "pool": POOL,
+    "quality": QUALITY,
     "relation": RELATION,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
     "status": STATUS,
+    "template": template_sending.STATUS,
 }
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -220,6 +230,11 @@ def free_until(closes_at: datetime | None) -> str:
 def said(message: Message) -> str:
     """The message in words, whatever its kind."""
     return telling.heading(message)
+
+
+def blank_label(blank: Blank) -> str:
+    """What a variable of a template is called."""
+    return template_texts.label(blank)
 
 
 def when(moment: datetime | None) -> Markup:
