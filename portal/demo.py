@@ -50,6 +50,9 @@ def write_settings(environ: Mapping[str, str], instance: Path) -> None:
         "GHL_CONVERSATION_PROVIDER_ID": f"{world.PROVIDER_ID}:sms,{world.CUSTOM_PROVIDER_ID}:custom",
         "GHL_API_URL": f"http://127.0.0.1:{sandbox_port}",
         "GHL_WEBHOOK_PUBLIC_KEYS": SigningKey.load(_key_file(instance)).public_key,
+        "WHATSAPP_APP_SECRET": world.CLOUD_APP_SECRET,
+        "WHATSAPP_WEBHOOK_TOKEN": world.CLOUD_VERIFY_TOKEN,
+        "WHATSAPP_GRAPH_URL": f"http://127.0.0.1:{sandbox_port}/v26.0",
     }
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -113,7 +116,7 @@ def _senders(parts: Services, place: world.Location) -> list[Sender]:
 
 
 def _wanted(parts: Services, place: world.Location) -> list[senders.NewSender]:
-    """The senders of a demo location: by Cast, the simulated one, and the WhatsApp line where there is one."""
+    """The senders of a demo location: by Cast, the simulated one, and the WhatsApp line or number that it has."""
     url = parts.settings.ghl_api_url
     key = {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name}
     found = [
@@ -123,6 +126,10 @@ def _wanted(parts: Services, place: world.Location) -> list[senders.NewSender]:
     if place.id == world.demo_line_location():
         instance = {"id_instance": world.GREEN_INSTANCE, "api_token": world.GREEN_TOKEN}
         found.append(senders.NewSender("green_api", "WhatsApp line", instance, url, operator=True))
+    if place.id == world.demo_cloud_location():
+        number = {"phone_number_id": world.CLOUD_NUMBER_ID, "waba_id": world.CLOUD_ACCOUNT}
+        number["access_token"] = world.CLOUD_TOKEN
+        found.append(senders.NewSender("whatsapp_cloud", "WhatsApp Cloud", number, url, operator=True))
     return found
 
 

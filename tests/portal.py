@@ -102,6 +102,11 @@ class Portal:
         """A sender at the sandbox's provider, without a limit unless `pace` sets one."""
         known = {
             "cast": {"api_key": world.CAST_API_KEY, "sender_id": place.sender_name},
+            "whatsapp_cloud": {
+                "phone_number_id": world.CLOUD_NUMBER_ID,
+                "access_token": world.CLOUD_TOKEN,
+                "waba_id": world.CLOUD_ACCOUNT,
+            },
             "green_api": {"id_instance": world.GREEN_INSTANCE, "api_token": world.GREEN_TOKEN},
         }
         credentials = known.get(channel, {}) | more.pop("credentials", {})

@@ -24,6 +24,9 @@ from portal.sandbox.phone import Phone, Text
 from portal.sandbox.record import Records
 from portal.sandbox.server import Server
 from portal.sandbox.signing import SigningKey
+from portal.sandbox.whatsapp_cloud import api as cloud_api
+from portal.sandbox.whatsapp_cloud import page as cloud_page
+from portal.sandbox.whatsapp_cloud.provider import CloudProvider
 from portal.sandbox.world import Ids, World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,7 +37,7 @@ LARGEST_REQUEST = 8 * 1024 * 1024
 
 
 class Sandbox:
-    """A stand-in GHL, stand-in providers (Cast, GREEN-API) and a stand-in carrier, for one portal.
+    """A stand-in GHL, stand-in providers (Cast, GREEN-API, WhatsApp Cloud) and a stand-in carrier, for one portal.
 
     `portal_url` may be set later, when the portal's port is known. `seed` makes the ids of new things repeatable;
     left out, every run has its own, because a portal remembers the ids of earlier runs. `keep` bounds every log and
@@ -48,6 +51,7 @@ class Sandbox:
     ghl: HighLevel
     cast: CastProvider
     green: GreenProvider
+    cloud: CloudProvider
     texts: deque[Text]
     deliveries: Deliveries
     phone: Phone
@@ -84,6 +88,16 @@ class Sandbox:
         self.green = GreenProvider(
             self.ids, self.clock, self.keep, self.pause, lambda: self.closing, self._arrived, self._answered
         )
+        self.cloud = CloudProvider(
+            self.ids,
+            self.clock,
+            self.keep,
+            self.pause,
+            lambda: self.closing,
+            lambda: self.portal_url,
+            self._arrived,
+            self._answered,
+        )
         self.texts = deque(maxlen=1000)
         self.deliveries = Deliveries(self)
         self.phone = Phone(self)
@@ -99,12 +113,15 @@ class Sandbox:
 
         Tokens given before are still known.
         """
-        senders, lines = self.phone.senders, self.green.instances
+        senders, lines, cloud = self.phone.senders, self.green.instances, self.cloud
         self.green.stopped.set()
+        cloud.stopped.set()
         self._begin()
         self.phone.senders = senders
         for line in lines.values():
             self.green.add(line.afresh())
+        self.cloud.apps, self.cloud.accounts = cloud.apps, cloud.accounts
+        self.cloud.numbers = {name: number.afresh() for name, number in cloud.numbers.items()}
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> Server:
         """Listens in threads of this process, on any free port when `port` is 0, until the server's `stop()`."""
@@ -154,6 +171,9 @@ def _app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(cast_api.blueprint, url_prefix="/api", name="cast_old")
     app.register_blueprint(green_api.blueprint)
     app.register_blueprint(green_api.media)
+    app.register_blueprint(cloud_api.blueprint)
+    app.register_blueprint(cloud_api.files)
+    app.register_blueprint(cloud_page.blueprint)
     app.register_blueprint(consent.blueprint)
     app.register_blueprint(control.blueprint, url_prefix="/control")
     app.register_blueprint(page.blueprint)

@@ -10,6 +10,7 @@ from portal.sandbox.faults import PREVENTING, Effect, Rule
 from portal.sandbox.green_api.api import refusal_body
 from portal.sandbox.observer import observe
 from portal.sandbox.record import KEPT_HEADERS, Call
+from portal.sandbox.whatsapp_cloud import errors as cloud_errors
 from portal.sandbox.wire import Ending, Wire
 
 ENDINGS = {
@@ -38,12 +39,15 @@ def install(app: Flask) -> None:
 
 
 def _route() -> str:
-    """`cast.send`, `green.sendMessage` …; `unknown.call` for a path no stand-in has; "" for page and controls."""
+    """`cast.send`, `green.sendMessage`, `cloud.messages` …; `unknown.call` for a path no stand-in has.
+
+    "" for the page and the controls.
+    """
     endpoint = request.endpoint or "unknown.call"
     system, _, name = endpoint.partition(".")
     if system.startswith("cast"):
         return f"cast.{name}"
-    return endpoint if system in ("ghl", "green", "unknown") else ""
+    return endpoint if system in ("ghl", "green", "cloud", "cloud_files", "unknown") else ""
 
 
 def _arrive() -> Response | None:
@@ -102,6 +106,9 @@ def _refuse(rule: Rule, call: Call) -> Response:
     words = "The sandbox's fault panel made this happen"
     if call.system == "cast":
         response = jsonify(success=False, error=words, error_code=CAST_CODES.get(rule.status, "INTERNAL_ERROR"))
+    elif call.system.startswith("cloud"):
+        fault = cloud_errors.GraphError(cloud_errors.BY_STATUS.get(rule.status, 131000), words)
+        response = jsonify(cloud_errors.answered(fault, "sandbox"))
     elif call.system == "green":
         response = jsonify(refusal_body(rule.status, GREEN_WORDS.get(rule.status, words)))
     else:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.record import Call
+from portal.sandbox.whatsapp_cloud import errors as cloud_errors
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
@@ -21,6 +22,7 @@ ARRIVED = {
     "sent": ("WhatsApp has it", "wait"),
     "delivered": ("The phone has it", "good"),
     "read": ("The customer has read it", "good"),
+    "played": ("The customer has listened to it", "good"),
     "noAccount": ("The number has no WhatsApp", "bad"),
     "failed": ("WhatsApp did not take it", "bad"),
     "notInGroup": ("The line is not in the group", "bad"),
@@ -50,8 +52,14 @@ def _send(sandbox: "Sandbox", call: Call) -> None:
 
 
 def arrived(sandbox: "Sandbox", message_id: str, status: str) -> None:
-    """Notes a status of GREEN-API with the journey of its message."""
-    words, tone = ARRIVED.get(status, (f"WhatsApp says “{status}”", "bad"))
+    """Notes a status of GREEN-API or of Meta with the journey of its message."""
+    code = status.removeprefix("failed:")
+    failed = (
+        f"WhatsApp could not deliver it, {code}: {cloud_errors.CATALOGUE.get(int(code), (0, ''))[1]}"
+        if code.isdigit()
+        else ""
+    )
+    words, tone = (failed, "bad") if failed else ARRIVED.get(status, (f"WhatsApp says “{status}”", "bad"))
     sandbox.journeys.step(sandbox.journeys.known(message_id), "phone", words, tone)
 
 
@@ -71,6 +79,42 @@ def _send_green(sandbox: "Sandbox", call: Call) -> None:
     else:
         words, tone = f"GREEN-API refused: {_refusal(call)}", "bad"
     sandbox.journeys.step(journey, "green", words, tone, call.fault)
+
+
+def _send_cloud(sandbox: "Sandbox", call: Call) -> None:
+    """Our own key, which Meta keeps with the message, names the portal's message."""
+    body = call.body if isinstance(call.body, dict) else {}
+    if body.get("status"):
+        return
+    taken = next((str(one.get("id")) for one in _answer(call).get("messages") or []), "")
+    sent = sandbox.cloud.find(taken)
+    text = sent.text if sent is not None else cloud_text(body)
+    phone = str(body.get("to") or "")
+    journey = sandbox.journeys.claim(
+        "outbound", phone, text, str(body.get("biz_opaque_callback_data") or taken).split(":", 1)[0]
+    )
+    if not journey:
+        return
+    if taken:
+        sandbox.journeys.remember(taken, journey)
+    if call.applied:
+        words, tone = _ended(call, f"Meta took it, id {taken[:14]}…")
+    elif call.ending in LOST:
+        words, tone = f"Meta took nothing; it {LOST[call.ending]}", "bad"
+    else:
+        error = _answer(call).get("error")
+        said = error.get("message", "") if isinstance(error, dict) else ""
+        words, tone = f"Meta refused: {call.status} {said}", "bad"
+    sandbox.journeys.step(journey, "cloud", words, tone, call.fault)
+
+
+def cloud_text(body: dict[str, Any]) -> str:
+    """The words of a body for Meta, "" where it has none of its own."""
+    part = body.get(str(body.get("type") or "text"))
+    part = part if isinstance(part, dict) else {}
+    inner = part.get("body")
+    words = inner.get("text") if isinstance(inner, dict) else inner
+    return str(words or part.get("caption") or part.get("link") or "")
 
 
 def _viber_text(body: dict[str, Any]) -> str:
@@ -177,6 +221,7 @@ def _refusal(call: Call) -> str:
 _NOTES: dict[str, Callable[["Sandbox", Call], None]] = {
     **dict.fromkeys(("cast.send", "cast.send_otp", "cast.send_sim", "cast.send_viber"), _send),
     **dict.fromkeys(("cast.status", "cast.status_sim", "cast.status_viber"), _poll),
+    "cloud.messages": _send_cloud,
     "ghl.update_status": _push,
     "ghl.add_inbound": _inbound,
 }

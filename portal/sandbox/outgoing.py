@@ -83,6 +83,24 @@ def post(url: str, body: bytes, headers: Mapping[str, str], line: Line | None = 
         once.close()
 
 
+def get(url: str, timeout: float = 10.0) -> Answer:
+    """Asks once for what is at the address, at most `LONGEST_ANSWER` bytes of it."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        raise ValueError("The sandbox asks loopback addresses only.")
+    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
+    at, started = time.time(), time.perf_counter()
+    try:
+        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+        response = connection.getresponse()
+        text = response.read(LONGEST_ANSWER).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(at, 0, (time.perf_counter() - started) * 1000, error=_sentence(error))
+    finally:
+        connection.close()
+    return Answer(at, response.status, (time.perf_counter() - started) * 1000, text)
+
+
 def listens(url: str) -> bool:
     """Whether anybody takes connections there."""
     parts = urlsplit(url)

@@ -11,10 +11,15 @@ from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.sandbox import switches, travel
+from portal.sandbox.bubble import Bubble
 from portal.sandbox.context import sandbox
-from portal.sandbox.green_api.instances import Instance
+from portal.sandbox.green_api.instances import Instance, Sent
 from portal.sandbox.green_api.people import line_of, scan, write
-from portal.sandbox.thread import Bubble, agent_thread, phone_thread
+from portal.sandbox.thread import agent_thread, phone_thread
+from portal.sandbox.whatsapp_cloud import people as cloud_people
+from portal.sandbox.whatsapp_cloud import shown as cloud_shown
+from portal.sandbox.whatsapp_cloud.numbers import Number
+from portal.sandbox.whatsapp_cloud.numbers import Sent as CloudSent
 from portal.sandbox.world import DEMO_LOCATIONS, Contact, Location
 
 blueprint = Blueprint("page", __name__)
@@ -25,7 +30,7 @@ MOST_TRIPS = 8
 LONGEST_TEXT = 1600
 # The channels of HighLevel whose DND the page shows.
 DND_CHANNELS = ("SMS", "WhatsApp")
-SENDS = ("cast.send", "green.send")
+SENDS = ("cast.send", "green.send", "cloud.messages")
 # What a customer may send by WhatsApp, and which of it needs no text.
 PHONE_KINDS = {
     "text": "a text",
@@ -74,7 +79,8 @@ def home() -> str:
         people=_people(chosen),
         senders=sandbox().phone.senders_of(chosen.location.id),
         line=line_of(sandbox(), chosen.location.id),
-        kinds=PHONE_KINDS,
+        number=(number := sandbox().cloud.number_of(chosen.location.id)),
+        kinds=PHONE_KINDS if number is None else cloud_shown.KINDS,
         portal_url=sandbox().portal_url,
         blocks=blocks,
     )
@@ -107,13 +113,16 @@ def phone() -> AnyResponse:
     line, kind = line_of(here, chosen.location.id), request.form.get("kind", "text")
     if line is not None and request.form.get("sender") == f"line:{line.id}":
         return write_to_line(line, chosen, kind, "customer")
+    number = here.cloud.number_of(chosen.location.id)
+    if number is not None and request.form.get("sender") == f"cloud:{number.id}":
+        return write_to_number(number, chosen, kind)
     text = typed_text()
     known = here.phone.senders_of(chosen.location.id)
     sender = next((one for one in known if one.webhook_url == request.form.get("sender")), None)
     if sender is None:
         abort(422, "The portal has named no sender that customers can write to.")
     if kind != "text":
-        abort(422, "The simulator takes texts only: choose the WhatsApp line.")
+        abort(422, "The simulator takes texts only: choose the WhatsApp line or number.")
     here.later(lambda: here.phone.send(text, from_number=chosen.contact.phone, sender=sender))
     here.pause(0.05)
     return answer_with("phone", chosen)
@@ -149,6 +158,18 @@ def write_to_line(line: Instance, chosen: Chosen, kind: str, by: str) -> AnyResp
         abort(422, str(error))
     sandbox().pause(0.05)
     return answer_with("phone" if by == "customer" else "line", chosen)
+
+
+def write_to_number(number: Number, chosen: Chosen, kind: str, about: str = "") -> AnyResponse:
+    """A customer's message to the WhatsApp Cloud number."""
+    text = request.form.get("text", "").strip()[:LONGEST_TEXT] if kind in cloud_shown.TEXTLESS else typed_text()
+    try:
+        who, name = chosen.contact.phone, chosen.contact.name
+        cloud_people.write(sandbox(), number, who, kind=kind, text=text, name=name, about=about)
+    except ValueError as error:
+        abort(422, str(error))
+    sandbox().pause(0.05)
+    return answer_with("phone", chosen)
 
 
 def _line(chosen: Chosen) -> Instance:
@@ -226,10 +247,11 @@ def _travel_facts(chosen: Chosen) -> dict[str, Any]:
     for journey in here.journeys.recent(300):
         if journey.location_id == chosen.location.id and len(trips) < MOST_TRIPS:
             contact = here.ghl.directory.find(journey.location_id, journey.phone)
-            taken = [one for key in journey.keys if (one := here.cast.find(key)) is not None]
+            taken = [got for key in journey.keys if (got := here.cast.find(key)) is not None]
             message = here.ghl.mailbox.get(journey.id)
             who = contact.name if contact is not None else journey.phone
-            sent = [found for key in journey.keys if (found := here.green.find(key)) is not None]
+            sent: list[Sent | CloudSent] = [one for key in journey.keys if (one := here.green.find(key)) is not None]
+            sent += [each for key in journey.keys if (each := here.cloud.find(key)) is not None]
             trips.append(travel.trip(journey, who, message, taken, here.clock(), sent))
     return {"trips": trips, "titles": {name: switch.title for name, switch in switches.SWITCHES.items()}}
 
@@ -243,18 +265,26 @@ def _status_facts(chosen: Chosen) -> dict[str, Any]:
     return {
         "portal_url": here.portal_url,
         "portal_up": here.portal_listens(),
-        "webhooks": len(here.ghl.mailbox.messages(direction="outbound")) + len(here.texts) + here.green.received(),
+        "webhooks": len(here.ghl.mailbox.messages(direction="outbound"))
+        + len(here.texts)
+        + here.green.received()
+        + here.cloud.received(),
         "provider_calls": sum(count for name, count in here.records.counts().items() if name.startswith(SENDS)),
-        "accepted": len(here.cast.accepted()) + here.green.taken(),
+        "accepted": len(here.cast.accepted()) + here.green.taken() + here.cloud.taken(),
         "ghl_calls": here.records.count("ghl"),
         "refreshes": len(here.ghl.grants.refreshes),
     }
+
+
+def _cloud_facts(chosen: Chosen) -> dict[str, Any]:
+    return cloud_shown.facts(sandbox(), chosen.location.id, chosen.contact)
 
 
 BLOCKS = {
     "agent": _agent_facts,
     "phone": _phone_facts,
     "line": _line_facts,
+    "cloud": _cloud_facts,
     "travel": _travel_facts,
     "faults": _faults_facts,
     "status": _status_facts,

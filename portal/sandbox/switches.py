@@ -8,6 +8,7 @@ from portal.sandbox.faults import Effect
 from portal.sandbox.green_api.switches import GREEN, GREEN_SWITCHES
 from portal.sandbox.switch import Switch, rule
 from portal.sandbox.webhooks import Signature
+from portal.sandbox.whatsapp_cloud.switches import CLOUD, CLOUD_SWITCHES
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
@@ -182,6 +183,7 @@ SWITCHES: dict[str, Switch] = {
             lambda sandbox: sandbox.phone.copies > 1,
         ),
         *GREEN_SWITCHES,
+        *CLOUD_SWITCHES,
     )
 }
 
@@ -190,5 +192,5 @@ def groups(sandbox: "Sandbox") -> list[tuple[str, list[tuple[Switch, bool]]]]:
     """The panel's groups, each switch with whether it is on."""
     return [
         (group, [(switch, switch.is_on(sandbox)) for switch in SWITCHES.values() if switch.group == group])
-        for group in (PROVIDER, CARRIER, GREEN, GHL, WEBHOOKS)
+        for group in (PROVIDER, CARRIER, GREEN, CLOUD, GHL, WEBHOOKS)
     ]

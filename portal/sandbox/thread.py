@@ -1,13 +1,13 @@
 """The two views of one conversation: what the agent sees in GHL, and what the customer's phone shows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from portal.sandbox.bubble import Attached, Bubble
 from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.green_api.people import line_of
 from portal.sandbox.travel import clock_time
+from portal.sandbox.whatsapp_cloud import shown
 from portal.sandbox.world import Contact, number_key
 
 if TYPE_CHECKING:
@@ -20,30 +20,6 @@ WHATSAPP_TONES = {"delivered": "good", "read": "good", "pending": "wait", "sent"
 KINDS = {"imageMessage": "(a picture)", "locationMessage": "(a place)", "deletedMessage": "(deleted the last message)"}
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 SIGNS = {"pending": "◷", "delivered": "✓✓", "read": "✓✓", "failed": "✕"}
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A file as HighLevel has it: a picture is shown, anything else is a link."""
-
-    url: str
-    name: str
-    is_picture: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Bubble:
-    """One message as shown, `mine` on the right. `mark` is its status in words, `tone` plain, good, wait or bad."""
-
-    at: float
-    time: str
-    text: str
-    mine: bool
-    mark: str
-    tone: str
-    sign: str = ""
-    title: str = ""
-    files: Sequence[Attached] = ()
 
 
 def agent_thread(sandbox: "Sandbox", contact: Contact) -> list[Bubble]:
@@ -60,6 +36,7 @@ def phone_thread(sandbox: "Sandbox", location_id: str, contact: Contact) -> list
     number, now = number_key(contact.phone), sandbox.clock()
     bubbles = [_from_cast(one, now) for one in sandbox.cast.accepted(to=contact.phone)]
     bubbles += _on_whatsapp(sandbox, location_id, number)
+    bubbles += shown.bubbles(sandbox, location_id, contact)
     bubbles += [
         Bubble(text.at, clock_time(text.at), text.text, True, _typed_mark(text.taken, bool(text.answers)), "plain")
         for text in list(sandbox.texts)
@@ -120,7 +97,8 @@ def _simulated(sandbox: "Sandbox", message: Message) -> Bubble | None:
     if message.direction != "outbound" or message.status not in ("delivered", "read") or not message.posted_at:
         return None
     journey = sandbox.journeys.get(message.id)
-    if journey is None or any(sandbox.cast.find(key) or sandbox.green.find(key) for key in journey.keys):
+    finders = (sandbox.cast.find, sandbox.green.find, sandbox.cloud.find)
+    if journey is None or any(find(key) for key in journey.keys for find in finders):
         return None
     at = message.history[-1].at
     return Bubble(at, clock_time(at), message.text, False, "simulated: nothing left this machine", "plain")

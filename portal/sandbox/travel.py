@@ -8,11 +8,15 @@ from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.green_api.instances import Sent
 from portal.sandbox.journeys import Journey, Step
+from portal.sandbox.whatsapp_cloud.numbers import Sent as CloudSent
 
-PLACES = {"ghl": "GHL", "portal": "Portal", "provider": "Cast", "green": "GREEN-API", "phone": "Phone"}
+PLACES = {"ghl": "GHL", "portal": "Portal", "provider": "Cast", "green": "GREEN-API", "cloud": "Meta", "phone": "Phone"}
 # The switch behind an outcome.
 CARRIER_FAULTS = {"rejected": "carrier_rejects"}
-WHATSAPP_STATES = {"pending": "now", "sent": "now", "yellowCard": "now", "delivered": "done", "read": "done"}
+WHATSAPP_STATES = {
+    **dict.fromkeys(("accepted", "pending", "sent", "yellowCard"), "now"),
+    **dict.fromkeys(("delivered", "read", "played"), "done"),
+}
 GHL_STATES = {"pending": "now", "delivered": "done", "read": "done", "failed": "bad"}
 
 
@@ -62,7 +66,7 @@ def trip(
     message: Message | None,
     taken: Sequence[Accepted],
     now: float,
-    sent: Sequence[Sent] = (),
+    sent: Sequence[Sent | CloudSent] = (),
 ) -> Trip:
     """The journey, with what the carrier did meanwhile to the messages Cast took for it. `sent` went by WhatsApp."""
     steps = sorted([*journey.steps, *_carrier_steps(taken, now)], key=lambda step: step.at)
@@ -94,7 +98,7 @@ def _carrier_steps(taken: Sequence[Accepted], now: float) -> list[Step]:
 
 
 def _outbound_stages(
-    journey: Journey, message: Message | None, taken: Sequence[Accepted], now: float, sent: Sequence[Sent]
+    journey: Journey, message: Message | None, taken: Sequence[Accepted], now: float, sent: Sequence[Sent | CloudSent]
 ) -> list[Stage]:
     status = message.status if message is not None else "pending"
     stages = [Stage("GHL", "done", "delivery posted"), _portal_stage(journey)]
@@ -104,12 +108,13 @@ def _outbound_stages(
         stages.append(_phone_stage(taken[-1], now))
     elif sent:
         word = sent[-1].status(now)
-        stages.append(Stage("GREEN-API", "done", "took it" if len(sent) == 1 else f"took {len(sent)} parts"))
+        name = "Meta" if isinstance(sent[-1], CloudSent) else "GREEN-API"
+        stages.append(Stage(name, "done", "took it" if len(sent) == 1 else f"took {len(sent)} parts"))
         stages.append(Stage("Phone", WHATSAPP_STATES.get(word, "bad"), word))
     elif status in ("delivered", "read"):
         stages.append(Stage("Simulator", "done", "nothing left this machine"))
     else:
-        refused = any(step.place in ("provider", "green") and step.tone == "bad" for step in journey.steps)
+        refused = any(step.place in ("provider", "green", "cloud") and step.tone == "bad" for step in journey.steps)
         stages.append(Stage("Provider", "bad" if refused else "todo", "refused so far" if refused else "not yet"))
     heard = message is not None and bool(message.history)
     stages.append(Stage("GHL", GHL_STATES.get(status, "now") if heard else "todo", f"shows “{status}”"))

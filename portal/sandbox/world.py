@@ -18,6 +18,16 @@ PROVIDER_IDS = (PROVIDER_ID, CUSTOM_PROVIDER_ID)
 # The WhatsApp line of the first demo location.
 GREEN_INSTANCE, GREEN_NUMBER = "7103000001", "+639171110001"
 GREEN_TOKEN = hashlib.sha256(b"sandbox green instance").hexdigest()[:50]
+# The WhatsApp Cloud number of the second demo location, and the Meta app that posts for it.
+CLOUD_APP, CLOUD_ACCOUNT, CLOUD_NUMBER_ID, CLOUD_NUMBER = (
+    "700100000000001",
+    "102290129300001",
+    "106540352200001",
+    "+639171110003",
+)
+CLOUD_APP_SECRET = hashlib.sha256(b"sandbox meta app").hexdigest()[:32]
+CLOUD_VERIFY_TOKEN = hashlib.sha256(b"sandbox meta verify").hexdigest()[:32]
+CLOUD_TOKEN = "EAAG" + hashlib.sha256(b"sandbox meta system user").hexdigest()
 CAST_API_KEY = "cast_" + hashlib.sha256(b"sandbox cast account").hexdigest()
 SCOPE = (
     "conversations.readonly conversations.write conversations/message.readonly conversations/message.write "
@@ -103,6 +113,11 @@ USER_ID = identifier("user", 1)
 def demo_line_location() -> str:
     """The location that has the WhatsApp line."""
     return DEMO_LOCATIONS[0].id
+
+
+def demo_cloud_location() -> str:
+    """The location that has the WhatsApp Cloud number."""
+    return DEMO_LOCATIONS[1].id
 
 
 class World:

@@ -25,7 +25,8 @@ def test_the_page_shows_the_line_of_its_location(call: Caller) -> None:
     page = call.request("GET", f"/?location={LOCATION}").text
     assert GREEN_NUMBER in page and "Sign out on this phone" in page and 'name="kind"' in page
     other = call.request("GET", f"/?location={OTHER}").text
-    assert "has no WhatsApp line" in other and 'name="kind"' not in other
+    assert "Sign out on this phone" not in other and f"line:{GREEN_INSTANCE}" not in other
+    assert "has no WhatsApp line" in call.request("GET", f"/live/line?location={OTHER}").text
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "location", "contact", "reply", "reaction", "edit", "delete"])

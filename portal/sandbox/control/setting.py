@@ -28,6 +28,23 @@ GREEN_SETTINGS = tuple(
 )
 
 
+# Of the stand-in Cloud API (`CloudProvider`, its limits and files), each named with `cloud_` before it.
+CLOUD_SETTINGS = (
+    "window_enforced",
+    "fetches_links",
+    "batch",
+    "gather",
+    "copies",
+    "shuffled",
+    "delay",
+    "deaf",
+    "again_after",
+    "early",
+)
+CLOUD_LIMITS = ("enforced", "rate", "coexisting_rate", "pair_seconds", "pair_burst", "marketing")
+CLOUD_PROGRESS = ("outcome", "sent_after", "delivered_after", "read_after")
+
+
 @blueprint.get("/state")
 def state() -> Response:
     """Addresses, keys, the world and the counts: all another process needs to begin."""
@@ -41,6 +58,9 @@ def state() -> Response:
         provider_ids=PROVIDER_IDS,
         cast_api_key=CAST_API_KEY,
         green=[{"id": one.id, "token": one.token, "number": one.number} for one in here.green.instances.values()],
+        cloud=[
+            {"id": one.id, "account_id": one.account_id, "number": one.phone} for one in here.cloud.numbers.values()
+        ],
         company=plain(DEMO_COMPANY),
         locations=[plain(location) for location in here.world.locations.values()],
         contacts=[plain(one) for place in here.world.locations for one in here.ghl.directory.of_location(place)[:50]],
@@ -74,15 +94,20 @@ def settings() -> Response:
         "remember_refusals": here.cast,
     }
     owners |= dict.fromkeys(GREEN_SETTINGS, here.green)
+    owners |= {f"cloud_{name}": here.cloud for name in CLOUD_SETTINGS}
+    owners |= {f"cloud_{name}": here.cloud.limits for name in CLOUD_LIMITS}
+    owners["cloud_url_seconds"] = here.cloud.files
     for name, value in body().items():
         if name in ("sent_after", "final_after", "outcome"):
             here.cast.progress = dataclasses.replace(here.cast.progress, **{name: value})
         elif name in ("green_outcome", "green_sent_after", "green_delivered_after", "green_read_after"):
             here.green.progress = dataclasses.replace(here.green.progress, **{name.removeprefix("green_"): value})
+        elif name.removeprefix("cloud_") in CLOUD_PROGRESS and name.startswith("cloud_"):
+            here.cloud.progress = dataclasses.replace(here.cloud.progress, **{name.removeprefix("cloud_"): value})
         elif name in ("address_rate", "address_burst"):
             setattr(here.cast.address, name.removeprefix("address_"), value)
         else:
-            setattr(owners[name], name.removeprefix("green_"), value)
+            setattr(owners[name], name.removeprefix("green_").removeprefix("cloud_"), value)
     return jsonify(ok=True)
 
 
