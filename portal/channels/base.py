@@ -236,10 +236,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know of a sender (a quota that is used up). `detail` is a sentence with the remedy."""
+    """Something a person should know of a sender (a quota that is used up). `detail` is a sentence with the remedy.
+
+    `address` is the line's own number (E.164) where the notice is about that one alone of an account's lines.
+    """
 
     code: str
     detail: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
