@@ -148,12 +148,16 @@ class Outcome(StrEnum):
 
 
 class Loss(StrEnum):
-    """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal."""
+    """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal.
+
+    WITHHELD: its recipient is not to have it now (a closed window, enough marketing), which says nothing of the sender.
+    """
 
     NONE = ""
     REJECTED = "rejected"
     UNREACHABLE = "unreachable"
     OPTED_OUT = "opted_out"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
