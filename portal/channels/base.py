@@ -148,12 +148,16 @@ class Outcome(StrEnum):
 
 
 class Loss(StrEnum):
-    """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal."""
+    """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal.
+
+    WITHHELD: its recipient is not to have it now (a closed window, enough marketing), which says nothing of the sender.
+    """
 
     NONE = ""
     REJECTED = "rejected"
     UNREACHABLE = "unreachable"
     OPTED_OUT = "opted_out"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +240,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know of a sender (a quota that is used up). `detail` is a sentence with the remedy."""
+    """Something a person should know of a sender (a quota that is used up). `detail` is a sentence with the remedy.
+
+    `address` is the line's own number (E.164) where the notice is about that one alone of an account's lines.
+    """
 
     code: str
     detail: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def find(
 
     What was written in the portal goes to the number that was named there. An answer goes where the conversation is
     held when that is a group or an id without a number; else to the number that HighLevel names, or the contact's own.
-    A number that the customer has given up (`number_changes`) is not written to: the new one is theirs.
+    A number or id that the customer has given up (`number_changes`) is not written to: the new one is theirs.
     """
     reached = reach(channel, family)
     named = message.address if message.address_kind == PHONE else ""
@@ -46,24 +46,26 @@ def find(
     known = [(row.kind, row.value) for row in session.execute(wanted.order_by(Address.id.desc()))]
     for kind, value in known:
         if value == conversation.sticky_address and kind != PHONE:
-            return value, kind
+            return _present(session, conversation.location_id, value, known, kind), kind
     own = next(((value, kind) for kind, value in sorted(known, key=lambda each: each[0] != PHONE)), None)
     number = named or (own[0] if own is not None and own[1] == PHONE else "")
     if not number:
         return own
-    phones = [value for kind, value in known if kind == PHONE]
-    return _present(session, conversation.location_id, number, phones), PHONE.value
+    return _present(session, conversation.location_id, number, known, PHONE), PHONE.value
 
 
-def _present(session: Session, location_id: int, number: str, own: Sequence[str]) -> str:
-    """The number that has taken the place of `number`, of a contact's `own`; itself when none has."""
+def _present(session: Session, location_id: int, number: str, known: Sequence[tuple[str, str]], kind: str) -> str:
+    """What has taken the place of `number`, among the `known` addresses of its kind; itself when nothing has."""
+    own = [value for other, value in known if other == kind]
     passed = {number}
     while len(own) > len(passed):
         newer = (
             select(ContactMerge.value)
+            # Where two contacts became one, nothing says which address is the newer.
             .where(ContactMerge.location_id == location_id, ContactMerge.undone_at.is_(None))
-            .where(ContactMerge.kind == PHONE, ContactMerge.value.in_(own))
-            .where(ContactMerge.by_kind == PHONE, ContactMerge.by_value == number)
+            .where(ContactMerge.from_id.is_(None))
+            .where(ContactMerge.kind == kind, ContactMerge.value.in_(own))
+            .where(ContactMerge.by_kind == kind, ContactMerge.by_value == number)
             .order_by(ContactMerge.id.desc())
             .limit(1)
         )

@@ -58,13 +58,15 @@ def apply(
     done: list[str] = []
     missed: list[str] = []
     for addressee in addressees:
-        senders = _senders(session, channel, addressee, own)
+        senders = _senders(session, channel, addressee, own, event)
         if not senders:
             missed.append(_why_nobody(session, channel, addressee, own))
             continue
         share = app.share(request, addressee)
         for sender in senders:
-            windows.listened(session, sender)
+            if not addressee.startswith(GROUP):
+                # What is said of an account comes also where the app is not subscribed to what customers write.
+                windows.listened(session, sender)
             done += effects.take(session, sender, channel.parse(share), event, vault, piecewise=piecewise)
     if len(addressees) == 1 and own is None and not missed and not addressees[0].startswith(GROUP):
         event.sender_key = sender.key  # its owner may look at it
@@ -87,7 +89,7 @@ def _proves_itself(vault: Vault, app: AppWebhook, event: Event, request: Webhook
     return True
 
 
-def _senders(session: Session, channel: Channel, addressee: str, own: Sender | None) -> Sequence[Sender]:
+def _senders(session: Session, channel: Channel, addressee: str, own: Sender | None, event: Event) -> Sequence[Sender]:
     """The live senders that an item is for."""
     live = Sender.channel == channel.kind, Sender.state != SenderState.REMOVED
     if own is not None:
@@ -97,7 +99,17 @@ def _senders(session: Session, channel: Channel, addressee: str, own: Sender | N
         group = addressee.removeprefix(GROUP)
         same = select(Sender).where(*live, Sender.webhook_group == group, Sender.webhook_group != "")
         return session.scalars(same.order_by(Sender.id)).all()
-    return session.scalars(select(Sender).where(*live, Sender.webhook_name == addressee)).all()
+    found = session.scalars(select(Sender).where(*live, Sender.webhook_name == addressee)).all()
+    return [each for each in found if not _was_anothers(session, each, event)]
+
+
+def _was_anothers(session: Session, sender: Sender, event: Event) -> bool:
+    """Did another sub-account have the number when it was heard? Then it is not for whoever has it now."""
+    if event.received_at >= sender.created_at:
+        return False
+    same = Sender.channel == sender.channel, Sender.address == sender.address, Sender.state == SenderState.REMOVED
+    then = Sender.location_id != sender.location_id, Sender.created_at <= event.received_at
+    return session.scalar(select(Sender.id).where(*same, *then).limit(1)) is not None
 
 
 def _why_nobody(session: Session, channel: Channel, addressee: str, own: Sender | None) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Inbound
-from portal.channels.content import Kind
+from portal.channels.content import Kind, Peer
 from portal.credits import ledger, pricing
 from portal.crypto import Vault
 from portal.database import insert
@@ -40,7 +40,8 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
     take_files(session, vault, message, said.files)
     contacts.note_message(chat.conversation, message, _moment(event, message))
     if not message.backfilled or chat.conversation.sticky_sender_id is None:
-        contacts.remember_route(session, chat.conversation, sender, chat.kind, chat.address)
+        held = number_changes.present(session, sender, Peer(chat.kind, chat.address), said)
+        contacts.remember_route(session, chat.conversation, sender, held.kind, held.value)
     session.flush()
     relations.link(session, message)
     if said.from_us:

@@ -72,7 +72,12 @@ def ask_again(session: Session, sender: Sender) -> None:
 
 
 def notice(session: Session, sender: Sender, said: Notice) -> str:
-    """Something that a person should know of the sender. It goes by itself a day after it was last said."""
+    """Something that a person should know of the sender. It goes by itself a day after it was last said.
+
+    The lines of one account may be several tenants': what is said of one of them is no other's.
+    """
+    if said.address and sender.line_address and said.address != sender.line_address:
+        return "a notice of another number"
     code, detail = storable(said.code, 64), storable(said.detail, 1000)
     subject = f"{gates.sender_gate(sender.id)}:{code}"
     raise_alert(session, notices.SENDER_NOTICE, subject, f"{sender.name}: {detail}", sender.location_id)

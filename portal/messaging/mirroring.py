@@ -40,9 +40,10 @@ class EchoUnresolved(PortalError):
 def is_history(sender: Sender, at: datetime | None, received_at: datetime) -> bool:
     """Is it older than the link of the phone that it came over? Then it is kept, but no news.
 
-    A line in which no phone was linked when it was last asked tells of it because one is linked by now.
+    A line in which no phone was linked when it was last asked tells of it because one is linked by now. One that could
+    not be asked yet counts from when it was added.
     """
-    since = sender.line_unlinked_at or sender.line_since
+    since = sender.line_unlinked_at or sender.line_since or (sender.created_at if sender.line_state else None)
     # What we heard before that came over an earlier link, and is applied late.
     return since is not None and at is not None and at < since - GRACE <= received_at
 

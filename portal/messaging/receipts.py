@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import Select, func, literal_column, or_, select, update
+from sqlalchemy import Select, delete, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -53,6 +53,10 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
     part = locked_part(session, sender.id, external_id)
     named = _named(session, sender, receipt.our_key) if part is None else None
+    former = _former(session, sender, receipt, external_id) if part is None and named is None else None
+    if former is not None and receipt_id is not None:
+        session.execute(delete(ReceiptRow).where(ReceiptRow.id == receipt_id))
+        return take_receipt(session, former, receipt, event_id, who)
     if named is not None:
         rounds = int(receipt.our_key.rpartition(":")[2])
         part = named if _claim(session, named, rounds, external_id, [receipt.outcome], who) else None
@@ -69,6 +73,22 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
     moved = apply_receipt(session, part, receipt, who or f"{sender.channel} receipt")
     return f"{receipt.outcome.value} for message {part.message.uuid}" + ("" if moved else ", which stays as it is")
+
+
+def _former(session: Session, sender: Sender, receipt: Receipt, external_id: str) -> Sender | None:
+    """Who sent it over the same line before it was removed and added again, in the same sub-account.
+
+    Where all senders share one webhook, the request names the line, and that is the new sender's by now.
+    """
+    if sender.webhook_name is None:
+        return None
+    same = Sender.channel == sender.channel, Sender.address == sender.address, Sender.id != sender.id
+    removed = select(Sender).where(*same, Sender.location_id == sender.location_id).order_by(Sender.id.desc())
+    for each in session.scalars(removed).all():
+        theirs = select(Part.id).where(Part.sender_id == each.id, Part.external_id == external_id)
+        if session.scalar(theirs) is not None or _named(session, each, receipt.our_key) is not None:
+            return each
+    return None
 
 
 def locked_part(session: Session, sender_id: int, external_id: str) -> Part | None:

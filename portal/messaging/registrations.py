@@ -142,6 +142,8 @@ def _note_drift(session: Session, sender: Sender) -> None:
 
 def _heir(session: Session, sender: Sender) -> Sender | None:
     """The live sender that has the line of a removed one, where all senders of the channel share their webhook."""
+    if sender.own_app:
+        return None  # its address is its own, and would go on taking what is the other's
     same = Sender.channel == sender.channel, Sender.webhook_name == sender.address, Sender.id != sender.id
     return session.scalar(select(Sender).where(*same)) if sender.address else None
 

@@ -108,10 +108,11 @@ def look_for_ends(session: Session) -> int:
 
 
 def rate(session: Session, sender_id: int) -> Rate:
-    """What the receipts of the window say. Who has opted out was not turned away by a carrier."""
+    """What the receipts of the window say. Who has opted out was not turned away by a carrier, and what was withheld
+    from its recipient tells nothing."""
     newest = (
         select(ReceiptRow.outcome, ReceiptRow.loss, ReceiptRow.received_at)
-        .where(ReceiptRow.sender_id == sender_id, ReceiptRow.outcome.in_(ENDED))
+        .where(ReceiptRow.sender_id == sender_id, ReceiptRow.outcome.in_(ENDED), ReceiptRow.loss != Loss.WITHHELD)
         .order_by(ReceiptRow.id.desc())
         .limit(NEWEST)
         .subquery()

@@ -612,21 +612,43 @@ def connect(server, *steps, credentials=OWN):
     return changed, [(call.method, call.target.split("?")[0].rpartition("/")[2]) for call in server.calls]
 
 
+PLAIN = answer(200, {"id": NUMBER})
+
+
 def test_a_shared_app_is_subscribed_once(server):
-    changed, calls = connect(server, answer(200, {"id": "1"}), page([app()]), credentials=CREDENTIALS)
-    assert (changed, [method for method, _ in calls]) == (False, ["GET", "GET"])
-    changed, calls = connect(
-        server, answer(200, {"id": "1"}), page([app("2")]), DONE, page([app("2"), app()]), credentials=CREDENTIALS
-    )
+    changed, calls = connect(server, answer(200, {"id": "1"}), page([app()]), PLAIN, credentials=CREDENTIALS)
+    assert (changed, [method for method, _ in calls]) == (False, ["GET", "GET", "GET"])
+    steps = answer(200, {"id": "1"}), page([app("2")]), DONE, page([app("2"), app()]), PLAIN
+    changed, calls = connect(server, *steps, credentials=CREDENTIALS)
     assert changed is True and ("POST", "subscribed_apps") in calls
     assert server.calls[2].json() == {}, "the address of the shared app stands in its dashboard"
 
 
 def test_a_shared_app_whose_token_does_not_name_it(server):
-    changed, _ = connect(server, failure(100), page([app("2")]), DONE, page([app("2")]), credentials=CREDENTIALS)
+    changed, _ = connect(server, failure(100), page([app("2")]), DONE, page([app("2")]), PLAIN, credentials=CREDENTIALS)
     assert changed is None
-    changed, _ = connect(server, failure(100), page([]), DONE, page([app("2")]), credentials=CREDENTIALS)
+    changed, _ = connect(server, failure(100), page([]), DONE, page([app("2")]), PLAIN, credentials=CREDENTIALS)
     assert changed is True
+
+
+def test_addresses_that_its_own_app_left_behind_are_taken_out(server):
+    """Nobody would take what is posted there: the sender has no secret of its own any more."""
+    left, theirs = f"{URL}/k9", "https://other.test/hook"
+    for override in (left, theirs):
+        changed, _ = connect(
+            server,
+            answer(200, {"id": "1"}),
+            page([app(override=override), app("2", left)]),
+            *([DONE, page([app()])] if override == left else []),
+            answer(200, {"webhook_configuration": {"phone_number": override, "application": URL}}),
+            *([DONE] if override == left else []),
+            credentials=CREDENTIALS,
+        )
+        said = [call.json() for call in server.calls if call.method == "POST"]
+        lifted = [{}, {"webhook_configuration": {"override_callback_uri": ""}}]
+        assert (changed, said) == ((True, lifted) if override == left else (False, []))
+    forbidden = answer(200, {"id": "1"}), page([app()]), failure(10, 403)
+    assert connect(server, *forbidden, credentials=CREDENTIALS)[0] is False
 
 
 def test_an_app_of_its_own_posts_to_its_own_address(server):

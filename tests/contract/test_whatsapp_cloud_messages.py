@@ -358,7 +358,8 @@ def test_a_failure_has_a_sentence_that_promises_nothing(code):
 
 
 def test_classes_of_losses():
-    losses = {"131026": Loss.UNREACHABLE, "131047": Loss.NONE, "131050": Loss.NONE, "368": Loss.REJECTED}
+    losses = {"131026": Loss.UNREACHABLE, "368": Loss.REJECTED, "132000": Loss.NONE}
+    losses |= dict.fromkeys(("131047", "131049", "131050", "130472"), Loss.WITHHELD)
     for code, loss in losses.items():
         assert one(statuses(status("failed", errors=[{"code": int(code)}]))).loss is loss
     bare = one(statuses(status("failed")))

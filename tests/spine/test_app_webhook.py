@@ -4,7 +4,7 @@ import json
 
 import pytest
 import requests
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from portal.alerts import notices
@@ -16,7 +16,7 @@ from portal.models import Event, Sender
 from portal.sandbox import world
 from portal.web.webhooks.app import MOST_SHARES
 from tests import cloudy
-from tests.cloudy import ANNA, APP_SECRET, VERIFY_TOKEN, item, post
+from tests.cloudy import ANNA, APP_SECRET, VERIFY_TOKEN, item, post, settle_pool
 from tests.spine.test_installing import alerts
 
 OTHER_PLACE = world.DEMO_LOCATIONS[1]
@@ -132,6 +132,42 @@ def test_a_removed_sender_hears_nothing_and_blocks_nobody(cloud):
     cloud.apply()
     assert inbound(cloud) == []
     assert "ignored: the sender was removed" in {event.note for event in cloud.portal.events()}
+
+
+def now_on_its_clock(cloud):
+    with cloud.portal.database.write() as session:
+        session.execute(update(Event).values(received_at=cloud.time.now()))
+
+
+def test_what_was_heard_before_a_number_moved_is_not_for_the_tenant_that_has_it_now(cloud):
+    """Heard and not yet applied, and kept because its sender was removed: neither is the next one's."""
+    assert post(cloud.portal, item(said("waiting", "m1"))).status_code == 200
+    with cloud.portal.database.write() as session:
+        senders.remove(session, cloud.sender)
+    assert post(cloud.portal, item(said("to nobody", "m2"))).status_code == 200
+    now_on_its_clock(cloud)
+    cloud.portal.install(OTHER_PLACE)
+    added = cloudy.add(cloud.portal, "1001", OTHER_PLACE, name="theirs")
+    settle_pool(cloud.portal, "apply")
+    kept = [event for event in cloud.portal.events() if event.source == "whatsapp_cloud"]
+    assert inbound(cloud) == [] and {event.note for event in kept} == {"ignored: the sender was removed"}
+    with cloud.portal.database.write() as session:
+        replay.replay(session, kept[0].id)
+    settle_pool(cloud.portal, "apply")
+    assert post(cloud.portal, item(said("for them", "m3"))).status_code == 200
+    cloud.apply()
+    assert inbound(cloud) == [(added, "for them")]
+    assert kept[0].sender_key == "@1001", "and none of their pages shows it"
+
+
+def test_a_sender_that_is_added_again_takes_what_waited(cloud):
+    assert post(cloud.portal, item(said("waiting", "m1"))).status_code == 200
+    now_on_its_clock(cloud)
+    with cloud.portal.database.write() as session:
+        senders.remove(session, cloud.sender)
+    added = cloudy.add(cloud.portal, "1001", name="the same line")
+    settle_pool(cloud.portal, "apply")
+    assert inbound(cloud) == [(added, "waiting")]
 
 
 def test_an_account_speaks_to_all_its_senders(cloud, monkeypatch):

@@ -6,7 +6,7 @@ from portal.channels.base import Outcome
 from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import merging, opt_out_decisions, optouts
 from portal.messaging.outbound import Request, queue_message
-from portal.models import Address, Contact, ContactMerge, Location, Message, OptOut
+from portal.models import Address, Contact, ContactMerge, Location, Message, OptOut, Sender
 from tests.cloudy import ANNA, ANNA_ID, send
 from tests.hand import work
 from tests.portal import PLACE
@@ -151,3 +151,74 @@ def test_a_number_that_is_none_is_only_shown(cloud, number):
     cloud.settle()
     assert set(owners(cloud)) == {ANNA} and len(cloud.rows()) == 2
     assert work(cloud.portal) == 0
+
+
+# The id changes with the number, and alone for those whose number is not told
+
+NEXT_ID = "DE.2000000000000000002"
+NEXT = {
+    "sender": ANNA_ID,
+    "sender_kind": AddressKind.BSUID,
+    "same_as": (Peer(AddressKind.BSUID, NEXT_ID),),
+    "kind": Kind.SYSTEM,
+    "details": {"type": "id_changed", "bsuid": NEXT_ID},
+}
+
+
+def test_answers_go_to_the_id_that_somebody_without_a_number_has_now(cloud):
+    """The old id opens nothing any more at Meta, and the window that is open is the person's."""
+    with cloud.portal.database.write() as session:
+        session.get_one(Sender, cloud.sender).window_known_from = cloud.time.now()
+    cloud.hear("Hello", "m1", **ID)
+    cloud.settle()
+    cloud.hear("Anna's id has changed", "s1", **NEXT)
+    cloud.settle()
+    assert answer(cloud, "To your new id").to == NEXT_ID
+    cloud.hear("Written before", "m2", **ID)
+    cloud.settle()
+    assert answer(cloud, "Still there").to == NEXT_ID, "a webhook that came late brings the old id back"
+    assert len(set(owners(cloud).values())) == 1
+
+
+def test_the_new_id_may_write_before_its_notice_comes(cloud):
+    cloud.hear("Hello", "m1", **ID)
+    cloud.hear("It is me", "m2", sender=NEXT_ID, sender_kind=AddressKind.BSUID)
+    cloud.settle()
+    cloud.hear("Anna's id has changed", "s1", **NEXT)
+    cloud.settle()
+    assert len(set(owners(cloud).values())) == 1
+    assert answer(cloud, "Hello again").to == NEXT_ID
+
+
+def test_ids_that_a_person_took_apart_stay_apart(cloud):
+    cloud.hear("Hello", "m1", **ID)
+    cloud.hear("Anna's id has changed", "s1", **NEXT)
+    cloud.settle()
+    with cloud.portal.database.write() as session:
+        merging.undo(session, cloud.everything(ContactMerge)[-1].id, "a person")
+    cloud.hear("Anna's id has changed", "s2", **NEXT)
+    cloud.settle()
+    assert len(set(owners(cloud).values())) == 2
+    cloud.hear("I am somebody else", "m2", sender=NEXT_ID, sender_kind=AddressKind.BSUID)
+    cloud.settle()
+    assert cloud.row("m1").conversation_id == cloud.row("s2").conversation_id != cloud.row("m2").conversation_id
+
+
+def test_the_id_that_comes_with_a_new_number_is_the_same_person(cloud):
+    cloud.hear("Hello", "m1", sender=ANNA, same_as=SAME)
+    cloud.settle()
+    details = CHANGED["details"] | {"bsuid": NEXT_ID}
+    cloud.hear("Anna changed", "s1", sender=ANNA, same_as=SAME, **CHANGED | {"details": details})
+    cloud.hear("Without my number", "m2", sender=NEXT_ID, sender_kind=AddressKind.BSUID)
+    cloud.settle()
+    assert set(owners(cloud)) == {ANNA, ANNA_ID, NEW, NEXT_ID} and len(set(owners(cloud).values())) == 1
+
+
+def test_an_id_that_another_contact_has_merges_nobody(cloud):
+    cloud.hear("Hello", "m1", sender=ANNA, same_as=SAME)
+    cloud.hear("I am Ben", "m2", sender=NEXT_ID, sender_kind=AddressKind.BSUID)
+    cloud.settle()
+    details = CHANGED["details"] | {"bsuid": NEXT_ID}
+    cloud.hear("Anna changed", "s1", sender=ANNA, same_as=SAME, **CHANGED | {"details": details})
+    cloud.settle()
+    assert len(set(owners(cloud).values())) == 2 and owners(cloud)[NEXT_ID] != owners(cloud)[NEW]

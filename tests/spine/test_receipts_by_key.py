@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from portal.channels.base import Accepted, ChannelError, Outcome, Receipt
-from portal.messaging import decisions, restoring, sweeping
+from portal.messaging import decisions, restoring, senders, sweeping
 from portal.messaging.sweeping import settle_lost_calls
 from portal.models import EntryKind, LedgerEntry, Message, Part, ReceiptRow, Status, StatusChange
 from portal.sandbox import world
@@ -212,6 +212,32 @@ def test_no_report_reaches_across_senders_or_tenants(cloud):
     assert sweeping.match_orphans(cloud.portal.database) == 0
     report(cloud, message)
     assert now(cloud, message).status == Status.SENT
+
+
+def test_what_was_sent_before_a_sender_was_added_again_has_its_reports(cloud):
+    """The number's reports name the number, and that is the new sender's."""
+    doubtful, accepted = lose(cloud), send(cloud, "taken")
+    work(cloud.portal, "send")
+    external_id = part(cloud, accepted).external_id
+    with cloud.portal.database.write() as session:
+        senders.remove(session, cloud.sender)
+    cloudy.add(cloud.portal, "1001", name="the same line")
+    for _ in range(2):
+        report(cloud, doubtful, Outcome.DELIVERED, "wamid.lost")
+        cloud.receipt(external_id, Outcome.READ)
+    assert (now(cloud, doubtful).status, now(cloud, accepted).status) == (Status.DELIVERED, Status.READ)
+    assert sorted(ledger(cloud)) == sorted([EntryKind.HOLD, EntryKind.SETTLE] * 2)
+    assert {row.sender_id for row in cloud.everything(ReceiptRow)} == {cloud.sender}
+
+
+def test_what_another_tenant_sent_over_a_number_is_nobody_elses(cloud):
+    doubtful = lose(cloud)
+    with cloud.portal.database.write() as session:
+        senders.remove(session, cloud.sender)
+    cloud.portal.install(world.DEMO_LOCATIONS[1])
+    cloudy.add(cloud.portal, "1001", world.DEMO_LOCATIONS[1], name="theirs")
+    report(cloud, doubtful, Outcome.DELIVERED)
+    assert now(cloud, doubtful).status == Status.UNKNOWN
 
 
 @pytest.mark.parametrize("other", ["", "order-7", "{}", "{}:", "{}:0", "{}.0:1", "{}.2:1", "{}:1:1", " {}:1"])

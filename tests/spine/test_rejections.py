@@ -57,6 +57,16 @@ def test_from_20_messages_and_30_percent_on_it_is_an_incident(line):
     assert [each.count for each in open_alerts(line, REJECTIONS)] == [1], "one alert for one incident"
 
 
+def test_what_its_recipient_is_not_to_have_says_nothing_of_the_sender(line):
+    """A campaign to people who get enough marketing, or whose window is closed: no carrier turns the sender away."""
+    line.take(Outcome.FAILED, 40, Loss.WITHHELD)
+    assert open_alerts(line, REJECTIONS) == []
+    line.take(Outcome.DELIVERED, 14)
+    line.take(Outcome.FAILED, 6, Loss.REJECTED)
+    [alert] = open_alerts(line, REJECTIONS)
+    assert "6 of its last 20" in alert.text, "and hides nothing"
+
+
 def test_fewer_than_30_percent_are_none(line):
     line.take(Outcome.DELIVERED, 15)
     line.take(Outcome.FAILED, 6, Loss.REJECTED)

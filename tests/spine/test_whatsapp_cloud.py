@@ -9,10 +9,11 @@ import pytest
 import requests
 from sqlalchemy import update
 
+from portal.alerts import notices
 from portal.channels.base import Line, LineState
 from portal.messaging import lines, senders
 from portal.messaging.sweeping import settle_lost_calls
-from portal.models import Address, Contact, ContactMerge, Event, LedgerEntry, Message, OptOut, Part, Sender
+from portal.models import Address, Alert, Contact, ContactMerge, Event, LedgerEntry, Message, OptOut, Part, Sender
 from portal.sandbox import world
 from portal.worker.tasks import handlers
 from tests import cloudy
@@ -292,6 +293,41 @@ def test_what_was_said_before_the_number_was_ours_is_history_and_nothing_else_is
     old = cloud.text("written last week", "m2") | {"timestamp": str(int(late["timestamp"]) - 7 * 86400)}
     cloud.say(late, old)
     assert [(row.external_id, row.backfilled) for row in cloud.rows()] == [("m1", False), ("m2", True)]
+
+
+def test_a_number_that_could_not_be_asked_yet_has_a_history_too(cloud):
+    """Meta tells of 180 days as soon as it may: none of that is news, costs anything, or is anybody's STOP."""
+    old = cloud.text("STOP", "m1") | {"timestamp": str(int(cloud.time.now().timestamp()) - 90 * 86400)}
+    thread = {"id": ANA.removeprefix("+"), "messages": [old | {"history_context": {"status": "READ"}}]}
+    cloud.post(change("history", value(NUMBER, history=[{"metadata": {"phase": 0}, "threads": [thread]}])))
+    (row,) = cloud.rows()
+    assert (row.body, row.backfilled, row.credits) == ("STOP", True, 0) and cloud.everything(OptOut) == []
+
+
+def test_what_befalls_one_number_is_told_to_no_other_of_its_account(cloud):
+    """An agency's account has the numbers of many tenants."""
+    neighbour = cloud.add("109000000000001", ACCOUNT, world.DEMO_LOCATIONS[1])
+    with cloud.portal.database.write() as session:
+        for sender, number in ((cloud.sender, "+15550001111"), (neighbour, "+15550002222")):
+            session.execute(update(Sender).where(Sender.id == sender).values(line_address=number))
+    for field, more in (
+        ("phone_number_quality_update", {"event": "FLAGGED"}),
+        ("phone_number_name_update", {"decision": "REJECTED", "requested_verified_name": "Clinic"}),
+        ("security", {"event": "PIN_CHANGED", "requester": "boss@clinic.test"}),
+    ):
+        cloud.post(change(field, {"display_phone_number": "15550001111"} | more))
+    told = [each for each in cloud.everything(Alert) if each.kind == notices.SENDER_NOTICE]
+    assert len(told) == 3 and {each.location_id for each in told} == {1}
+    cloud.post(change("account_update", {"event": "ACCOUNT_VIOLATION"}))
+    assert {each.location_id for each in cloud.everything(Alert)[-2:]} == {1, 2}, "the account is everybody's"
+
+
+def test_a_word_on_the_account_does_not_prove_that_customers_are_heard(cloud):
+    """The app may be subscribed to that and not to messages: nobody is silent then, we only do not hear them."""
+    cloud.post(change("account_update", {"event": "ACCOUNT_VIOLATION"}))
+    assert {each.window_known_from for each in cloud.everything(Sender)} == {None}
+    cloud.say(cloud.text("Hello", "m1"))
+    assert [each.window_known_from is not None for each in cloud.everything(Sender)] == [True, False]
 
 
 def test_secrets_are_in_no_log(cloud, caplog):

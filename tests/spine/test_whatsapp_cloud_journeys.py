@@ -7,7 +7,7 @@ import pytest
 from portal.channels.content import Content, Kind, Relation
 from portal.errors import InvalidInput
 from portal.installations.lifecycle import ensure_location
-from portal.messaging import composing, template_sending, template_texts
+from portal.messaging import composing, senders, template_sending, template_texts
 from portal.messaging.composing import Draft
 from portal.models import Sender, TemplateRow
 from portal.sandbox import Effect, Signature, world
@@ -265,3 +265,25 @@ def test_what_is_typed_in_the_phone_app_is_seen_in_highlevel(chat):
     shown = portal.sandbox.ghl.mailbox.messages
     eventually(lambda: [one for one in shown(direction="outbound") if one.text == "Typed in the app"], what="the echo")
     assert portal.sandbox.cloud.taken() == 0
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_sender_that_had_an_app_of_its_own_is_heard_by_the_shared_one(line, again):
+    """What Meta goes on posting to the address that it had, nobody takes."""
+    portal, number = line
+    account, vault = portal.sandbox.cloud.accounts[world.CLOUD_ACCOUNT], portal.parts.vault
+    own = {"app_secret": world.CLOUD_APP_SECRET, "verify_token": world.CLOUD_VERIFY_TOKEN}
+    object.__setattr__(portal.settings, "app_url", portal.url)  # Meta asks the address whether it is ours
+    with portal.database.write() as session:
+        senders.change(session, vault, 1, own)
+    eventually(lambda: account.override.endswith(portal.sender_key(1)), what="its own address at Meta")
+    with portal.database.write() as session:
+        if again:
+            senders.remove(session, 1)
+        else:
+            senders.change(session, vault, 1, dict.fromkeys(own, ""))
+    if again:
+        portal.add_sender("whatsapp_cloud", credentials={"phone_number_id": number.id})
+    eventually(lambda: not account.override, what="the shared address at Meta")
+    people.write(portal.sandbox, number, MARIA, text="Do you hear me?", name="Maria Santos")
+    eventually(lambda: inbound(portal), what="the text in HighLevel")

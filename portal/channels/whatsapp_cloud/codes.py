@@ -118,14 +118,18 @@ REFUSALS: dict[str, Refusal] = {
         "The number is a test number of Meta, and this recipient is not on its list: add it there, or use a real one.",
         Loss.UNREACHABLE,
     ),
-    WINDOW_CLOSED: _never("The customer has not written for 24 hours: send a template."),
+    WINDOW_CLOSED: _never("The customer has not written for 24 hours: send a template.", Loss.WITHHELD),
     "131049": _never(
-        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next."
+        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next.",
+        Loss.WITHHELD,
     ),
     "130472": _never(
-        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today."
+        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today.",
+        Loss.WITHHELD,
     ),
-    MARKETING_STOPPED: _never("The customer has stopped marketing messages from this business: send none any more."),
+    MARKETING_STOPPED: _never(
+        "The customer has stopped marketing messages from this business: send none any more.", Loss.WITHHELD
+    ),
     "130497": _never("Meta does not let this account write to the customer's country.", Loss.REJECTED),
     "131062": _never("This template can be sent to a phone number only, and the customer's is not known: ask for it."),
     "137000": _never("The customer's identity has changed and must be confirmed: ask them to write first."),

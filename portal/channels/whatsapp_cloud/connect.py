@@ -29,7 +29,7 @@ def connect(http: HttpClient, account: Account, webhook_url: str) -> bool | None
         if not secret or not verify:
             raise ChannelError(NO_VERIFY_TOKEN, code="verify_token", scope=Scope.SENDER)
         return _own(http, account, webhook_url, verify)
-    return _shared(http, account)
+    return _shared(http, account, webhook_url)
 
 
 def disconnect(http: HttpClient, account: Account, webhook_url: str) -> None:
@@ -50,17 +50,36 @@ def disconnect(http: HttpClient, account: Account, webhook_url: str) -> None:
             raise
 
 
-def _shared(http: HttpClient, account: Account) -> bool | None:
-    """Subscribed, without an address of its own. Which of the apps is ours only the token's own app tells."""
+def _shared(http: HttpClient, account: Account, webhook_url: str) -> bool | None:
+    """Subscribed, and none of our own addresses before the app's: a sender that had an app of its own left it there.
+
+    Which of the apps is ours only the token's own app tells.
+    """
     ours = _app(http, account)
     apps = _apps(http, account)
-    if ours and any(_id(each) == ours for each in apps):
-        return False
-    _subscribe(http, account, {})
-    after = _apps(http, account)
-    if not (any(_id(each) == ours for each in after) if ours else after):
-        raise _not_yet("Meta does not list our app among the account's subscriptions")
-    return True if ours or not apps else None
+    mine = [each for each in apps if _id(each) == ours] if ours else []
+    if not mine or any(_address(each).startswith(f"{webhook_url}/") for each in mine):
+        _subscribe(http, account, {})
+        after = _apps(http, account)
+        if not (any(_id(each) == ours for each in after) if ours else after):
+            raise _not_yet("Meta does not list our app among the account's subscriptions")
+        changed = True if ours or not apps else None
+    else:
+        changed = False
+    return True if _lifted(http, account, webhook_url) else changed
+
+
+def _lifted(http: HttpClient, account: Account, webhook_url: str) -> bool:
+    """Was an address of ours taken from the number?"""
+    try:
+        if not _by_number(http, account).startswith(f"{webhook_url}/"):
+            return False
+    except ChannelError as error:
+        if error.retry and not error.stops:
+            raise
+        return False  # a token that may not read it has never written it
+    ask(http, account, _number(account), json={BY_NUMBER: {OVERRIDE: ""}})
+    return True
 
 
 def _own(http: HttpClient, account: Account, webhook_url: str, verify: str) -> bool:

@@ -80,7 +80,7 @@ def _number(value: Data, _: Data) -> Sequence[ChannelEvent]:
     sentence = NUMBER_EVENTS.get(event, f"Meta says {event[:60]} of its quality: look into WhatsApp manager.")
     limit = text(value.get("max_daily_conversations_per_business")) or text(value.get("current_limit"))
     tail = f" Its limit is {limit}." if limit and event == "DOWNGRADE" else ""
-    return [Notice(event[:80] or "quality", f"{_named(shown)}: {sentence}{tail}")]
+    return [Notice(event[:80] or "quality", f"{_named(shown)}: {sentence}{tail}", addresses.phone(shown))]
 
 
 def _account(value: Data, _: Data) -> Sequence[ChannelEvent]:
@@ -111,13 +111,14 @@ def _account_detail(value: Data) -> str:
 
 def _name(value: Data, _: Data) -> Sequence[ChannelEvent]:
     decision, wanted = text(value.get("decision")), text(value.get("requested_verified_name"))
+    shown = text(value.get("display_phone_number"))
     reason = text(value.get("rejection_reason"))
     if decision == "APPROVED":
         sentence = f"Meta has approved the name {wanted[:100]}."
     else:
         why = f": {reason[:200]}" if reason and reason.upper() != "NONE" else ""
         sentence = f"Meta decided {decision[:40] or 'otherwise'} on the name {wanted[:100]}{why}."
-    return [Notice("name", f"{_named(text(value.get('display_phone_number')))}: {sentence}")]
+    return [Notice("name", f"{_named(shown)}: {sentence}", addresses.phone(shown))]
 
 
 def _capability(value: Data, _: Data) -> Sequence[ChannelEvent]:
@@ -133,8 +134,9 @@ def _capability(value: Data, _: Data) -> Sequence[ChannelEvent]:
 def _security(value: Data, _: Data) -> Sequence[ChannelEvent]:
     event, who = text(value.get("event")), text(value.get("requester"))
     by = f" (by {who[:60]})" if who else ""
-    shown = _named(text(value.get("display_phone_number")))
-    return [Notice(event[:80] or "security", f"{shown}: its two-step PIN: {event[:60] or 'changed'}{by}.")]
+    shown = text(value.get("display_phone_number"))
+    said = f"{_named(shown)}: its two-step PIN: {event[:60] or 'changed'}{by}."
+    return [Notice(event[:80] or "security", said, addresses.phone(shown))]
 
 
 def _alert(value: Data, _: Data) -> Sequence[ChannelEvent]:
