@@ -165,6 +165,19 @@ def test_it_is_open_over_every_address_of_the_customer(old):
     assert window(old, ANNA_ID).closes_at == window(old, ANNA).closes_at > old.time.now()
 
 
+def test_an_address_that_proves_to_be_theirs_later_is_as_open(old):
+    old.hear("By my name only", "m1", sender=ANNA_ID, sender_kind=AddressKind.BSUID)
+    old.apply()
+    # Typed in the app: it tells both of the customer's addresses, and opens nothing by itself.
+    old.hear("Typed", "e1", same_as=[Peer(AddressKind.BSUID, ANNA_ID)], from_us=True)
+    old.apply()
+    message = send(old)
+    assert (now(old, message).address, now(old, message).status) == (ANNA, Status.QUEUED)
+    assert window(old).closes_at == window(old, ANNA_ID).closes_at
+    work(old.portal, "send")
+    assert fate(old, message) == OPEN
+
+
 def test_the_provider_knows_better(cloud):
     cloud.channel.outcomes.append(ChannelError("More than 24 hours have passed.", code="131047"))
     assert go(cloud) == ("failed", "131047")
