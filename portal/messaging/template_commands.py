@@ -75,4 +75,4 @@ def _file(form: Form, values: dict[str, str], attachments: list[str]) -> dict[st
         return {}
     if len(attachments) > 1 or not form.media or HEADER_URL in values:
         raise InvalidInput(f"The template {form.name} takes no such file: send it in a message of its own.")
-    return {HEADER_URL: attachments[0]}
+    return {HEADER_URL: attachments[0].strip()}

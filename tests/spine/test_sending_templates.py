@@ -10,6 +10,7 @@ from portal.errors import InvalidInput, NotFound
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import composing, senders, template_sending, template_texts
 from portal.messaging.composing import Draft
+from portal.messaging.releasing import release_held
 from portal.models import Message, Sender
 from tests import templated
 from tests.hand import settle, work
@@ -164,6 +165,41 @@ def test_held_and_paused_at_its_provider_meanwhile_it_fails_and_frees_its_credit
     (message,) = portal.messages()
     assert (message.status, message.error_code) == ("failed", "unfit") and "is paused by WhatsApp" in message.reason
     assert provider.sent == []
+
+
+OTHER_WORDS = said("visit", {"type": "BODY", "text": "Dear {{1}}, you owe us {{2}}."})
+OTHER_VARIABLES = said("visit", {"type": "BODY", "text": "Hi {{1}}, we see you."})
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [(OTHER_WORDS, "says something else than what was written"), (OTHER_VARIABLES, "does not fit the template visit")],
+)
+@pytest.mark.parametrize("who", ["edited", "a stand-in"])
+def test_nobody_reads_other_words_than_those_that_were_agreed_to(portal, time, provider, who, listed, says):
+    with portal.database.write() as session:
+        senders.pause(session, portal.line, "on holiday")
+    compose(portal, ANNA, content=filled(portal, "visit", VISIT))
+    settle(portal, time, "apply")
+    assert portal.messages()[0].status == "held"
+    with serving(Provider(listed=[listed])) as second:
+        if who == "edited":
+            provider.listed = [listed]
+            later(portal, time)
+        else:
+            templated.add_sender(portal, second, name="Second line")
+            settle(portal, time, "send")
+        with portal.database.write() as session:
+            location = ensure_location(session, PLACE.id)
+            location.failover = "same_channel"
+            if who == "edited":
+                senders.resume(session, portal.line)
+            release_held(session, location.id)
+        settle(portal, time)
+        assert (provider.sent, second.sent) == ([], [])
+    (message,) = portal.messages()
+    assert (message.status, message.error_code) == ("failed", "unfit") and says in message.reason
+    assert message.body == FRIDAY
 
 
 def test_the_same_key_sends_a_template_once(portal, time, provider):
