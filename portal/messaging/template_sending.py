@@ -11,8 +11,8 @@ from portal.channels.capabilities import HasTemplates
 from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import template_forms, template_texts
-from portal.messaging.template_forms import Form
 from portal.messaging.storable import storable
+from portal.messaging.template_forms import Form
 from portal.messaging.templates import APPROVED, reason
 from portal.models import Message, Sender, SenderState, TemplateRow
 

@@ -59,12 +59,13 @@ def joined(session: Session, contact_id: int) -> None:
         select(ServiceWindow.sender_id, func.max(ServiceWindow.opened_at), func.max(ServiceWindow.closes_at))
         .join(Sender, Sender.id == ServiceWindow.sender_id)
         .join(Address, and_(here, Address.value == ServiceWindow.value))
-        .where(*mine, ServiceWindow.opened_at.is_not(None), ServiceWindow.refused_at.is_(None))
+        .where(*mine, ServiceWindow.refused_at.is_(None))
         .group_by(ServiceWindow.sender_id)
         .order_by(ServiceWindow.sender_id)
     )
     for sender_id, at, until in session.execute(known).all():
-        _open(session, sender_id, sorted(addresses), at, until)
+        if at is not None:
+            _open(session, sender_id, sorted(addresses), at, until)
 
 
 def _open(

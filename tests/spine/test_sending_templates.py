@@ -1,8 +1,10 @@
 """Templates, reactions, answers, lists and buttons that open a page: written in the portal, checked, sent once."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from portal.channels.base import Inbound
 from portal.channels.content import Content, Kind, Relation
@@ -11,7 +13,7 @@ from portal.installations.lifecycle import ensure_location
 from portal.messaging import composing, senders, template_sending, template_texts
 from portal.messaging.composing import Draft
 from portal.messaging.releasing import release_held
-from portal.models import Message, Sender
+from portal.models import LedgerEntry, Message, Sender
 from tests import templated
 from tests.hand import settle, work
 from tests.linked import serving
@@ -200,6 +202,22 @@ def test_nobody_reads_other_words_than_those_that_were_agreed_to(portal, time, p
     (message,) = portal.messages()
     assert (message.status, message.error_code) == ("failed", "unfit") and says in message.reason
     assert message.body == FRIDAY
+
+
+def test_a_scheduled_template_is_looked_at_again_when_it_goes(portal, time, provider):
+    at = time.now() + timedelta(hours=9)
+    compose(portal, ANNA, content=filled(portal, "visit", VISIT), scheduled_at=at)
+    compose(portal, ANNA, content=filled(portal, "hello", {}), scheduled_at=at)
+    settle(portal, time, "apply")
+    provider.listed = [OTHER_WORDS, said("hello", HELLO)]
+    later(portal, time)
+    settle(portal, time)
+    visit, hello = portal.messages()
+    assert (visit.status, visit.error_code) == ("failed", "unfit") and "write it anew" in visit.reason
+    with portal.session() as session:
+        entries = session.scalars(select(LedgerEntry.kind).where(LedgerEntry.message_id == visit.id)).all()
+    assert entries == ["hold", "release"]
+    assert hello.status == "accepted" and [each["content"]["name"] for each in provider.sent] == ["hello"]
 
 
 def test_the_same_key_sends_a_template_once(portal, time, provider):

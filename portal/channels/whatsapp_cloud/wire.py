@@ -70,8 +70,10 @@ def ask(
 
 
 def pages(http: HttpClient, account: Account, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """The objects of a list over all its pages. Raises `ChannelError`, also when there is no end: a list that is cut off
-    would say of all the rest that it is not there."""
+    """The objects of a list over all its pages. Raises `ChannelError`.
+
+    Also when it has no end: a list that is cut off would say of all the rest that it is not there.
+    """
     found: list[Mapping[str, Any]] = []
     after = ""
     for _ in range(MOST_PAGES):
