@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.channels.base import Inbound
 from portal.channels.content import AddressKind, Kind, Peer
-from portal.messaging import merging, numbers
+from portal.messaging import merging, numbers, windows
 from portal.models import Address, Sender
 
 CHANGED = "number_changed"
@@ -27,6 +27,7 @@ def learn(session: Session, sender: Sender, chat: Peer, said: Inbound, event_id:
     holder = _holder(session, sender.location_id, new.value)
     if holder is None or holder == _holder(session, sender.location_id, chat.value, chat.kind):
         merging.learn(session, sender, chat, [new], event_id)
+        windows.share(session, sender, (chat.kind.value, chat.value), (PHONE.value, new.value))
 
 
 def told(session: Session, sender: Sender, said: Inbound, contact_id: int) -> Mapping[str, Any]:
