@@ -98,6 +98,19 @@ def test_the_agent_writes_several_lines_as_a_template_wants_them(call: Caller, s
     assert bodies == ["/template visit_reminder\n1: Ramon\n2: Friday"]
 
 
+def test_a_template_that_the_agent_asked_for_travels_with_the_command(
+    call: Caller, meta: Meta, sandbox: Sandbox
+) -> None:
+    assert post(call, "/agent", text="/template visit_reminder\n1: Ramon\n2: Friday").status_code == 200
+    assert meta.template("visit_reminder", "Ramon", "Friday").status_code == 200
+    assert sandbox.records.wait(lambda: "Meta took it" in live(call, "travel"))
+    (message,) = sandbox.ghl.mailbox.messages(direction="outbound")
+    journey = sandbox.journeys.get(message.id)
+    assert journey is not None and any(sandbox.cloud.find(key) for key in journey.keys), "no simulator has it"
+    phone = live(call, "phone")
+    assert "your visit is on Friday" in phone and "/template" not in phone
+
+
 def test_buttons_are_tapped(call: Caller, meta: Meta, sandbox: Sandbox) -> None:
     post(call, "/phone", **NUMBER, text="Hi")
     buttons = [{"type": "reply", "reply": {"id": "yes", "title": "Yes, <please>"}}]
