@@ -64,7 +64,8 @@ def apply(
             continue
         share = app.share(request, addressee)
         for sender in senders:
-            windows.listened(session, sender)
+            if not addressee.startswith(GROUP):  # what is told of an account comes without its customers' messages too
+                windows.listened(session, sender)
             done += effects.take(session, sender, channel.parse(share), event, vault, piecewise=piecewise)
     if len(addressees) == 1 and own is None and not missed and not addressees[0].startswith(GROUP):
         event.sender_key = sender.key  # its owner may look at it
