@@ -386,7 +386,7 @@ def test_the_command_line_sends_templates_answers_and_reactions(portal, time, pr
         ("--react", target.uuid, "--emoji", "\U0001f44d"),
         ("--react", target.uuid, "--emoji", ""),
         ("--to", "09175550101", "--text", "When?", "--list", "Choose", "--row", "Monday|from nine", "--row", "Tuesday"),
-        ("--to", "09175550101", "--text", "Book here:", "--link", "Book,https://x.example/book"),
+        ("--to", "09175550101", "--text", "Book, now:", "--link", "Book, now,https://x.example/@14.5,121"),
     ):
         answered = run(portal, *send, *words)
         assert answered.exit_code == 0, answered.output
@@ -400,10 +400,12 @@ def test_the_command_line_sends_templates_answers_and_reactions(portal, time, pr
             ("5678", "reaction", "\U0001f44d", "wamid.1"),
             ("5678", "reaction", "", "wamid.1"),
             ("0101", "list", "When?", ""),
-            ("0101", "buttons", "Book here:", ""),
+            ("0101", "buttons", "Book, now:", ""),
         ],
         key=str,
     )
+    (page,) = (each["content"]["buttons"][0] for each in calls if (each["content"] or {}).get("kind") == "buttons")
+    assert (page["text"], page["value"]) == ("Book, now", "https://x.example/@14.5,121")
 
 
 @pytest.mark.parametrize(
