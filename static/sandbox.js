@@ -55,8 +55,17 @@
     const form = event.detail.elt;
     if (event.detail.successful) notice("");
     if (event.detail.successful && form.matches("form[data-clear]")) {
-      form.querySelector("input[name=text]").value = "";
+      form.elements.text.value = "";
       document.querySelectorAll(".thread").forEach(toEnd);
+    }
+  });
+
+  // As in every messenger: Enter sends, Shift and Enter begin a new line.
+  document.addEventListener("keydown", (event) => {
+    const send = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+    if (send && event.target.matches("form[data-clear] textarea")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
     }
   });
 

@@ -1,5 +1,6 @@
 """What `flask send` sends besides texts and files: a place, a contact, a poll, buttons, a list, a template."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,9 @@ from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import numbers
 from portal.models import Location
+
+# Addresses have commas too: those of maps, for one.
+_LINK = re.compile(r"(.*?),\s*(https?://.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +98,6 @@ def _row(number: int, text: str) -> dict[str, str]:
 
 
 def _link(text: str) -> dict[str, str]:
-    shown, _, address = text.rpartition(",")
+    found = _LINK.fullmatch(text)
+    shown, address = (found[1], found[2]) if found else (text, "")
     return {"id": "1", "text": shown.strip(), "type": "url", "value": address.strip()}

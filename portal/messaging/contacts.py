@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Kind
 from portal.database import insert_new
-from portal.messaging import dnd, wording
+from portal.messaging import dnd, windows, wording
 from portal.messaging.locks import lock_conversation
 from portal.models import Address, Contact, Conversation, Job, Message, OptOut, Sender
 
@@ -215,6 +215,7 @@ def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation,
     old.unread, old.last_position, old.held_reason = 0, 0, ""
     old.merged_into_id, from_.merged_into_id = kept.id, into.id
     session.flush()
+    windows.joined(session, into.id)
     return old, kept
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import contacts, dnd_heard
+from portal.messaging import contacts, dnd_heard, windows
 from portal.messaging.releasing import release_conversations
 from portal.models import (
     Address,
@@ -84,6 +84,7 @@ def _put_together(session: Session, sender: Sender, chat: Peer, other: Peer, eve
         _merge(session, merge, session.get_one(Contact, address.contact_id), contact, by)
     session.add(merge)
     session.flush()
+    windows.joined(session, merge.into_id)
 
 
 def _merge(session: Session, merge: ContactMerge, one: Contact, other: Contact, by: Peer) -> None:

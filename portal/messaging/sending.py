@@ -18,12 +18,12 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
 from portal.channels.capabilities import SendsKinds, limits_of
-from portal.channels.content import AddressKind, File
+from portal.channels.content import AddressKind, File, Kind
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import line_states, optouts, windows
+from portal.messaging import line_states, optouts, template_sending, windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Cargo, Opened, Pass, let_through
 from portal.messaging.kinds import content_of
@@ -36,7 +36,7 @@ from portal.messaging.receipts import match_by_key
 from portal.messaging.releasing import release_conversations
 from portal.messaging.results import end_message, hold_back, write_results
 from portal.messaging.statuses import FINAL, follow_parts, move_part
-from portal.models import FailoverPolicy, InstallState, Location, Part, Sender, SenderState, Status
+from portal.models import FailoverPolicy, InstallState, Location, Message, Part, Sender, SenderState, Status
 from portal.queue.jobs import Due, complete, drop, postpone
 from portal.queue.turn import Turn
 from portal.writer_lock import Door
@@ -178,11 +178,24 @@ class Outbox:
             text = f"The sender's credentials cannot be used: {type(error).__name__}. Enter them again."
             outcome = ChannelError(text, scope=Scope.SENDER, retry=True)
             return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
-        files = self._files(due, passed, looked)
+        files = self._stale(passed) or self._files(due, passed, looked)
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
         outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
+
+    def _stale(self, passed: Pass) -> ChannelError | None:
+        """Why a template is not what it was when it was queued, which may be long ago. Nothing went out."""
+        if passed.kind != Kind.TEMPLATE:
+            return None
+        try:
+            with self._database.read() as session:
+                sender = session.get_one(Sender, passed.sender_id)
+                why = template_sending.refusal(session, sender, session.get_one(Message, passed.message_id))
+        except Exception as error:
+            log.exception("a template cannot be looked at")
+            return ChannelError(f"Its template cannot be looked at ({type(error).__name__}).", retry=True)
+        return ChannelError(why, code="unfit") if why else None
 
     def _files(self, due: Due, passed: Pass, looked: _Looked | None) -> _Files:
         if looked is None:

@@ -4,7 +4,8 @@
     1: Ana
     first_name: Ana
 
-It is read exactly or refused with a sentence. Nothing that begins so ever reaches a customer as it was typed.
+It is read exactly or refused with a sentence. Nothing that begins so ever reaches a customer as it was typed, also not
+with a capital letter, which phones write by themselves, or with a letter too many.
 """
 
 import re
@@ -18,16 +19,17 @@ from portal.messaging.template_forms import HEADER_URL, Form
 from portal.messaging.template_sending import find, form_of
 from portal.models import Conversation, Message, Sender
 
-WORD = "/template"
+# What stands before it may be no more than what nobody sees (format characters, as pasting leaves them).
+_WORD = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*/template", re.IGNORECASE)
 # Meta: names are lower-case letters, digits and underscores, languages like en or pt_BR.
-_FIRST = re.compile(r"/template +([a-z0-9_]{1,512})(?: +([A-Za-z]{2,3}(?:_[A-Za-z0-9]{2,8})*))?")
+_FIRST = re.compile(r"/(?i:template) +([a-z0-9_]{1,512})(?: +([A-Za-z]{2,3}(?:_[A-Za-z0-9]{2,8})*))?")
 _LINE = re.compile(r"([\w-]{1,80}) *: *(.*)")
 HOW = "Write /template NAME, or /template NAME LANGUAGE, and below it each variable on a line of its own, like 1: Ana."
 
 
 def is_command(text: str) -> bool:
-    """Does the text begin with the command's word?"""
-    return text.split(maxsplit=1)[:1] == [WORD]
+    """Does the text begin with the command's word, or what only a slip makes another one?"""
+    return _WORD.match(text) is not None
 
 
 def read(text: str) -> tuple[str, str, dict[str, str]]:
@@ -73,4 +75,4 @@ def _file(form: Form, values: dict[str, str], attachments: list[str]) -> dict[st
         return {}
     if len(attachments) > 1 or not form.media or HEADER_URL in values:
         raise InvalidInput(f"The template {form.name} takes no such file: send it in a message of its own.")
-    return {HEADER_URL: attachments[0]}
+    return {HEADER_URL: attachments[0].strip()}

@@ -11,6 +11,7 @@ from portal.channels.capabilities import HasTemplates
 from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import template_forms, template_texts
+from portal.messaging.storable import storable
 from portal.messaging.template_forms import Form
 from portal.messaging.templates import APPROVED, reason
 from portal.models import Message, Sender, SenderState, TemplateRow
@@ -129,14 +130,18 @@ def settled(session: Session, sender: Sender, content: Content) -> tuple[Content
 def refusal(session: Session, sender: Sender, message: Message) -> str:
     """Why this sender cannot send a message that was written for another one, or some time ago; "" when it can.
 
-    A template is its sender's own, and a reaction belongs to a message on one line.
+    A template is its sender's own: another's of that name, or this one after it was edited, may say something else than
+    what was agreed to, and is shown. A reaction belongs to a message on one line.
     """
     if message.kind == Kind.REACTION and not message.about_external_id:
         return f"{sender.name} does not have the message that is reacted to: only the line that has it can do so."
     if message.kind != Kind.TEMPLATE:
         return ""
     try:
-        find(session, sender, str(message.details.get("name") or ""), str(message.details.get("language") or ""))
+        _, text = settled(session, sender, Content(Kind.TEMPLATE, message.details))
     except InvalidInput as error:
         return error.message
-    return ""
+    if storable(text) == message.body:
+        return ""
+    name = f"{message.details['name']} ({message.details['language']})"
+    return f"The template {name} of {sender.name} says something else than what was written here: write it anew."

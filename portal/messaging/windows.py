@@ -9,7 +9,7 @@ does not. Where we are in doubt the window counts as open: the provider then dec
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -54,6 +54,26 @@ def share(session: Session, sender: Sender, before: tuple[str, str], after: tupl
     row = session.scalar(select(ServiceWindow).where(*same))
     if row is not None and row.opened_at is not None:
         _open(session, sender.id, [after], row.opened_at, row.closes_at)
+
+
+def joined(session: Session, contact_id: int) -> None:
+    """The contact's addresses have proved to be one person's: what is open to one of them is open to all."""
+    mine = Address.contact_id == contact_id, Address.kind.in_(_OPENS_FOR)
+    addresses = [tuple(row) for row in session.execute(select(Address.kind, Address.value).where(*mine))]
+    if len(addresses) < 2:
+        return
+    here = and_(Address.location_id == Sender.location_id, Address.kind == ServiceWindow.kind)
+    known = (
+        select(ServiceWindow.sender_id, func.max(ServiceWindow.opened_at), func.max(ServiceWindow.closes_at))
+        .join(Sender, Sender.id == ServiceWindow.sender_id)
+        .join(Address, and_(here, Address.value == ServiceWindow.value))
+        .where(*mine, ServiceWindow.refused_at.is_(None))
+        .group_by(ServiceWindow.sender_id)
+        .order_by(ServiceWindow.sender_id)
+    )
+    for sender_id, at, until in session.execute(known).all():
+        if at is not None:
+            _open(session, sender_id, sorted(addresses), at, until)
 
 
 def _open(

@@ -79,20 +79,23 @@ class Journeys:
             if len(journey.steps) < MOST_STEPS:
                 journey.steps.append(Step(now, place, words, tone, fault, last_at=now))
 
-    def claim(self, direction: str, phone: str, text: str, key: str = "") -> str:
+    def claim(self, direction: str, phone: str, text: str, key: str = "", template: str = "") -> str:
         """The journey that a call of the portal belongs to, "" when none fits.
 
         A key (the idempotency key without its counter) keeps to the journey it first came with. A new one takes the
         oldest message to the same number that no key has claimed, of the same text, or of a text within the text (the
         portal adds the addresses of attachments). The portal's own message id is unknown here, so two equal texts to
-        one number may be swapped, which changes nothing a person could see.
+        one number may be swapped, which changes nothing a person could see. A call for a `template` takes the message
+        that asks for it.
         """
         with self._lock:
             known = self._by_key.get(key, "") if key else ""
             waiting = self._unclaimed.get((direction, number_key(phone)), [])
             same = (journey for journey in waiting if journey.text == text)
             within = (journey for journey in waiting if journey.text and journey.text in text)
-            found = None if known else next(same, None) or next(within, None)
+            word = ["/template", template]
+            asks = (journey for journey in waiting if template and journey.text.lower().split()[:2] == word)
+            found = None if known else next(same, None) or next(within, None) or next(asks, None)
             if found is not None and key:
                 waiting.remove(found)
         if found is not None and key:

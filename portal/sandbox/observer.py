@@ -90,9 +90,9 @@ def _send_cloud(sandbox: "Sandbox", call: Call) -> None:
     sent = sandbox.cloud.find(taken)
     text = sent.text if sent is not None else cloud_text(body)
     phone = str(body.get("to") or "")
-    journey = sandbox.journeys.claim(
-        "outbound", phone, text, str(body.get("biz_opaque_callback_data") or taken).split(":", 1)[0]
-    )
+    key, named = str(body.get("biz_opaque_callback_data") or taken).split(":", 1)[0], body.get("template")
+    template = str(named.get("name") or "") if isinstance(named, dict) else ""
+    journey = sandbox.journeys.claim("outbound", phone, text, key, template)
     if not journey:
         return
     if taken:

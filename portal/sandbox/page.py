@@ -313,7 +313,7 @@ def _people(chosen: Chosen) -> list[Contact]:
 
 def typed_text() -> str:
     """The text of a form. Aborts with a sentence when there is none."""
-    text = request.form.get("text", "").strip()[:LONGEST_TEXT]
+    text = request.form.get("text", "").replace("\r\n", "\n").strip()[:LONGEST_TEXT]
     if not text:
         abort(422, "Type a text first.")
     return text

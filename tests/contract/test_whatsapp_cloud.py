@@ -479,13 +479,15 @@ def test_templates_page_by_page(server, account):
     assert "after=next-cursor" in server.calls[1].target and "after=" not in server.calls[0].target
 
 
-def test_a_list_without_an_end_ends(server, account):
+def test_a_list_that_is_not_heard_to_its_end_is_none(server, account):
     server.script(page([], "for ever"))
-    assert CHANNEL.templates(HttpClient(), account) == []
-    assert len(server.calls) == 50
-    server.script(answer(200, {"data": 5}))
-    with pytest.raises(ChannelError):
+    with pytest.raises(ChannelError, match="has no end") as error:
         CHANNEL.templates(HttpClient(), account)
+    assert len(server.calls) == 100 and error.value.retry
+    for wrong in ({"data": 5}, {"data": [], "paging": {"next": "https://next.test"}}):
+        server.script(answer(200, wrong))
+        with pytest.raises(ChannelError):
+            CHANNEL.templates(HttpClient(), account)
 
 
 @pytest.mark.parametrize(

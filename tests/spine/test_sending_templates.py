@@ -1,8 +1,10 @@
 """Templates, reactions, answers, lists and buttons that open a page: written in the portal, checked, sent once."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from portal.channels.base import Inbound
 from portal.channels.content import Content, Kind, Relation
@@ -10,7 +12,8 @@ from portal.errors import InvalidInput, NotFound
 from portal.installations.lifecycle import ensure_location
 from portal.messaging import composing, senders, template_sending, template_texts
 from portal.messaging.composing import Draft
-from portal.models import Message, Sender
+from portal.messaging.releasing import release_held
+from portal.models import LedgerEntry, Message, Sender
 from tests import templated
 from tests.hand import settle, work
 from tests.linked import serving
@@ -164,6 +167,57 @@ def test_held_and_paused_at_its_provider_meanwhile_it_fails_and_frees_its_credit
     (message,) = portal.messages()
     assert (message.status, message.error_code) == ("failed", "unfit") and "is paused by WhatsApp" in message.reason
     assert provider.sent == []
+
+
+OTHER_WORDS = said("visit", {"type": "BODY", "text": "Dear {{1}}, you owe us {{2}}."})
+OTHER_VARIABLES = said("visit", {"type": "BODY", "text": "Hi {{1}}, we see you."})
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [(OTHER_WORDS, "says something else than what was written"), (OTHER_VARIABLES, "does not fit the template visit")],
+)
+@pytest.mark.parametrize("who", ["edited", "a stand-in"])
+def test_nobody_reads_other_words_than_those_that_were_agreed_to(portal, time, provider, who, listed, says):
+    with portal.database.write() as session:
+        senders.pause(session, portal.line, "on holiday")
+    compose(portal, ANNA, content=filled(portal, "visit", VISIT))
+    settle(portal, time, "apply")
+    assert portal.messages()[0].status == "held"
+    with serving(Provider(listed=[listed])) as second:
+        if who == "edited":
+            provider.listed = [listed]
+            later(portal, time)
+        else:
+            templated.add_sender(portal, second, name="Second line")
+            settle(portal, time, "send")
+        with portal.database.write() as session:
+            location = ensure_location(session, PLACE.id)
+            location.failover = "same_channel"
+            if who == "edited":
+                senders.resume(session, portal.line)
+            release_held(session, location.id)
+        settle(portal, time)
+        assert (provider.sent, second.sent) == ([], [])
+    (message,) = portal.messages()
+    assert (message.status, message.error_code) == ("failed", "unfit") and says in message.reason
+    assert message.body == FRIDAY
+
+
+def test_a_scheduled_template_is_looked_at_again_when_it_goes(portal, time, provider):
+    at = time.now() + timedelta(hours=9)
+    compose(portal, ANNA, content=filled(portal, "visit", VISIT), scheduled_at=at)
+    compose(portal, ANNA, content=filled(portal, "hello", {}), scheduled_at=at)
+    settle(portal, time, "apply")
+    provider.listed = [OTHER_WORDS, said("hello", HELLO)]
+    later(portal, time)
+    settle(portal, time)
+    visit, hello = portal.messages()
+    assert (visit.status, visit.error_code) == ("failed", "unfit") and "write it anew" in visit.reason
+    with portal.session() as session:
+        entries = session.scalars(select(LedgerEntry.kind).where(LedgerEntry.message_id == visit.id)).all()
+    assert entries == ["hold", "release"]
+    assert hello.status == "accepted" and [each["content"]["name"] for each in provider.sent] == ["hello"]
 
 
 def test_the_same_key_sends_a_template_once(portal, time, provider):
@@ -332,7 +386,7 @@ def test_the_command_line_sends_templates_answers_and_reactions(portal, time, pr
         ("--react", target.uuid, "--emoji", "\U0001f44d"),
         ("--react", target.uuid, "--emoji", ""),
         ("--to", "09175550101", "--text", "When?", "--list", "Choose", "--row", "Monday|from nine", "--row", "Tuesday"),
-        ("--to", "09175550101", "--text", "Book here:", "--link", "Book,https://x.example/book"),
+        ("--to", "09175550101", "--text", "Book, now:", "--link", "Book, now,https://x.example/@14.5,121"),
     ):
         answered = run(portal, *send, *words)
         assert answered.exit_code == 0, answered.output
@@ -346,10 +400,12 @@ def test_the_command_line_sends_templates_answers_and_reactions(portal, time, pr
             ("5678", "reaction", "\U0001f44d", "wamid.1"),
             ("5678", "reaction", "", "wamid.1"),
             ("0101", "list", "When?", ""),
-            ("0101", "buttons", "Book here:", ""),
+            ("0101", "buttons", "Book, now:", ""),
         ],
         key=str,
     )
+    (page,) = (each["content"]["buttons"][0] for each in calls if (each["content"] or {}).get("kind") == "buttons")
+    assert (page["text"], page["value"]) == ("Book, now", "https://x.example/@14.5,121")
 
 
 @pytest.mark.parametrize(

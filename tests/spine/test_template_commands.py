@@ -34,7 +34,7 @@ def test_the_command_sends_the_template_and_the_portal_shows_its_words(portal, t
     assert (message.kind, message.body, message.status, message.credits) == ("template", FRIDAY, "accepted", 1)
     with portal.session() as session:
         assert session.get_one(Conversation, message.conversation_id).last_text == FRIDAY
-    again = deliver(portal, time, "  /template visit en\r\n\r\n1 : Ben\r\n2:  Monday\r\n")
+    again = deliver(portal, time, "  /Template visit en\r\n\r\n1 : Ben\r\n2:  Monday\r\n")
     assert again.body == "Hi Ben, we see you on *Monday*."
 
 
@@ -50,6 +50,9 @@ def test_an_attachment_is_the_file_above_the_text(portal, time, provider):  # no
     [
         ("/template", "Write /template NAME"),
         ("/template Visit", "Write /template NAME"),
+        ("/templates", "Write /template NAME"),
+        ("/TEMPLATE: visit\n1: Ana\n2: Friday", "Write /template NAME"),
+        (f"\u200b\ufeff{VISIT}", "Write /template NAME"),
         ("/template visit en please", "Write /template NAME"),
         ("/template visit 1: Ana", "Write /template NAME"),
         ("/template visit\nAna", "The line “Ana” is not understood"),
@@ -83,9 +86,10 @@ def test_a_sender_without_templates_never_sends_the_command(portal, time, provid
 
 
 def test_what_only_looks_like_it_is_a_text(portal, time, provider):  # noqa: F811
-    for text in ("See /template visit", "/templates", "/Template visit"):
+    texts = ["See /template visit", "template visit", "/ template visit", "\u201c/template\u201d it is"]
+    for text in texts:
         deliver(portal, time, text)
-    assert [each["text"] for each in provider.sent] == ["See /template visit", "/templates", "/Template visit"]
+    assert [each["text"] for each in provider.sent] == texts
 
 
 def test_a_held_command_goes_out_as_a_template(portal, time, provider):  # noqa: F811

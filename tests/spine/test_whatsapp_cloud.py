@@ -93,8 +93,8 @@ class Cloud(cloudy.Line):
         credentials = {"phone_number_id": number, "access_token": TOKEN, "waba_id": account}
         added = self.portal.add_sender("whatsapp_cloud", place=place, name=number, credentials=credentials)
         with self.portal.database.write() as session:
-            # How the number is has been asked.
-            ready = {"line_state": "ready", "next_line_check_at": None}
+            # How the number is has been asked, and the sandbox's Meta is not the one that is spoken to.
+            ready = {"line_state": "ready", "next_line_check_at": None, "api_url": ""}
             session.execute(update(Sender).where(Sender.id == added).values(**ready))
             session.execute(cloudy.delete_jobs("check_line"))
             session.execute(cloudy.delete_jobs("sync_webhook"))

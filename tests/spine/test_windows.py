@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from portal.channels.base import Accepted, ChannelError, Outcome
+from portal.channels.base import Accepted, ChannelError, Outcome, TemplateNotice
 from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import senders, windows
 from portal.messaging.sweeping import match_orphans
@@ -77,6 +77,12 @@ def test_who_never_wrote_is_known_to_be_silent_only_after_a_day_of_listening(clo
     message = send(cloud)
     assert fate(cloud, message) == CLOSED
     assert "has not written to this number" in now(cloud, message).reason
+
+
+def test_word_on_the_account_alone_is_no_listening_to_customers(cloud):
+    cloud.say(TemplateNotice("hello", "en", "APPROVED"), to="group:W1")
+    cloud.time.forward(hours=25)
+    assert go(cloud) == OPEN, "their messages may go to another address: the provider decides"
 
 
 def test_the_window_closes_between_queueing_and_the_call(old):
@@ -181,6 +187,19 @@ def test_it_is_open_over_every_address_of_the_customer(old):
     old.apply()
     old.time.forward(hours=20)
     assert window(old, ANNA_ID).closes_at == window(old, ANNA).closes_at > old.time.now()
+
+
+def test_an_address_that_proves_to_be_theirs_later_is_as_open(old):
+    old.hear("By my name only", "m1", sender=ANNA_ID, sender_kind=AddressKind.BSUID)
+    old.apply()
+    # Typed in the app: it tells both of the customer's addresses, and opens nothing by itself.
+    old.hear("Typed", "e1", same_as=[Peer(AddressKind.BSUID, ANNA_ID)], from_us=True)
+    old.apply()
+    message = send(old)
+    assert (now(old, message).address, now(old, message).status) == (ANNA, Status.QUEUED)
+    assert window(old).closes_at == window(old, ANNA_ID).closes_at
+    work(old.portal, "send")
+    assert fate(old, message) == OPEN
 
 
 def test_the_provider_knows_better(cloud):

@@ -173,7 +173,9 @@ def test_the_failure_offers_a_template_and_the_page_its_form(client, database, f
 
 def form_of(client, message: Message, template: int) -> dict[str, str]:
     page = client.get(f"/admin/messages/{message.uuid}/template?template={template}").text
-    return dict(re.findall(r'<input type="hidden"[^>]*?name="(csrf_token|template|key)"[^>]*?value="([^"]*)"', page))
+    return dict(
+        re.findall(r'<input type="hidden"[^>]*?name="(csrf_token|template|edition|key)"[^>]*?value="([^"]*)"', page)
+    )
 
 
 def test_the_preview_follows_what_is_typed_and_sends_nothing(client, database, failed) -> None:
@@ -242,6 +244,22 @@ def test_a_template_that_was_paused_meanwhile_is_not_sent(client, database, fail
         session.execute(update(TemplateRow).values(status="PAUSED"))
     answer = client.post(f"/admin/messages/{failed.uuid}/template", data={**form, "send": "1"})
     assert answer.status_code == 422 and "has no approved template" in answer.text and written(database) == []
+
+
+def test_a_template_that_was_edited_meanwhile_is_shown_anew_and_not_sent(
+    client, database, parts, provider, failed, line
+) -> None:
+    path = f"/admin/messages/{failed.uuid}/template"
+    form = form_of(client, failed, row(database, "visit").id)
+    provider.listed = [said("visit", {"type": "BODY", "text": "Dear {{1}}, you owe us {{2}}."})]
+    parts.template_watch.look(line)
+    typed = {**form, "v-1": "Ana", "v-2": "Friday", "send": "1"}
+    answer = client.post(path, data=typed)
+    assert answer.status_code == 422 and "was changed at its provider meanwhile" in answer.text
+    assert "Dear Ana, you owe us Friday." in answer.text and 'value="Friday"' in answer.text
+    assert written(database) == []
+    edition = re.findall(r'name="edition" value="(\w+)"', answer.text)[0]
+    assert client.post(path, data=typed | {"edition": edition}).status_code == 303
 
 
 def test_strangers_and_rivals_find_nothing(client, signed_in, database, rival, failed, line) -> None:

@@ -15,7 +15,7 @@ PAGE = "100"
 
 
 def templates(http: HttpClient, account: Account) -> Sequence[Template]:
-    """All of them, page by page: 5 000 at most. Raises `ChannelError`."""
+    """All of them, page by page. Raises `ChannelError` where that cannot be said."""
     path = f"{segment(account_id(account.credentials))}/message_templates"
     listed = pages(http, account, path, {"fields": FIELDS, "limit": PAGE})
     found = [_template(each) for each in listed if text(each.get("name")) and text(each.get("language"))]

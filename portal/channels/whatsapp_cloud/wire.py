@@ -16,7 +16,8 @@ from portal.channels.whatsapp_cloud.fields import base, own_app, token
 from portal.channels.whatsapp_cloud.peek import readable
 from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
 
-MOST_PAGES = 50
+# Of templates that is 10 000, and an account may have 6 000.
+MOST_PAGES = 100
 LONGEST_WAIT = 3600.0
 _MISSING_OBJECT = 33
 
@@ -69,7 +70,10 @@ def ask(
 
 
 def pages(http: HttpClient, account: Account, path: str, params: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """The objects of a list over all its pages, of which there are at most 50. Raises `ChannelError`."""
+    """The objects of a list over all its pages. Raises `ChannelError`.
+
+    Also when it has no end: a list that is cut off would say of all the rest that it is not there.
+    """
     found: list[Mapping[str, Any]] = []
     after = ""
     for _ in range(MOST_PAGES):
@@ -78,15 +82,13 @@ def pages(http: HttpClient, account: Account, path: str, params: Mapping[str, st
             raise ChannelError("Meta's answer holds no list.", code="no_list", scope=Scope.SENDER, retry=True)
         found += blocks(said["data"])
         paging = block(said.get("paging"))
-        after = _next_page(paging)
+        if not paging.get("next"):
+            return found
+        # `cursors.after` is there on the last page too, `next` is not.
+        after = text(block(paging.get("cursors")).get("after"))
         if not after:
             break
-    return found
-
-
-def _next_page(paging: Mapping[str, Any]) -> str:
-    """Where the next page begins, "" after the last: `cursors.after` is there on the last page too, `next` is not."""
-    return text(block(paging.get("cursors")).get("after")) if paging.get("next") else ""
+    raise ChannelError("Meta's list has no end.", code="no_end", scope=Scope.SENDER, retry=True)
 
 
 def bearer(account: Account) -> dict[str, str]:

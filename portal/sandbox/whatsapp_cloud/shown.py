@@ -1,5 +1,6 @@
 """A number as the page shows it: the chat on the customer's phone, the window, the templates, the portal's answers."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.bubble import Attached, Bubble, Choice
@@ -78,7 +79,10 @@ def facts(sandbox: "Sandbox", location_id: str, contact: Contact) -> dict[str, A
 def _window(person: Person | None, now: float) -> str:
     """Until when the customer may be answered freely, "" when the window is closed."""
     open_now = person is not None and person.may_be_answered(now)
-    return clock_time(person.wrote_at + WINDOW_SECONDS) if person is not None and open_now else ""
+    if person is None or not open_now:
+        return ""
+    end = person.wrote_at + WINDOW_SECONDS
+    return f"{datetime.fromtimestamp(end, UTC).astimezone():%-d %b} {clock_time(end)}"
 
 
 def _sent(one: Sent, now: float) -> Bubble:

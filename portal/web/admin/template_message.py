@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 FIELD = "v-"
 SENT = "The template is on its way, as a message of its own."
 CHOOSE = "Choose a template first."
+EDITED = (
+    "The template was changed at its provider meanwhile. This is what it says now: look at it again before you send it."
+)
 
 
 @bp.get("/messages/<uuid:message_id>/template")
@@ -47,6 +50,8 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
         location = message.location
     if (why := template_offers.why_not(message)) or row is None:
         return _page(message_id, request.form.get("template", ""), fault=why or CHOOSE)
+    if request.form.get("edition", "") != _edition(row):
+        return _page(message_id, request.form.get("template", ""), fault=EDITED)
     values = _values()
     try:
         content = template_texts.content(template_sending.form_of(row), values)
@@ -60,6 +65,11 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
     log.info("template sent", extra={"user": current_user.id, "message_id": str(message_id)})
     flash(SENT, "ok")
     return redirect(url_for("admin.message", message_id=message_id), 303)
+
+
+def _edition(row: TemplateRow) -> str:
+    """What its form was made of: nobody sends other words than those of the page."""
+    return hashlib.sha256(repr(row.components).encode()).hexdigest()
 
 
 def _key(message: Message, row: TemplateRow, values: dict[str, str]) -> str:
@@ -84,6 +94,7 @@ def _page(message_id: UUID, chosen: str, fault: str = "", block: str = "form") -
         "fields": _fields(form, values, judged=bool(fault)) if form else [],
         "shown": template_texts.preview(form, values) if form else None,
         "hints": _hints(form, values) if form else [],
+        "edition": _edition(row) if row is not None else "",
         "fault": fault or (CHOOSE if chosen and row is None and rows else ""),
         "key": storable(request.form.get("key", ""), 64) or new_uuid(),
     }
