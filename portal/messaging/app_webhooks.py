@@ -45,11 +45,7 @@ def apply(
 
     What no sender wants is kept without effect, and can be replayed once there is one. `piecewise`: see `effects.take`.
     """
-    own = None
-    if event.action == OWN_APP:
-        own = session.scalar(select(Sender).where(Sender.key == event.sender_key, Sender.channel == channel.kind))
-        if own is None:
-            return f"{IGNORED}no sender has this webhook address"
+    own = owner(session, channel, event)
     if not event.verified and not _proves_itself(vault, app, event, request, own):
         return None
     addressees = app.addressees(request)
@@ -73,6 +69,13 @@ def apply(
     if done:
         return ", ".join([*done, *missed])
     return ", ".join(missed) if missed else f"{IGNORED}it says nothing"
+
+
+def owner(session: Session, channel: Channel, event: Event) -> Sender | None:
+    """The sender that had the address it came to, with an app of its own; also when it was removed since."""
+    if event.action != OWN_APP:
+        return None
+    return session.scalar(select(Sender).where(Sender.key == event.sender_key, Sender.channel == channel.kind))
 
 
 def _proves_itself(vault: Vault, app: AppWebhook, event: Event, request: WebhookRequest, own: Sender | None) -> bool:

@@ -57,8 +57,8 @@ def add_missing(database: Database, vault: Vault, settings: Settings) -> bool:
             if len(places := waits_for(session)) != 1:
                 return False
             location = session.scalars(select(Location).where(Location.ghl_id == places[0]).with_for_update()).one()
-            if not waits_for(session):
-                return False  # another process was quicker, and held the row until it was done
+            if waits_for(session) != places:
+                return False  # another process was quicker, or another sub-account has come
             added = senders.add(session, vault, location, wanted)
     except InvalidInput as error:
         log.warning("first sender not added", extra={"reason": error.message})

@@ -175,6 +175,8 @@ def _apply_provider(session: Session, context: Context, event: Event) -> str:
         channel = None  # of a portal that knew more channels
     if not isinstance(channel, AppWebhook):
         return _apply_sms(session, context, event)
+    if event.action == app_webhooks.OWN_APP and app_webhooks.owner(session, channel, event) is None:
+        return _strangers(event)
     request = webhook_request(event)
     piecewise = context.piecewise
     note = app_webhooks.apply(session, context.vault, channel, channel, event, request, piecewise=piecewise)
@@ -186,9 +188,7 @@ def _apply_provider(session: Session, context: Context, event: Event) -> str:
 def _apply_sms(session: Session, context: Context, event: Event) -> str:
     sender = sender_of(session, event)
     if sender is None or sender.channel != event.source:
-        # What a stranger sent in an outage; at any other time it would have been 404. No person can do anything.
-        event.body, event.headers = (event.body or b"")[:EVIDENCE], {}
-        return f"{REFUSED}no sender has this webhook address"
+        return _strangers(event)
     channel = registry.get(sender.channel)
     request = webhook_request(event)
     if not event.verified:
@@ -205,6 +205,12 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
     done = effects.take(session, sender, channel.parse(request), event, context.vault)
     return ", ".join(done) or f"{IGNORED}it says nothing"
+
+
+def _strangers(event: Event) -> str:
+    """What a stranger sent in an outage; at any other time it would have been 404. No person can do anything."""
+    event.body, event.headers = (event.body or b"")[:EVIDENCE], {}
+    return f"{REFUSED}no sender has this webhook address"
 
 
 def webhook_request(event: Event) -> WebhookRequest:

@@ -506,3 +506,12 @@ def test_one_bad_change_costs_no_other(bad):
     assert sum(isinstance(each, Inbound) for each in found) == 1
     assert sum(isinstance(each, Unread) for each in found) == 1
     assert NUMBER in WhatsAppCloud().addressees(request(payload(bad, good)))
+
+
+@pytest.mark.parametrize("metadata", [{}, {"metadata": {}}, {"metadata": {"phone_number_id": ""}}, {"metadata": "1"}])
+def test_a_message_that_names_no_number_of_ours_is_not_given_to_all_of_the_account(metadata):
+    """Whatever names no number goes to all senders of its account, who may be several tenants."""
+    said = value(contacts=[{}], messages=[message("text", text={"body": "Hi"})], statuses=[status("sent")])
+    del said["metadata"]
+    (found,) = parsed(payload(change("messages", said | metadata)))
+    assert isinstance(found, Unread) and "none of our numbers" in found.detail

@@ -326,12 +326,14 @@ def test_an_own_app_is_judged_when_the_database_is_back(cloud, own, outage):
     mixed = [item(said("mine", "m1"), "1009"), item(said("x", "m2"), "1001")]
     assert post(cloud.portal, *mixed, path=path, secret="a secret of their own").status_code == 200
     assert post(cloud.portal, item(said("forged", "m3"), "1009"), path=path, secret="guess").status_code == 200
-    assert post(cloud.portal, item(said("x", "m4")), path="whatsapp/a-key-of-nobody").status_code == 200
+    assert post(cloud.portal, item(said("x" * 9000, "m4")), path="whatsapp/a-key-of-nobody").status_code == 200
     end()
     cloud.apply()
     assert inbound(cloud) == [(own, "mine")]
     states = [event.state for event in cloud.portal.events()[-3:]]
-    assert states == ["applied", "parked", "ignored"]
+    assert states == ["applied", "parked", "refused"]
+    stranger = cloud.portal.events()[-1]
+    assert len(stranger.body) == 4096 and stranger.headers == {}, "evidence, and no more than that"
 
 
 def test_what_waits_for_its_judgement_keeps_its_place(cloud, own, outage):

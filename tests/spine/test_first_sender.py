@@ -110,6 +110,14 @@ def test_any_number_of_processes_add_one(first):
     assert len(found(first)) == 1
 
 
+def test_a_sub_account_that_comes_at_the_same_moment_is_a_doubt(first, monkeypatch):
+    told = iter([[HERE], [HERE], [HERE, world.DEMO_LOCATIONS[1].id]])
+    monkeypatch.setattr(first_sender, "waits_for", lambda session: next(told))
+    parts = first.portal.parts
+    assert first_sender.add_missing(parts.database, parts.vault, parts.settings) is False
+    assert found(first) == []
+
+
 def test_nobody_guesses_between_several_sub_accounts(first):
     first.portal.install(world.DEMO_LOCATIONS[1])
     Clockwork(first.portal.parts).add_first_sender()

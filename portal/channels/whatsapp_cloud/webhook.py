@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from portal.channels.base import ChannelError, ChannelEvent, Unread, WebhookRequest
-from portal.channels.values import block, text
+from portal.channels.values import block, identifier, text
 from portal.channels.whatsapp_cloud import calls, echoes, messages, notices, receipts
 from portal.channels.whatsapp_cloud.items import Reader, guarded, listed
 from portal.channels.whatsapp_cloud.peek import OBJECT, readable
@@ -54,6 +54,10 @@ def _entry(entry: Any) -> Iterator[ChannelEvent]:
 
 def _change(change: Mapping[str, Any]) -> Iterator[ChannelEvent]:
     field, value = text(change.get("field")), block(change.get("value"))
+    if field in _LISTS and not identifier(block(value.get("metadata")).get("phone_number_id")):
+        # It would go to all senders of the account, who may be several tenants.
+        yield Unread("What a customer said, or a report, names none of our numbers.", change)
+        return
     for name, read in _LISTS.get(field, ()):
         for item in listed(value, name):
             yield from guarded(read, item, value)

@@ -22,7 +22,10 @@ _TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happened: when, what, why, and on whose word."""
+    """Something that happened: when, what, why, and on whose word. `heard` is when we learnt of it, if that was later.
+
+    Providers' clocks may have whole seconds only, and be ahead of ours: what is heard last is shown last.
+    """
 
     at: datetime
     title: str
@@ -30,6 +33,7 @@ class Step:
     evidence: str = ""
     tone: str = PLAIN
     event_id: int | None = None
+    heard: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Next:
 
 
 def steps(path: Path) -> list[Step]:
-    """All steps in the order of their times."""
-    return sorted(_steps(path), key=lambda step: step.at)
+    """All steps in the order in which they happened, or were heard of."""
+    return sorted(_steps(path), key=lambda step: step.heard or step.at)
 
 
 def upcoming(path: Path, moment: datetime) -> list[Next]:
@@ -107,7 +111,8 @@ def _receipted(receipt: ReceiptRow, numbers: dict[int, int]) -> Step:
     who = "by the provider's clock"
     title = f"The provider reports{_of_part(receipt.part_id, numbers)}: {receipt.outcome}."
     detail = receipt.detail or ("" if receipt.part_id else "It came before its message was known.")
-    return Step(receipt.at, title, detail, _evidence(who, receipt.code), event_id=receipt.event_id)
+    evidence = _evidence(who, receipt.code)
+    return Step(receipt.at, title, detail, evidence, event_id=receipt.event_id, heard=receipt.received_at)
 
 
 def _next(job: Job, moment: datetime, gate: Gate | None) -> Next:
