@@ -4,6 +4,7 @@ WhatsApp opens it with whatever a customer does, a message, a reaction or a call
 (https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages, Customer service windows). It counts
 also what we could not read: the customer has written all the same. What WhatsApp itself says (a number was changed)
 does not. Where we are in doubt the window counts as open: the provider then decides, and its refusal is taken to heart.
+A group has a window of its own, which whoever writes there opens; that nobody is known to have says nothing there.
 """
 
 from collections.abc import Sequence
@@ -39,8 +40,8 @@ def listened(session: Session, sender: Sender) -> None:
 def open_for(session: Session, sender: Sender, message: Message, contact_id: int) -> None:
     """A customer has written: they may be written to over all their addresses."""
     channel = registry.get(sender.channel)
-    personal = message.address_kind in _OPENS_FOR
-    if not sender.windowed or not isinstance(channel, HasWindow) or not personal or message.kind in _SILENT:
+    known = message.address_kind in (*_OPENS_FOR, AddressKind.GROUP)
+    if not sender.windowed or not isinstance(channel, HasWindow) or not known or message.kind in _SILENT:
         return
     at = message.provider_at or message.created_at
     mine = select(Address.kind, Address.value).where(Address.contact_id == contact_id, Address.kind.in_(_OPENS_FOR))
@@ -120,8 +121,8 @@ def why_closed(session: Session, message: Message, sender: Sender, address: str,
     row = session.scalar(select(ServiceWindow).where(*same).execution_options(populate_existing=True))
     moment = clock.now()
     if row is None:
-        known = sender.window_known_from is not None and sender.window_known_from <= moment
-        return _NEVER if known else ""
+        heard = sender.window_known_from is not None and sender.window_known_from <= moment
+        return _NEVER if heard and kind != AddressKind.GROUP else ""
     if row.closes_at > moment:
         return ""
     told = row.opened_at if row.refused_at is None else None
@@ -149,7 +150,8 @@ def may_go(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
         ServiceWindow.kind == Message.address_kind,
         ServiceWindow.value == Message.address,
     )
-    silence = or_(Sender.window_known_from.is_(None), Sender.window_known_from > moment)
+    in_group = Message.address_kind == AddressKind.GROUP.value
+    silence = or_(Sender.window_known_from.is_(None), Sender.window_known_from > moment, in_group)
     return or_(
         Message.kind == Kind.TEMPLATE.value,
         exists().where(known, ServiceWindow.closes_at > moment),

@@ -8,8 +8,9 @@ from sqlalchemy import select
 from portal.channels.base import Accepted, ChannelError, Outcome, TemplateNotice
 from portal.channels.content import AddressKind, Kind, Peer
 from portal.messaging import senders, windows
+from portal.messaging.outbound import Request, queue_message
 from portal.messaging.sweeping import match_orphans
-from portal.models import EntryKind, LedgerEntry, Message, Sender, ServiceWindow, Status
+from portal.models import Address, Contact, EntryKind, LedgerEntry, Location, Message, Sender, ServiceWindow, Status
 from tests.cloudy import ANNA, ANNA_ID, send
 from tests.hand import work
 from tests.pretend import GROUP
@@ -161,6 +162,33 @@ def test_what_is_no_message_of_theirs_to_us_opens_nothing(old, said):
     old.apply()
     assert window(old) is None
     assert fate(old, send(old)) == CLOSED
+
+
+def to_group(cloud) -> tuple[str, str]:
+    with cloud.portal.database.write() as session:
+        group = session.scalars(select(Address).where(Address.kind == AddressKind.GROUP)).one()
+        contact, location = session.get_one(Contact, group.contact_id), session.get_one(Location, group.location_id)
+        message = queue_message(session, location, Request(contact, "", "Hello all", 1, cloud.time.now()))
+    work(cloud.portal, "send")
+    return fate(cloud, message)
+
+
+def test_a_group_has_a_window_of_its_own(old, monkeypatch):
+    kinds = (AddressKind.PHONE, AddressKind.BSUID, AddressKind.GROUP)
+    monkeypatch.setattr(type(old.channel), "address_kinds", kinds)
+    there = {"sender": GROUP, "sender_kind": AddressKind.GROUP, "author": Peer(AddressKind.PHONE, ANNA, "Anna")}
+    old.hear("Anna was added", "s1", **there, kind=Kind.SYSTEM, details={"type": "added"})
+    old.apply()
+    assert to_group(old) == OPEN, "nobody has said that it was closed"
+    old.hear("x", "m1", **there)
+    old.apply()
+    assert to_group(old) == OPEN and fate(old, send(old)) == CLOSED
+    old.time.forward(hours=25)
+    assert to_group(old) == CLOSED
+    old.hear("y", "m2", **there)
+    old.apply()
+    assert to_group(old) == OPEN
+    assert [sent.to_kind for sent in old.channel.sent] == [AddressKind.GROUP] * 3
 
 
 def test_it_moves_forward_only_and_by_the_providers_clock(old):
