@@ -57,23 +57,22 @@ def find(
 def _present(session: Session, location_id: int, number: str, known: Sequence[tuple[str, str]], kind: str) -> str:
     """What has taken the place of `number`, among the `known` addresses of its kind; itself when nothing has."""
     own = [value for other, value in known if other == kind]
-    passed = {number}
-    while len(own) > len(passed):
+    since = 0
+    while len(own) > 1:
         newer = (
-            select(ContactMerge.value)
+            select(ContactMerge.id, ContactMerge.value)
             # Where two contacts became one, nothing says which address is the newer.
             .where(ContactMerge.location_id == location_id, ContactMerge.undone_at.is_(None))
             .where(ContactMerge.from_id.is_(None))
-            .where(ContactMerge.kind == kind, ContactMerge.value.in_(own))
+            .where(ContactMerge.kind == kind, ContactMerge.value.in_(own), ContactMerge.id > since)
             .where(ContactMerge.by_kind == kind, ContactMerge.by_value == number)
             .order_by(ContactMerge.id.desc())
             .limit(1)
         )
-        found = session.scalar(newer)
-        if found is None or found in passed:
+        found = session.execute(newer).first()
+        if found is None:
             break
-        number = found
-        passed.add(number)
+        since, number = found  # who changes back has the first one again
     return number
 
 

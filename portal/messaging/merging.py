@@ -37,6 +37,35 @@ def learn(session: Session, sender: Sender, chat: Peer, others: Sequence[Peer], 
             _put_together(session, sender, chat, other, event_id)
 
 
+def went_back(session: Session, sender: Sender, chat: Peer, other: Peer, event_id: int | None) -> None:
+    """One contact has both addresses, and `other` took the place of `chat`, which had taken its place before."""
+    newest = select(func.max(ContactMerge.id)).where(
+        ContactMerge.location_id == sender.location_id, ContactMerge.undone_at.is_(None)
+    )
+    there = session.scalar(newest.where(_pair(chat, other)))
+    again = session.scalar(newest.where(_pair(other, chat)))
+    address = _address(session, sender.location_id, other)
+    if there is None or address is None or (again is not None and again > there):
+        return
+    merge = _record(sender, chat, other, event_id)
+    merge.into_id = address.contact_id
+    session.add(merge)
+    session.flush()
+
+
+def _record(sender: Sender, by: Peer, learnt: Peer, event_id: int | None) -> ContactMerge:
+    return ContactMerge(
+        location_id=sender.location_id,
+        kind=learnt.kind,
+        value=learnt.value,
+        by_kind=by.kind,
+        by_value=by.value,
+        who=f"{sender.channel} (sender {sender.id})",
+        event_id=event_id,
+        at=clock.now(),
+    )
+
+
 def _one_already(session: Session, location_id: int, chat: Peer, other: Peer) -> bool:
     found = [_address(session, location_id, each) for each in (chat, other)]
     if None not in found and len({each.contact_id for each in found if each is not None}) == 1:
@@ -69,17 +98,8 @@ def _put_together(session: Session, sender: Sender, chat: Peer, other: Peer, eve
     contacts.learn_address(session, contact, learnt.kind, learnt.value)
     address = _address(session, location_id, learnt)
     assert address is not None  # written just now, or somebody else's
-    merge = ContactMerge(
-        location_id=location_id,
-        into_id=contact.id,
-        kind=learnt.kind,
-        value=learnt.value,
-        by_kind=by.kind,
-        by_value=by.value,
-        who=f"{sender.channel} (sender {sender.id})",
-        event_id=event_id,
-        at=clock.now(),
-    )
+    merge = _record(sender, by, learnt, event_id)
+    merge.into_id = contact.id
     if address.contact_id != contact.id:
         _merge(session, merge, session.get_one(Contact, address.contact_id), contact, by)
     session.add(merge)

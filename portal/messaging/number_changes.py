@@ -26,9 +26,11 @@ def learn(session: Session, sender: Sender, chat: Peer, said: Inbound, event_id:
     for new in (_new_id(said), _new(sender, said)):
         if new is None or (new.kind, new.value) == (chat.kind, chat.value):
             continue
-        mine = _holder(session, sender.location_id, chat)
-        if _holder(session, sender.location_id, new) in (None, mine):
+        mine, holder = (_holder(session, sender.location_id, each) for each in (chat, new))
+        if holder in (None, mine):
             merging.learn(session, sender, chat, [new], event_id)
+            if holder is not None:
+                merging.went_back(session, sender, chat, new, event_id)
             windows.share(session, sender, (chat.kind.value, chat.value), (new.kind.value, new.value))
 
 

@@ -114,6 +114,18 @@ def test_a_new_number_is_on_record_and_gets_the_answers(changed):
     assert len({row.conversation_id for row in changed.rows()}) == 1
 
 
+def test_who_goes_back_to_the_first_number_is_answered_there(changed):
+    back = {"kind": Kind.SYSTEM, "details": {"type": "number_changed", "number": ANNA}}
+    for name in ("s2", "s3"):
+        changed.hear("Anna changed back", name, sender=NEW, **back)
+        changed.settle()
+        assert answer(changed, "To the first one").to == ANNA, "the second may be a stranger's by now"
+    assert len(changed.everything(ContactMerge)) == 3, "the BSUID, there and back"
+    changed.hear("And once more", "s4", sender=ANNA, **CHANGED)
+    changed.settle()
+    assert answer(changed, "To the second").to == NEW
+
+
 def test_it_can_be_undone(changed):
     with changed.portal.database.write() as session:
         merging.undo(session, changed.everything(ContactMerge)[-1].id, "a person")
