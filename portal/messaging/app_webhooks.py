@@ -64,7 +64,8 @@ def apply(
             continue
         share = app.share(request, addressee)
         for sender in senders:
-            if not addressee.startswith(GROUP):  # what is told of an account comes without its customers' messages too
+            if not addressee.startswith(GROUP):
+                # What is said of an account comes also where the app is not subscribed to what customers write.
                 windows.listened(session, sender)
             done += effects.take(session, sender, channel.parse(share), event, vault, piecewise=piecewise)
     if len(addressees) == 1 and own is None and not missed and not addressees[0].startswith(GROUP):
