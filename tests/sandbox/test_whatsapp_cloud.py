@@ -10,7 +10,7 @@ from portal.sandbox.world import CLOUD_ACCOUNT, CLOUD_APP, CLOUD_NUMBER, CLOUD_N
 from tests.sandbox.cloud import LIZA, RAMON, Meta, Portal, prepare
 from tests.sandbox.conftest import Caller, Clock
 
-LINK = {"link": "https://files.test/roof.png"}
+LINK = {"link": "https://pictures.test/roof.png"}
 HEADER = {"type": "header", "parameters": [{"type": "image", "image": LINK}]}
 BUTTONS = {"buttons": [{"type": "reply", "reply": {"id": str(n), "title": f"Answer {n}"}} for n in range(3)]}
 ROWS = [{"id": str(n), "title": f"Row {n}", "description": "d"} for n in range(10)]

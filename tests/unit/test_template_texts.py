@@ -128,10 +128,10 @@ def test_a_code_is_typed_once_and_stands_in_the_text_and_behind_the_button():
 
 def test_a_file_above_the_text():
     made = form(BILL)
-    components = template_texts.content(made, {"header-url": "https://files.example/a/bill.pdf?x=1"}).details[
+    components = template_texts.content(made, {"header-url": "https://pictures.example/a/bill.pdf?x=1"}).details[
         "components"
     ]
-    file = {"link": "https://files.example/a/bill.pdf?x=1", "filename": "bill.pdf"}
+    file = {"link": "https://pictures.example/a/bill.pdf?x=1", "filename": "bill.pdf"}
     assert components == [{"type": "header", "parameters": [{"type": "document", "document": file}]}]
     assert (
         template_texts.preview(made, {"header-url": "https://x.example/b"}).text
