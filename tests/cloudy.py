@@ -71,12 +71,14 @@ class Cloudy(Pretend):
         return credentials["waba_id"]
 
     def addressees(self, request):
-        return list(dict.fromkeys(item["to"] for item in _items(request)))
+        return list(dict.fromkeys(item["to"] for item in _items(request) if item["to"]))
 
     def share(self, request, addressee):
         items = _items(request)
         mine = [item for item in items if item["to"] == addressee]
-        return request if mine == items else replace(request, body=msgspec.json.encode(mine))
+        if mine == items:
+            return request
+        return replace(request, body=msgspec.json.encode(mine) if mine or addressee else b"")
 
     def signed(self, app_secret, request):
         given = request.headers.get("x-hub-signature-256", "")

@@ -203,7 +203,10 @@ class AppWebhook(OneWebhook, Protocol):
         ...
 
     def share(self, request: WebhookRequest, addressee: str) -> WebhookRequest:
-        """The request with what belongs to one addressee alone; the same object when nothing else is in it."""
+        """The request with what belongs to one addressee alone; the same object when nothing else is in it.
+
+        To "" belongs what names nobody; its body is empty when there is nothing of that kind.
+        """
         ...
 
     def signed(self, app_secret: str, request: WebhookRequest) -> bool:

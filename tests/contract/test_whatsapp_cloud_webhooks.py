@@ -175,6 +175,25 @@ def test_an_odd_entry_does_not_spoil_the_shares_of_others():
     assert list(CHANNEL.addressees(request(said))) == [NUMBER, f"group:{ACCOUNT}", OTHER_NUMBER]
     share = json.loads(CHANNEL.share(request(said), NUMBER).body)
     assert share["entry"] == [{"id": ACCOUNT, "changes": [said["entry"][0]["changes"][0]]}]
+    nobodys = json.loads(CHANNEL.share(request(said), "").body)
+    assert nobodys["entry"] == ["odd", {"id": "8", "changes": {"not": "a list"}}]
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["as Meta writes", "with an odd item"])
+def test_what_names_nobody_is_a_share_too(odd):
+    both = [change("messages", value(number, messages=[message()])) for number in (NUMBER, OTHER_NUMBER)]
+    said = payload(*both)
+    assert CHANNEL.share(request(said), "").body == b"", "there is nothing of that kind"
+    said["entry"].append({"changes": [{"field": "new", "value": {"text": 7 if odd else "x"}}]})
+    if odd:
+        said["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = NUMBER
+        said["entry"].append(5)
+    asked = request(said)
+    assert list(CHANNEL.addressees(asked)) == [NUMBER, OTHER_NUMBER]
+    rest = CHANNEL.share(asked, "")
+    changes = [each["changes"] for each in json.loads(rest.body)["entry"] if isinstance(each, dict)]
+    assert changes == [said["entry"][1]["changes"]]
+    assert list(CHANNEL.addressees(rest)) == [] and (b"5" in rest.body) is odd
 
 
 def test_receipts_never_wait_behind_messages_nor_behind_all_others():

@@ -73,6 +73,19 @@ def test_a_request_is_cut_into_what_belongs_to_each_number(cloud):
     assert {message.location_id for message in portal.messages("in")} == {1, 2}
 
 
+def test_what_names_nobody_is_kept_beside_what_names_somebody(cloud):
+    """A 200 says that all of it is on disk; nobody's items are no tenant's to see."""
+    portal = cloud.portal
+    items = [item(said("one", "m1"), "1001"), item(said("lost", "m2"), ""), item(said("two", "m3"), "1002")]
+    assert post(portal, *items).status_code == 200
+    kept = [event for event in portal.events() if event.source == "whatsapp_cloud"]
+    assert len(kept) == 3 and [b"lost" in event.body for event in kept] == [False, False, True]
+    cloud.apply()
+    nobodys = portal.events()[-1]
+    assert (nobodys.state, nobodys.sender_key) == ("ignored", "")
+    assert inbound(cloud) == [(cloud.sender, "one")]
+
+
 def test_raw_bytes_are_kept_where_a_request_is_for_one_number(cloud):
     body = json.dumps([item(said("één 👍", "m1"))], indent=1).encode()
     assert post(cloud.portal, body=body, path="whatsapp").status_code == 200

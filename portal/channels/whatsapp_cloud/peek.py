@@ -127,7 +127,10 @@ def _addressee(account: object, number: object) -> str:
 
 
 def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
-    """What belongs to one addressee alone, as Meta wrote it; the very same request when nothing else is in it."""
+    """What belongs to one addressee alone, as Meta wrote it; the very same request when nothing else is in it.
+
+    To "" belongs what names nobody; the body is empty when there is nothing of that kind.
+    """
     if addressees(request) == (addressee,):
         return request
     try:
@@ -140,25 +143,35 @@ def share(request: WebhookRequest, addressee: str) -> WebhookRequest:
         ours = [bytes(each) for change, each in pairs if _whose(entry, change) == addressee]
         if ours:
             entries.append(_ENTRY % (bytes(raw.id), bytes(raw.time), b",".join(ours)))
-    return replace(request, body=_BODY % b",".join(entries))
+    return replace(request, body=_BODY % b",".join(entries) if entries or addressee else b"")
 
 
 def _share_slowly(body: bytes, addressee: str) -> bytes:
     """The same out of what msgspec does not take."""
-    entries: list[dict[str, Any]] = []
+    said = readable(body)
+    entries: list[Any] = [] if addressee else _shapeless(said)
     last: Mapping[str, Any] | None = None
-    for entry, change, who in _changes(readable(body)):
+    for entry, change, who in _changes(said):
         if who != addressee:
             continue
         if entry is not last:
             entries.append({**entry, "changes": []})
             last = entry
         entries[-1]["changes"].append(change)
+    if not entries and not addressee:
+        return b""
     try:
         # Whatever is not ASCII is escaped, as Meta does it, so that half an emoji survives too.
         return json.dumps({"object": OBJECT, "entry": entries}, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
         return _BODY % b""
+
+
+def _shapeless(said: Any) -> list[Any]:
+    """Entries in which nobody can look for changes."""
+    entries = said.get("entry") if isinstance(said, dict) else None
+    found = entries if isinstance(entries, list) else []
+    return [each for each in found if not isinstance(each, dict) or not isinstance(each.get("changes"), list)]
 
 
 def lane(request: WebhookRequest) -> str:

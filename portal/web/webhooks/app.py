@@ -137,7 +137,7 @@ def _same(token: str, given: str) -> bool:
 
 
 def _entries(channel: Channel, app: AppWebhook, heard: WebhookRequest, key: str = "") -> list[Entry]:
-    """One entry for everybody the request speaks of, with nothing but what is said of them."""
+    """One entry for everybody the request speaks of, with nothing else in it, and one for what names nobody."""
     headers, addressees = kept_headers(request), app.addressees(heard)
     if not 0 < len(addressees) <= MOST_SHARES:
         lane = f"{channel.kind}:{key}:"
@@ -148,6 +148,8 @@ def _entries(channel: Channel, app: AppWebhook, heard: WebhookRequest, key: str 
         lane = _lane(channel, addressee, share)
         to = key or sent_to(addressee)
         found.append(Entry(channel.kind, lane, share.body, action=heard.action, sender_key=to, headers=headers))
+    if len(addressees) > 1 and (rest := app.share(heard, "").body):
+        found.append(Entry(channel.kind, f"{channel.kind}:{key}:", rest, action=heard.action, headers=headers))
     return found
 
 
