@@ -6,7 +6,7 @@ from flask.cli import AppGroup
 from portal.cli.answers import say, services
 from portal.errors import PortalError
 from portal.journal.replay import drain
-from portal.messaging import decisions, replay, restoring
+from portal.messaging import decisions, replay, restoring, windows
 from portal.worker.presence import workers
 
 restore = AppGroup("restore", help="What to do after a backup was restored, before the workers start.")
@@ -44,6 +44,7 @@ def hold(trust_spool: bool) -> None:
         events += parked
     with parts.database.write() as session:
         looked_up = restoring.look_before_posting(session)
+        windows.doubt(session)
         restoring.waiting(session)
     say(
         {

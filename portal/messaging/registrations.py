@@ -18,6 +18,7 @@ from portal.config import Settings
 from portal.database import Database
 from portal.http import HttpClient
 from portal.installations.moves import sync_webhook
+from portal.messaging import windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.senders import webhook_url
 from portal.models import Location, Sender, SenderState
@@ -77,6 +78,8 @@ class Registrations:
                 return False
             if changed and row.webhook_at is not None:
                 _note_drift(session, row)
+            if changed:
+                windows.doubt(session, row.id)
             row.webhook_at = clock.now() if wanted else None
             row.next_webhook_at = clock.now() + LOOK_EVERY if wanted else None
             heir = None if wanted else _heir(session, row)

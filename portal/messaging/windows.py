@@ -10,7 +10,7 @@ A group has a window of its own, which whoever writes there opens; that nobody i
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -35,6 +35,15 @@ def listened(session: Session, sender: Sender) -> None:
     channel = registry.get(sender.channel)
     if sender.windowed and sender.window_known_from is None and isinstance(channel, HasWindow):
         sender.window_known_from = clock.now() + channel.window
+
+
+def doubt(session: Session, sender_id: int | None = None) -> None:
+    """We may have missed what customers wrote, to one sender or to all: nothing is known to be closed any more."""
+    rows, senders = delete(ServiceWindow), update(Sender).where(Sender.window_known_from.is_not(None))
+    if sender_id is not None:
+        rows, senders = rows.where(ServiceWindow.sender_id == sender_id), senders.where(Sender.id == sender_id)
+    session.execute(rows)
+    session.execute(senders.values(window_known_from=None))
 
 
 def open_for(session: Session, sender: Sender, message: Message, contact_id: int) -> None:

@@ -202,8 +202,14 @@ def _order(line: Line) -> str:
 
 
 def _item(said: Details) -> str:
-    price = " ".join(str(said.get(name) or "") for name in ("price", "currency")).strip()
-    return f"- {said.get('quantity') or 1} × {said.get('sku') or '?'}" + (f" at {price}" if price else "")
+    price = " ".join(filter(None, (_number(said.get("price")), str(said.get("currency") or ""))))
+    return f"- {_number(said.get('quantity')) or 1} × {said.get('sku') or '?'}" + (f" at {price}" if price else "")
+
+
+def _number(value: object) -> str:
+    """A number as a person writes it: 2, not 2.0. "" for none."""
+    whole = isinstance(value, float) and value.is_integer()
+    return "" if value is None else str(int(value) if whole else value)  # type: ignore[call-overload]
 
 
 def _form(line: Line) -> str:
@@ -249,7 +255,7 @@ def _unreadable(line: Line) -> str:
 def _unsupported(line: Line) -> str:
     named = str(line.details.get("type") or "")
     what = "A message of a kind that cannot be shown here" + (f" ({named})" if named else "")
-    return _lines(f"{what}: look at the phone.", line.text)
+    return _lines(f"{what}: ask for it in words, or see it on the line's phone.", line.text)
 
 
 _SAYINGS: Mapping[str, Callable[[Line], str]] = {

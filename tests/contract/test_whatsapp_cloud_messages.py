@@ -200,6 +200,9 @@ def test_what_nobody_has_described():
     assert (new.kind, new.details, new.text) == (Kind.UNSUPPORTED, {"type": "hologram"}, "3D")
     lost = read("image", errors=[{"code": 131052, "title": "Media download error"}])
     assert (lost.kind, lost.code, lost.text.endswith(".")) == (Kind.UNREADABLE, "131052", True)
+    for code in (131000, 131051):
+        said = read("image", errors=[{"code": code, "title": "Something went wrong"}]).text
+        assert "WhatsApp" in said and "send it" not in said and "again" not in said, "a customer's, not one of ours"
     assert read("interactive", interactive={"type": "call"}).kind is Kind.UNSUPPORTED
 
 

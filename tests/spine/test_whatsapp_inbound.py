@@ -26,7 +26,7 @@ def test_every_kind_comes_in_once_and_is_said_in_words(line):
         f"Contact\nBen, {BEN}",
         "Sticker\n[s.webp could not be received. It is gone.]",
         "{{SWE001}} (SWE001)",
-        "A message of a kind that cannot be shown here (hologram): look at the phone.",
+        "A message of a kind that cannot be shown here (hologram): ask for it in words, or see it on the line's phone.",
         "Video\n[file could not be received. The file is larger than 100 MB.]",
     ]
     assert [each.kind for each in line.rows()] == [

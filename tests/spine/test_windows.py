@@ -86,6 +86,19 @@ def test_word_on_the_account_alone_is_no_listening_to_customers(cloud):
     assert go(cloud) == OPEN, "their messages may go to another address: the provider decides"
 
 
+@pytest.mark.parametrize("for_all", [True, False], ids=["a backup was restored", "its webhook was missing at Meta"])
+def test_where_something_may_have_been_missed_meta_decides_again(old, for_all):
+    """A customer may have written meanwhile: no answer to them is refused on what we do not know."""
+    assert go(old) == CLOSED and go(old, phone=BEN) == CLOSED
+    with old.portal.database.write() as session:
+        windows.doubt(session, None if for_all else old.sender)
+    assert go(old) == OPEN and go(old, phone=BEN) == OPEN
+    old.hear("later", "m9", sender=BEN)
+    old.apply()
+    old.time.forward(hours=25)
+    assert go(old) == CLOSED, "it has listened for a day again"
+
+
 def test_the_window_closes_between_queueing_and_the_call(old):
     old.hear("Hi", "m1")
     old.apply()

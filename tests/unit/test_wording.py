@@ -91,7 +91,7 @@ TABLE = [
     (Line(Kind.UNREADABLE), "The provider could not read this message."),
     (
         Line(Kind.UNSUPPORTED, details={"type": "hologram"}),
-        "A message of a kind that cannot be shown here (hologram): look at the phone.",
+        "A message of a kind that cannot be shown here (hologram): ask for it in words, or see it on the line's phone.",
     ),
     (
         Line(
@@ -99,10 +99,13 @@ TABLE = [
             "Please by noon",
             {
                 "catalog": "C1",
-                "items": [{"sku": "SKU", "quantity": 2, "price": 10, "currency": "PHP"}, {"sku": "B", "quantity": 1}],
+                "items": [
+                    {"sku": "SKU", "quantity": 2.0, "price": 10.0, "currency": "PHP"},
+                    {"sku": "B", "price": 0.5},
+                ],
             },
         ),
-        "Order\nPlease by noon\n- 2 × SKU at 10 PHP\n- 1 × B\nCatalogue C1",
+        "Order\nPlease by noon\n- 2 × SKU at 10 PHP\n- 1 × B at 0.5\nCatalogue C1",
     ),
     (Line(Kind.ORDER, details={"items": "broken"}), "Order"),
     (

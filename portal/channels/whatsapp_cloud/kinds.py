@@ -192,11 +192,18 @@ def _unsupported(message: Data) -> Read:
     )
 
 
+# The sentences of `codes` are on what we send.
+_MISSING = {
+    "131051": "WhatsApp passes messages of this kind on to no business: ask for it in words.",
+    "131052": codes.REFUSALS["131052"].sentence,
+}
+
+
 def _unreadable(message: Data) -> Read:
     """Its content is missing, and an error stands in its place."""
     first = next(iter(blocks(message.get("errors"))), {})
     code, words = text(first.get("code")), codes.words(first)
-    sentence = codes.REFUSALS[code].sentence if code in codes.REFUSALS else f"WhatsApp could not pass this on: {words}."
+    sentence = _MISSING.get(code, f"WhatsApp could not pass this on: {words}.")
     return Read(Kind.UNREADABLE, sentence, code=code or "error")
 
 
