@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.channels.base import Inbound
 from portal.channels.content import AddressKind, Kind, Peer
-from portal.messaging import merging, numbers, windows
+from portal.messaging import merging, numbers
 from portal.messaging.storable import storable
 from portal.models import Address, Sender
 
@@ -31,7 +31,6 @@ def learn(session: Session, sender: Sender, chat: Peer, said: Inbound, event_id:
             merging.learn(session, sender, chat, [new], event_id)
             if holder is not None:
                 merging.went_back(session, sender, chat, new, event_id)
-            windows.share(session, sender, (chat.kind.value, chat.value), (new.kind.value, new.value))
 
 
 def present(session: Session, sender: Sender, chat: Peer, said: Inbound) -> Peer:

@@ -58,14 +58,6 @@ def open_for(session: Session, sender: Sender, message: Message, contact_id: int
     _open(session, sender.id, sorted(addresses), at, at + channel.window)
 
 
-def share(session: Session, sender: Sender, before: tuple[str, str], after: tuple[str, str]) -> None:
-    """A customer has another address now: what is open to the one is open to the other, as far as we know."""
-    same = ServiceWindow.sender_id == sender.id, ServiceWindow.kind == before[0], ServiceWindow.value == before[1]
-    row = session.scalar(select(ServiceWindow).where(*same))
-    if row is not None and row.opened_at is not None:
-        _open(session, sender.id, [after], row.opened_at, row.closes_at)
-
-
 def joined(session: Session, contact_id: int) -> None:
     """The contact's addresses have proved to be one person's: what is open to one of them is open to all."""
     mine = Address.contact_id == contact_id, Address.kind.in_(_OPENS_FOR)
