@@ -5,7 +5,6 @@ doubled, and whatever Meta took is known to be taken in the end, by the key that
 import random
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +16,7 @@ from portal.sandbox.whatsapp_cloud.numbers import Number, Progress
 from tests.portal import eventually
 from tests.processes.harness import people as contacts_of
 from tests.processes.scale import IS_FULL, SEED
+from tests.processes.under_kills import under_kills, waiting
 
 PLACE = demo.DEMO_LOCATIONS[0]
 CUSTOMERS, WRITTEN, SENT, KILLS = (80, 1500, 400, 8) if IS_FULL else (15, 150, 60, 3)
@@ -68,28 +68,10 @@ def test_what_meta_was_answered_for_is_never_lost_nor_doubled(deployment, world,
             hear(contact, f"Text {place} of {contact.phone}")
             time.sleep(0.02)
 
-    def kill() -> None:
-        current = running
-        for _ in range(KILLS):
-            time.sleep(chance.uniform(0.5, 2.0))
-            current.kill()
-            current = deployment.start()
-
-    def send() -> list:
-        deliveries = []
-        for place in range(SENT):
-            contact = contacts[place % CUSTOMERS]
-            deliveries.append(world.deliveries.send(f"Sent {place}", contact=contact, retries=200, backoff=0.2))
-            time.sleep(0.1)
-        return deliveries
-
-    with ThreadPoolExecutor(3) as pool:
-        writing, killing, sending = pool.submit(write), pool.submit(kill), pool.submit(send)
-        writing.result(), killing.result()
-        deliveries = sending.result()
+    deliveries = under_kills(deployment, running, write, contacts, kills=KILLS, sends=SENT, pause=0.1, chance=chance)
     poster = world.cloud.poster
     eventually(lambda: not poster.count and not poster.later, PATIENCE, "every webhook answered 200")
-    eventually(lambda: not waiting(deployment), PATIENCE, "nothing left to do")
+    eventually(lambda: not waiting(deployment, "check_line", "sync_templates"), PATIENCE, "nothing left to do")
 
     by_phone = defaultdict(list)
     for message in world.ghl.mailbox.messages(direction="inbound"):
@@ -102,11 +84,6 @@ def test_what_meta_was_answered_for_is_never_lost_nor_doubled(deployment, world,
     check_statuses(deployment, world, made, deliveries)
     complaints = deployment.complaints()
     assert not complaints, "\n".join(complaints)
-
-
-def waiting(deployment) -> dict:
-    """What is still to be done, besides what is asked for ever."""
-    return {kind: count for kind, count in deployment.jobs().items() if kind not in ("check_line", "sync_templates")}
 
 
 def check_statuses(deployment, world, made, deliveries) -> None:

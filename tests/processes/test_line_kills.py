@@ -7,7 +7,6 @@ write at the same time.
 import random
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,6 +18,7 @@ from tests.portal import eventually
 from tests.processes.chaos import HIGHLEVEL
 from tests.processes.harness import people as contacts_of
 from tests.processes.scale import IS_FULL, SEED
+from tests.processes.under_kills import under_kills, waiting
 
 PLACE = demo.DEMO_LOCATIONS[0]
 CUSTOMERS, WRITTEN, SENT, TYPED, KILLS = (80, 2000, 200, 80, 8) if IS_FULL else (20, 240, 40, 12, 3)
@@ -67,28 +67,10 @@ def test_what_a_line_was_answered_for_is_never_lost_nor_doubled(deployment, worl
                 people.write(world, instance, contact.phone, text=f"Typed {number}", by="phone")
             time.sleep(1 / A_SECOND)
 
-    def kill() -> None:
-        current = running
-        for _ in range(KILLS):
-            time.sleep(chance.uniform(0.5, 2.0))
-            current.kill()
-            current = deployment.start()
-
-    def send() -> list:
-        deliveries = []
-        for number in range(SENT):
-            contact = contacts[number % CUSTOMERS]
-            deliveries.append(world.deliveries.send(f"Sent {number}", contact=contact, retries=200, backoff=0.2))
-            time.sleep(0.05)
-        return deliveries
-
-    with ThreadPoolExecutor(3) as pool:
-        writing, killing, sending = pool.submit(write), pool.submit(kill), pool.submit(send)
-        writing.result(), killing.result()
-        deliveries = sending.result()
+    deliveries = under_kills(deployment, running, write, contacts, kills=KILLS, sends=SENT, pause=0.05, chance=chance)
     notifier = world.green.notifier(instance)
     eventually(lambda: not notifier.queue and not notifier.later, PATIENCE, "every notification answered 200")
-    eventually(lambda: not waiting(deployment), PATIENCE, "nothing left to do")
+    eventually(lambda: not waiting(deployment, "check_line", "check_status"), PATIENCE, "nothing left to do")
 
     shown = world.ghl.mailbox.messages(direction="inbound")
     by_phone = defaultdict(list)
@@ -103,11 +85,6 @@ def test_what_a_line_was_answered_for_is_never_lost_nor_doubled(deployment, worl
     check_statuses(deployment, world, deliveries)
     complaints = deployment.complaints()
     assert not complaints, "\n".join(complaints)
-
-
-def waiting(deployment) -> dict:
-    """What is still to be done, besides what is asked for ever."""
-    return {kind: count for kind, count in deployment.jobs().items() if kind not in ("check_line", "check_status")}
 
 
 def check_statuses(deployment, world, deliveries) -> None:
