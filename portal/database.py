@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -148,6 +149,8 @@ class Database:
         self.sqlite = engine.dialect.name == "sqlite"
         self._writing = engine.execution_options(writing=True)
         self._writer = WriterLock() if self.sqlite else None
+        # Marks this process's own notices among those of all.
+        self.name = f"@{uuid.uuid4().hex}"
         self.wake: Callable[[frozenset[str]], None] = lambda pools: None
         self._alone: dict[tuple[int, int], threading.Lock] = {}
 
@@ -170,7 +173,7 @@ class Database:
             yield session
             pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
             if pools and not self.sqlite:
-                session.execute(_NOTIFY, {"pools": ",".join(sorted(pools))})
+                session.connection().execute(_NOTIFY, {"pools": ",".join((*sorted(pools), self.name))})
             if last := session.info.pop("at_end", ()):
                 session.flush()
             for work in last:

@@ -6,17 +6,20 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, or_, select, text, update
+from sqlalchemy import Row, bindparam, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.database import CLAIM_LOCK, Database, padded
 from portal.models import Gate, Job
-from portal.queue.due import due_lanes, heads, next_run, waiting_gates
+from portal.models.base import UtcDateTime
+from portal.queue.due import due_lanes, heads, waiting_gates
 from portal.queue.gates import PROBE_AFTER, Budget
 from portal.queue.jobs import POOLS, Due
 
 LEASE = timedelta(seconds=30)
+# What another transaction has in its hands is looked at again after this.
+LOCKED_PAUSE = timedelta(seconds=0.05)
 
 _ROUNDS = 4
 
@@ -32,10 +35,14 @@ class Limits:
 
 @dataclass(slots=True)
 class Claimed:
-    """The claimed lanes, each with its jobs in order, and when more may become due (None: nothing known)."""
+    """The claimed lanes, each with its jobs in order, and when more may become due (None: nothing known).
+
+    `left`: there is more, which may be claimed when something in hand has ended.
+    """
 
     lanes: list[list[Due]]
     next_at: datetime | None
+    left: bool = False
 
 
 def claim(database: Database, pool: str, owner: str, limits: Limits, running: dict[str, int]) -> Claimed:
@@ -45,52 +52,74 @@ def claim(database: Database, pool: str, owner: str, limits: Limits, running: di
     It waits for no row, because it holds gates of many: what another transaction has locked is left for the next claim.
     """
     with database.write() as session:
+        moment = clock.now()
+        waiting = waiting_gates(session, pool, moment)
+        if not waiting:
+            return Claimed([], None)
         if not database.sqlite:
-            session.execute(_LOCK, {"class": CLAIM_LOCK, "pool": POOLS.index(pool)})
-        work = _Claim(session, pool, limits, dict(running))
+            session.connection().execute(_LOCK, {"class": CLAIM_LOCK, "pool": POOLS.index(pool)})
+        work = _Claim(session, pool, limits, dict(running), waiting, moment)
         work.run()
-        if not database.sqlite:
-            work.leave_what_is_locked()
-        ids = [due.id for lane in work.lanes for due in lane]
-        if ids:
-            lease = {"lease_owner": owner, "lease_until": work.moment + LEASE}
-            session.execute(update(Job).where(Job.id.in_(padded(ids))).values(**lease))
+        work.lease(owner)
         full = len(work.lanes) >= limits.lanes
-        return Claimed(work.lanes, None if full else work.next_due())
+        return Claimed(work.lanes, None if full else work.next_due(), full or work.left)
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:class, :pool)")
+_FREE = or_(Job.lease_until.is_(None), Job.lease_until < bindparam("moment", type_=UtcDateTime()))
+_LEASE = (
+    update(Job.__table__)  # type: ignore[arg-type]
+    .where(
+        Job.id.in_(
+            select(Job.id).where(Job.id.in_(bindparam("ids", expanding=True)), _FREE).with_for_update(skip_locked=True)
+        )
+    )
+    .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"))
+    .returning(Job.id)
+)
 
 
 class _Claim:
-    def __init__(self, session: Session, pool: str, limits: Limits, running: dict[str, int]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        pool: str,
+        limits: Limits,
+        running: dict[str, int],
+        gates: Sequence[Row[Any]],
+        moment: datetime,
+    ) -> None:
         self.session = session
         self.pool = pool
         self.limits = limits
         self.running = running
-        self.moment = clock.now()
+        self.moment = moment
+        self.gates = gates
         self.lanes: list[list[Due]] = []
         self.seen: set[str] = set()
         self.budgets: dict[str, Budget] = {}
-        self.gates = waiting_gates(session, pool)
+        self.left = False
+        self.locked = False
 
     def run(self) -> None:
         for _ in range(_ROUNDS):
-            found = due_lanes(
+            found, more = due_lanes(
                 self.session, self.pool, self._open_gates(), self.seen, self.moment, 2 * self.limits.lanes
             )
-            if not found or not self._take(found):
+            if not found or not self._take(found) or not more:
                 return
 
     def _open_gates(self) -> list[str]:
         """The gates that may let something through now."""
         ill = self._in_flight([gate.name for gate in self.gates if (gate.failures or 0) >= PROBE_AFTER])
+        self.left = self.left or bool(ill)
         return [gate.name for gate in self.gates if gate.name not in ill and self._may_open(gate)]
 
     def _may_open(self, gate: Row[Any]) -> bool:
         shut = any(until is not None and until > self.moment for until in (gate.blocked_until, gate.next_at))
         budget = self.budgets.get(gate.name)
         busy = bool(gate.name) and self.running.get(gate.name, 0) >= self.limits.lanes_per_gate
+        self.left = self.left or busy
         return not shut and not busy and (budget is None or budget.left >= 1)
 
     def _take(self, found: dict[str, str]) -> bool:
@@ -110,7 +139,9 @@ class _Claim:
 
     def next_due(self) -> datetime | None:
         """The next time at which something of the pool may become due by itself."""
-        times = [next_run(self.session, self.pool, self.moment)]
+        times = [self.gates[0].next_run]
+        if self.locked:
+            times.append(self.moment + LOCKED_PAUSE)
         for waiting in self.gates:
             budget = self.budgets.get(waiting.name)
             gate = budget.gate if budget and budget.gate else waiting
@@ -123,7 +154,9 @@ class _Claim:
             return
         wanted = select(Gate).where(Gate.key.in_(missing)).order_by(Gate.key)
         found = {gate.key: gate for gate in self.session.scalars(wanted.with_for_update(skip_locked=True))}
-        there = set(self.session.scalars(select(Gate.key).where(Gate.key.in_(missing - found.keys()))))
+        unseen = missing - found.keys()
+        there = set(self.session.scalars(select(Gate.key).where(Gate.key.in_(unseen)))) if unseen else set()
+        self.locked = self.locked or bool(there)
         probed = self._in_flight([key for key, gate in found.items() if gate.failures >= PROBE_AFTER])
         for key in missing:
             self.budgets[key] = Budget.of(found.get(key), self.moment)
@@ -159,6 +192,7 @@ class _Claim:
                     row.attempts,
                     row.created_at,
                     failures,
+                    self.pool,
                 )
             )
         return taken
@@ -167,6 +201,7 @@ class _Claim:
         self._load_budgets({gate})
         if first:
             if self.running.get(gate, 0) >= self.limits.lanes_per_gate:
+                self.left = True
                 return False
             if not self.budgets[gate].take():
                 return False
@@ -181,16 +216,23 @@ class _Claim:
             update(Job).where(Job.id.in_(behind.with_for_update(skip_locked=True))).values(run_at=head.run_at)
         )
 
-    def leave_what_is_locked(self) -> None:
-        """Cuts each lane before the first job that another transaction is changing just now."""
+    def lease(self, owner: str) -> None:
+        """Leases what was taken. Each lane is cut before the first job that another transaction is changing now."""
         ids = [due.id for lane in self.lanes for due in lane]
         if not ids:
             return
-        free = or_(Job.lease_until.is_(None), Job.lease_until < self.moment)
-        wanted = select(Job.id).where(Job.id.in_(padded(ids)), free)
-        mine = set(self.session.scalars(wanted.with_for_update(skip_locked=True)))
+        lease = {"owner": owner, "until": self.moment + LEASE}
+        connection = self.session.connection()
+        mine = set(connection.scalars(_LEASE, {"ids": padded(ids), "moment": self.moment, **lease}))
+        if len(mine) == len(ids):
+            return
+        self.locked = True
         cut = (list(takewhile(lambda due: due.id in mine, lane)) for lane in self.lanes)
         self.lanes = [lane for lane in cut if lane]
+        behind = mine.difference(due.id for lane in self.lanes for due in lane)
+        if behind:
+            free = {"lease_owner": "", "lease_until": None}
+            self.session.execute(update(Job).where(Job.id.in_(behind)).values(**free))
 
 
 def renew(database: Database, owner: str, ids: Sequence[int]) -> None:

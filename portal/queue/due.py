@@ -5,10 +5,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, or_, select, text
+from sqlalchemy import Row, bindparam, text
 from sqlalchemy.orm import Session
 
-from portal.models import Job
 from portal.models.base import UtcDateTime
 from portal.queue.jobs import PRIORITIES
 
@@ -16,20 +15,23 @@ from portal.queue.jobs import PRIORITIES
 FEWEST = 4
 
 
-def waiting_gates(session: Session, pool: str) -> Sequence[Row[Any]]:
-    """Every gate that jobs of the pool name: its name, `blocked_until`, `next_at`, `failures` (None: no row)."""
-    return session.connection().execute(_GATES, {"pool": pool}).all()
+def waiting_gates(session: Session, pool: str, moment: datetime) -> Sequence[Row[Any]]:
+    """Every gate that jobs of the pool name: its name, `blocked_until`, `next_at`, `failures` (None: no row).
+
+    With each of them the pool's `next_run`: the earliest time after `moment` at which a job is due by its own clock.
+    """
+    return session.connection().execute(_GATES, {"pool": pool, "moment": moment}).all()
 
 
 def due_lanes(
     session: Session, pool: str, gates: Sequence[str], seen: Collection[str], moment: datetime, most: int
-) -> dict[str, str]:
+) -> tuple[dict[str, str], bool]:
     """Lanes with something due and nothing leased, with the gate that lets them in: most urgent first, none of `seen`.
 
-    `most` is the number of jobs that are looked at; every gate has its share of it.
+    `most` is the number of jobs that are looked at; every gate has its share of it. With the lanes: may there be more?
     """
     if not gates:
-        return {}
+        return {}, False
     each = max(FEWEST, most // len(gates))
     lists = {"gates": list(gates), "priorities": list(PRIORITIES), "seen": list(seen)}
     sqlite = session.get_bind().dialect.name == "sqlite"
@@ -37,7 +39,8 @@ def due_lanes(
     rows = session.connection().execute(
         _DUE_ON_SQLITE if sqlite else _DUE, {"pool": pool, "moment": moment, "most": each, **given}
     )
-    return {row.lane: row.gate for row in rows}
+    found = rows.all()
+    return {row.lane: row.gate for row in found}, len(found) >= each
 
 
 def heads(session: Session, lanes: Sequence[str], most: int) -> dict[str, list[Row[Any]]]:
@@ -50,21 +53,18 @@ def heads(session: Session, lanes: Sequence[str], most: int) -> dict[str, list[R
     return found
 
 
-def next_run(session: Session, pool: str, moment: datetime) -> datetime | None:
-    """The earliest time after `moment` at which a job of the pool becomes due by its own clock."""
-    free = or_(Job.lease_until.is_(None), Job.lease_until < moment)
-    return session.scalar(select(func.min(Job.run_at)).where(Job.pool == pool, Job.run_at > moment, free))
-
-
 # Neither engine finds the few different values of a column in an index by itself: this steps from one to the next.
 _GATES = text(
     "WITH RECURSIVE waiting(name) AS ("
     "SELECT min(job.gate) FROM job WHERE job.pool = :pool UNION ALL "
     "SELECT (SELECT min(job.gate) FROM job WHERE job.pool = :pool AND job.gate > waiting.name)"
     " FROM waiting WHERE waiting.name IS NOT NULL) "
-    "SELECT waiting.name, gate.blocked_until, gate.next_at, gate.failures "
+    "SELECT waiting.name, gate.blocked_until, gate.next_at, gate.failures, ("
+    "SELECT min(job.run_at) FROM job WHERE job.pool = :pool AND job.run_at > :moment"
+    " AND (job.lease_until IS NULL OR job.lease_until < :moment)) AS next_run "
     "FROM waiting LEFT JOIN gate ON gate.key = waiting.name WHERE waiting.name IS NOT NULL"
-).columns(blocked_until=UtcDateTime(), next_at=UtcDateTime())
+).columns(blocked_until=UtcDateTime(), next_at=UtcDateTime(), next_run=UtcDateTime())
+_GATES = _GATES.bindparams(bindparam("moment", type_=UtcDateTime()))
 
 _MAY_START = (
     " AND run_at <= :moment AND (lease_until IS NULL OR lease_until < :moment)"

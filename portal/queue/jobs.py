@@ -32,6 +32,7 @@ class Due:
     attempts: int
     created_at: datetime
     gate_failures: int = 0
+    pool: str = ""
 
 
 def job(pool: str, kind: str, subject: int, lane: str, **more: Any) -> dict[str, Any]:
@@ -98,8 +99,10 @@ def drop(session: Session, kind: str, subjects: Iterable[int]) -> None:
 def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, lane: str | None = None) -> bool:
     """Gives a job back to run at a later time, in its own lane or, stepping aside, in another.
 
-    False when there is no such job any more.
+    False when there is no such job any more. Its pool is woken: it has to know the time.
     """
+    if due.pool:
+        wakes(session, due.pool)
     values: dict[str, Any] = {
         "run_at": run_at,
         "attempts": due.attempts + 1,

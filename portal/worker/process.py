@@ -43,10 +43,11 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Starts the threads."""
-        if self._services.database.sqlite:
-            forget_leases(self._services.database)
+        database = self._services.database
+        if database.sqlite:
+            forget_leases(database)
         else:
-            self._listener = Listener(self._services.database.engine, self.wakeups)
+            self._listener = Listener(database.engine, self.wakeups, database.name)
             self._listener.start()
         self.runner.start()
         self._clockwork.start()

@@ -72,9 +72,11 @@ class Runner:
         self._batch_handlers = batch_handlers
         self._stopping = threading.Event()
         self._drained = threading.Event()
-        self._held: set[int] = set()
+        # Claimed jobs, each with how often its pool had been woken before the claim.
+        self._held: dict[int, int] = {}
         self._held_lock = threading.Lock()
         self._claimed_at: dict[str, float] = {}
+        self._left: dict[str, bool] = {}
         self._turned_at: dict[str, float] = {}
         self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
 
@@ -129,23 +131,26 @@ class Runner:
         """Fills the window when it is half empty; returns how long to wait before the next claim, in seconds."""
         waiting = lanes.waiting()
         if waiting > pool.window // 2:
+            self._left[pool.name] = True
             return SAFETY_POLL
         since = time.monotonic() - self._claimed_at.get(pool.name, 0.0)
         if waiting and since < CLAIM_GAP:
             return CLAIM_GAP - since  # there is work in hand: one claim for many lanes that end, not one for each
         self._claimed_at[pool.name] = time.monotonic()
         limits = Limits(pool.window - waiting, pool.jobs_per_lane, max(pool.share, pool.window // 2))
+        woken = self._wakeups.count(pool.name)
         claimed = claim(self._database, pool.name, self.owner, limits, lanes.outstanding())
+        self._left[pool.name] = claimed.left
         if self._stopping.is_set():
             self._release([due.id for lane in claimed.lanes for due in lane])
             return 0
-        lanes.put(self._take_in_hand(claimed.lanes))
+        lanes.put(self._take_in_hand(claimed.lanes, woken))
         if claimed.next_at is None:
             return SAFETY_POLL
         return min(max((claimed.next_at - clock.now()).total_seconds(), 0.001), SAFETY_POLL)
 
-    def _take_in_hand(self, lanes: list[Lane]) -> list[Lane]:
-        """Those lanes of which nothing is in hand here already.
+    def _take_in_hand(self, lanes: list[Lane], woken: int) -> list[Lane]:
+        """Those lanes of which nothing is in hand here already. `woken`: how often the pool was, before the claim.
 
         A lease that could not be renewed in time ends, and its job is claimed anew by whoever comes first: by this
         process too, while a thread is still at it.
@@ -155,11 +160,11 @@ class Runner:
         with self._held_lock:
             for lane in lanes:
                 ids = [due.id for due in lane]
-                if self._held.isdisjoint(ids):
+                if self._held.keys().isdisjoint(ids):
                     fresh.append(lane)
                 else:
                     behind += [id_ for id_ in ids if id_ not in self._held]
-            self._held.update(due.id for lane in fresh for due in lane)
+            self._held.update((due.id, woken) for lane in fresh for due in lane)
         if behind:
             self._release(behind)
         return fresh
@@ -175,8 +180,12 @@ class Runner:
                     self._run_lane(lane)
         finally:
             with self._held_lock:
-                self._held.difference_update(due.id for due in jobs)
-            self._wakeups.wake([pool.name])
+                woken = min([self._held.pop(due.id) for due in jobs if due.id in self._held], default=-1)
+            if any(len(lane) >= pool.jobs_per_lane for lane in lanes):
+                self._wakeups.wake([pool.name])
+            elif self._left.get(pool.name) or woken != self._wakeups.count(pool.name):
+                # A claim since may have passed over what these lanes kept back.
+                self._wakeups.nudge(pool.name)
 
     def _run_lane(self, lane: Lane) -> None:
         kind = lane[0].kind
@@ -226,11 +235,13 @@ class Runner:
             return
         ids = [due.id for due in jobs]
         with self._held_lock:
-            self._held.difference_update(ids)
+            for id_ in ids:
+                self._held.pop(id_, None)
         try:
             self._release(ids)
         except (SQLAlchemyError, TimeoutError):
             log.warning("lease could not be given back, it will end")
+        self._wakeups.wake({due.pool for due in jobs})
 
     def _release(self, ids: list[int]) -> None:
         with self._database.write() as session:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 import psycopg
@@ -14,34 +15,74 @@ log = logging.getLogger(__name__)
 
 # Every working process has one such connection: on the server they can be counted.
 SESSION_NAME = "sendero worker"
+# A nudge may wait so long for company: a claim costs about as much as a short job.
+NUDGE_WAIT = 0.02
+
+
+class _Bell:
+    """What wakes one pool. `count` tells whether it has rung since."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.count = 0
+        self.rung = False
+        self.nudged_until: float | None = None
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with self.changed:
+            while not self.rung:
+                until = end if self.nudged_until is None else min(end, self.nudged_until)
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self.changed.wait(left)
+            self.rung, self.nudged_until = False, None
 
 
 class Wakeups:
-    """One flag per pool."""
+    """One bell per pool."""
 
     def __init__(self) -> None:
-        self._flags = {pool: threading.Event() for pool in POOLS}
+        self._bells = {pool: _Bell() for pool in POOLS}
 
     def wake(self, pools: Iterable[str]) -> None:
-        """Something is due in these pools."""
+        """Something new is due in these pools."""
         for pool in pools:
-            if pool in self._flags:
-                self._flags[pool].set()
+            if (bell := self._bells.get(pool)) is not None:
+                with bell.changed:
+                    bell.count += 1
+                    bell.rung = True
+                    bell.changed.notify()
+
+    def nudge(self, pool: str) -> None:
+        """Something that was there before may have become free: worth a look soon, together with whatever comes."""
+        bell = self._bells[pool]
+        with bell.changed:
+            if bell.nudged_until is None:
+                bell.nudged_until = time.monotonic() + NUDGE_WAIT
+                bell.changed.notify()
+
+    def count(self, pool: str) -> int:
+        """How often the pool was woken so far."""
+        return self._bells[pool].count
 
     def wait(self, pool: str, seconds: float) -> None:
-        """Returns when the pool is woken, or after the seconds."""
-        flag = self._flags[pool]
-        flag.wait(seconds)
-        flag.clear()
+        """Returns when the pool is woken, a little after it is nudged, or after the seconds."""
+        self._bells[pool].wait(seconds)
 
 
 class Listener(threading.Thread):
-    """Hears what other processes commit on PostgreSQL. While it has no connection, the slow poll stands in."""
+    """Hears what other processes commit on PostgreSQL. While it has no connection, the slow poll stands in.
 
-    def __init__(self, engine: Engine, wakeups: Wakeups) -> None:
+    What this process has committed (`own` is in the notice) it has told its pools itself.
+    """
+
+    def __init__(self, engine: Engine, wakeups: Wakeups, own: str) -> None:
         super().__init__(name="listener", daemon=True)
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._wakeups = wakeups
+        self._own = own
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -60,7 +101,9 @@ class Listener(threading.Thread):
             self._wakeups.wake(POOLS)  # what was announced before we listened
             while not self._stopping.is_set():
                 for notice in connection.notifies(timeout=1.0):
-                    self._wakeups.wake(notice.payload.split(","))
+                    named = notice.payload.split(",")
+                    if self._own not in named:
+                        self._wakeups.wake(named)
 
     def stop(self) -> None:
         """Ends the thread within about a second."""
