@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -242,12 +243,16 @@ def push_status(session: Session, message: Message) -> None:
 
     A message that was written in the portal is logged there first, once the provider has it.
     """
-    gate = ghl_gate(message.location_id)
     if message.ghl_message_id and message.direction == Direction.OUT:
-        enqueue(session, [job(GHL, "push_status", message.id, f"status:{message.id}", gate=gate, priority=20)])
+        enqueue(session, [status_job(message.id, message.location_id)])
     elif message.echo_state == TO_BE_LOGGED and message.status in REACHED_PROVIDER:
-        lane = f"in:{message.conversation_id}"
+        lane, gate = f"in:{message.conversation_id}", ghl_gate(message.location_id)
         enqueue(session, [job(GHL, "post_message", message.id, lane, gate=gate, priority=20)])
+
+
+def status_job(message_id: int, location_id: int) -> dict[str, Any]:
+    """The job that tells HighLevel where one of its own messages is."""
+    return job(GHL, "push_status", message_id, f"status:{message_id}", gate=ghl_gate(location_id), priority=20)
 
 
 def _hold(session: Session, conversation: Conversation, message: Message, reason: str) -> None:

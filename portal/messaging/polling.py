@@ -1,23 +1,30 @@
 """Asking providers for the status of what they accepted, with growing pauses, for 72 hours.
 
 One question for each message, at the pace of its account. Cast's log could answer for many at once, but it gives them
-in no documented order, with the texts of everybody who shares the account.
+in no documented order, with the texts of everybody who shares the account. The answers of many threads share a commit.
 """
 
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import ChannelError, Receipt, Scope
-from portal.database import Database
+from portal.database import Database, is_away
+from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.messaging.accounts import Accounts
+from portal.messaging.forward import Word, carry_forward
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part, take_receipt
 from portal.models import Part, Sender, Status
+from portal.models.base import UtcDateTime
 from portal.queue import gates
 from portal.queue.jobs import SEND, Due, complete, enqueue, job
 
@@ -29,6 +36,7 @@ PAUSES = (3, 5, 10, 20, 40, 80, 160, 300, 600, 1200, 1800, 3600, 7200, 14_400)
 UNKNOWN_THERE = timedelta(hours=24)
 POLL_PRIORITY = 30
 AT_ONCE = 500
+OPEN = (Status.ACCEPTED, Status.SENT)
 
 
 def enqueue_due(session: Session) -> int:
@@ -58,6 +66,22 @@ def enqueue_due(session: Session) -> int:
     return len(due)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of one question. `part` is as it was before. Neither `receipt` nor `fault`: nothing new."""
+
+    due: Due
+    part: Row[*tuple[Any, ...]]
+    receipt: Receipt | None
+    fault: ChannelError | None
+
+    @property
+    def word(self) -> Word | None:
+        if self.receipt is None:
+            return None
+        return Word(self.part.sender_id, self.receipt, f"{self.part.channel} poll")
+
+
 class Poller:
     """Carries out `check_status` jobs."""
 
@@ -65,41 +89,73 @@ class Poller:
         self._database = database
         self._http = http
         self._accounts = accounts
+        self._group: GroupCommit[_Answer, SQLAlchemyError | None] = GroupCommit(self._commit)
 
     def check(self, due: Due) -> bool:
         """Asks for one part's status and applies the answer."""
         with self._database.read() as session:
-            part = session.get(Part, due.subject)
-            sender = session.get(Sender, part.sender_id) if part and part.sender_id else None
-        if part is None or sender is None or not part.external_id or not _open(part):
+            part = session.connection().execute(_PART, {"id": due.subject}).first()
+        if part is None or not part.external_id or part.status not in OPEN:
             with self._database.write() as session:
                 complete(session, [due.id])
             return True
-        receipt: Receipt | None = None
-        fault: ChannelError | None = None
-        try:
-            account = self._accounts.get(sender.id).account
-            receipt = registry.get(sender.channel).status(self._http, account, part.external_id)
-        except ChannelError as error:
-            fault = error
-            log.warning("status not learnt", extra={"part": part.id, "reason": error.message, "code": error.code})
-        with self._database.write() as session:
-            if receipt is not None:
-                take_receipt(session, sender, receipt, None, who=f"{sender.channel} poll")
-            self._plan_next(session, due, fault)
-            complete(session, [due.id])
+        failed = self._group.submit(self._ask(due, part))
+        if failed is not None:
+            raise failed
         return True
 
-    def _plan_next(self, session: Session, due: Due, fault: ChannelError | None) -> None:
-        message_id = session.scalars(select(Part.message_id).where(Part.id == due.subject)).one()
-        part = lock_part(session, message_id, due.subject)
+    def _ask(self, due: Due, part: Row[*tuple[Any, ...]]) -> _Answer:
+        try:
+            account = self._accounts.get(part.sender_id).account
+            receipt = registry.get(part.channel).status(self._http, account, part.external_id or "")
+        except ChannelError as error:
+            log.warning("status not learnt", extra={"part": part.id, "reason": error.message, "code": error.code})
+            return _Answer(due, part, None, error)
+        if receipt is not None and receipt.outcome.value == part.status and receipt.external_id == part.external_id:
+            receipt = None  # it was told before
+        return _Answer(due, part, receipt, None)
+
+    def _commit(self, answers: Sequence[_Answer]) -> Sequence[SQLAlchemyError | None]:
+        try:
+            with self._database.write() as session:
+                self._apply(session, answers)
+        except SQLAlchemyError as error:
+            if is_away(error) or len(answers) == 1:
+                return [error] * len(answers)
+            # One item that the database refuses must not take the others with it.
+            log.warning("answers are committed one by one", extra={"error": type(error).__name__})
+            return [self._commit([answer])[0] for answer in answers]
+        return [None] * len(answers)
+
+    def _apply(self, session: Session, answers: Sequence[_Answer]) -> None:
+        told = [answer for answer in answers if answer.word is not None]
+        carried = carry_forward(session, [answer.word for answer in told if answer.word is not None])
+        done = {answer.due.id for answer, moved in zip(told, carried, strict=True) if moved}
+        # In one order, as everybody locks messages.
+        for answer in sorted(told, key=lambda each: each.part.message_id):
+            if answer.due.id not in done and answer.word is not None and answer.receipt is not None:
+                sender = session.get_one(Sender, answer.part.sender_id)
+                take_receipt(session, sender, answer.receipt, None, who=answer.word.who)
+        moment = clock.now()
+        quiet = [answer for answer in answers if _is_quiet(answer, moment)]
+        for answer in sorted(answers, key=lambda each: each.part.message_id):
+            if answer not in quiet:
+                self._plan_next(session, answer)
+        if quiet:
+            ordered = sorted(quiet, key=lambda each: each.part.id)
+            session.connection().execute(_LATER, [_next_poll(answer, moment) for answer in ordered])
+        complete(session, [answer.due.id for answer in answers])
+
+    def _plan_next(self, session: Session, answer: _Answer) -> None:
+        due, fault = answer.due, answer.fault
         ill = fault is not None and fault.scope is Scope.SENDER
         if fault is not None and ill:
             limited = fault.retry_after is not None
             gates.block(session, due.gate, fault.message, seconds=fault.retry_after, count=not limited)
         elif due.gate_failures:
             gates.reopen(session, [due.gate])
-        if not _open(part):
+        part = lock_part(session, answer.part.message_id, due.subject)
+        if part.status not in OPEN:
             part.next_poll_at = None
             return
         moment = clock.now()
@@ -109,17 +165,50 @@ class Poller:
         elif moment - asked_since >= RECEIPT_WAIT:
             _give_up(part, "The provider gave no receipt within 72 hours.")
         else:
-            pause = timedelta(seconds=PAUSES[min(part.polls, len(PAUSES) - 1)])
-            part.next_poll_at = min(moment + pause, max(asked_since + RECEIPT_WAIT, moment))
+            part.next_poll_at = min(moment + _pause(part.polls), max(asked_since + RECEIPT_WAIT, moment))
             part.polls += 0 if ill else 1  # an account that cannot be asked makes no message older
+
+
+def _is_quiet(answer: _Answer, moment: datetime) -> bool:
+    """Is nothing to be done but to ask again, or nothing at all?"""
+    asked_since = answer.part.accepted_at or moment
+    return answer.fault is None and not answer.due.gate_failures and moment - asked_since < RECEIPT_WAIT
+
+
+def _next_poll(answer: _Answer, moment: datetime) -> dict[str, object]:
+    asked_since = answer.part.accepted_at or moment
+    at = min(moment + _pause(answer.part.polls), max(asked_since + RECEIPT_WAIT, moment))
+    return {"b_id": answer.part.id, "b_at": at}
+
+
+def _pause(polls: int) -> timedelta:
+    return timedelta(seconds=PAUSES[min(polls, len(PAUSES) - 1)])
+
+
+_PART = (
+    select(
+        Part.id,
+        Part.message_id,
+        Part.status,
+        Part.external_id,
+        Part.accepted_at,
+        Part.polls,
+        Part.sender_id,
+        Sender.channel,
+    )
+    .join(Sender, Sender.id == Part.sender_id)
+    .where(Part.id == bindparam("id"))
+)
+# Without the message's lock: what has been delivered meanwhile is not open, and stays as it is.
+_LATER = (
+    update(Part.__table__)  # type: ignore[arg-type]
+    .where(Part.id == bindparam("b_id"), Part.status.in_(OPEN))
+    .values(next_poll_at=bindparam("b_at", type_=UtcDateTime()), polls=Part.polls + 1)
+)
 
 
 def _give_up(part: Part, reason: str) -> None:
     """The message stays as it is, and says why nothing more will be known of it."""
     part.next_poll_at = None
-    if part.message.status in (Status.ACCEPTED, Status.SENT):
+    if part.message.status in OPEN:
         part.message.reason = reason
-
-
-def _open(part: Part) -> bool:
-    return part.status in (Status.ACCEPTED, Status.SENT)

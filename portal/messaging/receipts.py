@@ -47,7 +47,7 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         at=receipt.at or clock.now(),
         received_at=clock.now(),
         event_id=event_id,
-        our_key=receipt.our_key if _KEY.fullmatch(receipt.our_key) else "",
+        our_key=our_key(receipt),
         billing=storable_details(receipt.billing),
     )
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
@@ -73,6 +73,11 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
     moved = apply_receipt(session, part, receipt, who or f"{sender.channel} receipt")
     return f"{receipt.outcome.value} for message {part.message.uuid}" + ("" if moved else ", which stays as it is")
+
+
+def our_key(receipt: Receipt) -> str:
+    """Our key as the provider gives it back, "" for what another program wrote there."""
+    return receipt.our_key if _KEY.fullmatch(receipt.our_key) else ""
 
 
 def _former(session: Session, sender: Sender, receipt: Receipt, external_id: str) -> Sender | None:
