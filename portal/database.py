@@ -61,12 +61,17 @@ def insert(session: Session, model: type[Base]) -> postgresql.Insert:
 
 def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> None:
     """Inserts a row unless one with the same key is there."""
-    session.connection().execute(_unless_there(session.get_bind().dialect.name, model), values)
+    session.connection().execute(insert_unless_there(session, model), values)
+
+
+def insert_unless_there(session: Session, model: type[Base], *key: str) -> postgresql.Insert:
+    """An INSERT that passes over rows whose key (any, when none is named) is there. Built once for each."""
+    return _unless_there(session.get_bind().dialect.name, model, key)
 
 
 @cache
-def _unless_there(dialect: str, model: type[Base]) -> postgresql.Insert:
-    return _INSERT[dialect](model.__table__).on_conflict_do_nothing()
+def _unless_there(dialect: str, model: type[Base], key: tuple[str, ...]) -> postgresql.Insert:
+    return _INSERT[dialect](model.__table__).on_conflict_do_nothing(index_elements=key or None)
 
 
 _INSERT: dict[str, Callable[[Any], postgresql.Insert]] = {

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.credits import totals
-from portal.database import insert
+from portal.database import insert, insert_unless_there
 from portal.models import EntryKind, LedgerEntry, Wallet
 
 
@@ -55,7 +55,7 @@ def hold(session: Session, location_id: int, message_id: int, amount: int) -> bo
     key = f"{EntryKind.HOLD}:{message_id}"
     held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
     # By what it returns: the row count of such an INSERT is not to be had on every driver.
-    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
+    statement = insert_unless_there(session, LedgerEntry, "key").returning(LedgerEntry.key)
     if connection.scalar(statement, _row(held, clock.now())) is None:
         return True
     if totals.take(session, wallet, amount):
@@ -147,7 +147,7 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
         return
     moment = clock.now()
     rows = [_row(each, moment) for each in moving]
-    statement = insert(session, LedgerEntry).on_conflict_do_nothing(index_elements=["key"]).returning(LedgerEntry.key)
+    statement = insert_unless_there(session, LedgerEntry, "key").returning(LedgerEntry.key)
     written = set(session.connection().scalars(statement, rows))
     for each in moving:
         if each.key in written:

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -67,9 +67,9 @@ def moment_of(event: AppEvent, received_at: datetime) -> datetime:
 
 def ensure_location(session: Session, ghl_id: str) -> Location:
     """The location's row, made as not installed when it is new."""
-    wanted = select(Location).where(Location.ghl_id == ghl_id)
+    named = {"ghl_id": ghl_id}
     known: dict[str, int] = session.info.setdefault("locations", {})
-    found = session.get(Location, known[ghl_id]) if ghl_id in known else session.scalar(wanted)
+    found = session.get(Location, known[ghl_id]) if ghl_id in known else session.scalar(_BY_GHL_ID, named)
     if found is None:
         values = {
             "ghl_id": ghl_id,
@@ -83,9 +83,12 @@ def ensure_location(session: Session, ghl_id: str) -> Location:
             "created_at": clock.now(),
         }
         session.execute(insert(session, Location).values(**values).on_conflict_do_nothing())
-        found = session.scalars(wanted).one()
+        found = session.scalars(_BY_GHL_ID, named).one()
     known[ghl_id] = found.id
     return found
+
+
+_BY_GHL_ID = select(Location).where(Location.ghl_id == bindparam("ghl_id"))
 
 
 def locked_location(session: Session, ghl_id: str) -> Location:

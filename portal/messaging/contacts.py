@@ -19,8 +19,12 @@ LID, GROUP = AddressKind.LID, AddressKind.GROUP
 MOST_TURNS = 10
 
 # Built once: the applying of every message asks these.
-_SAME_ID = select(Contact).where(
-    Contact.location_id == bindparam("location"), Contact.ghl_contact_id == bindparam("name")
+_named = Contact.location_id == bindparam("location"), Contact.ghl_contact_id == bindparam("name")
+_SAME_ID = select(Contact).where(*_named)
+_SAME_ID_AND_NUMBER = (
+    select(Contact, Conversation.sticky_address)
+    .outerjoin(Conversation, Conversation.contact_id == Contact.id)
+    .where(*_named)
 )
 _CONVERSATION = (
     select(Conversation)
@@ -37,16 +41,16 @@ _USED_HERE = (
     )
     .values(conversation_id=bindparam("b_conversation"))
 )
-_LAST_USED = select(Conversation.sticky_address).where(Conversation.contact_id == bindparam("contact"))
 
 
 def for_ghl(session: Session, location_id: int, ghl_contact_id: str, phone: str | None) -> Contact:
     """The contact that HighLevel names. One that we met by its number before HighLevel knew it is adopted."""
     named = {"location": location_id, "name": ghl_contact_id}
-    contact = session.scalar(_SAME_ID, named)
-    if contact is not None:
-        contact = follow(session, contact)
-    if contact is not None and (not phone or phone == _last_used(session, contact.id)):
+    found = session.execute(_SAME_ID_AND_NUMBER, named).first()
+    contact, last_used = found or (None, None)
+    if contact is not None and contact.merged_into_id is not None:
+        contact, last_used = follow(session, contact), None
+    if contact is not None and (not phone or phone == last_used):
         return contact
     if contact is None and phone:
         contact = _adopt(session, location_id, ghl_contact_id, phone)
@@ -217,10 +221,6 @@ def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation,
     session.flush()
     windows.joined(session, into.id)
     return old, kept
-
-
-def _last_used(session: Session, contact_id: int) -> str | None:
-    return session.connection().scalar(_LAST_USED, {"contact": contact_id})
 
 
 def _adopt(session: Session, location_id: int, ghl_contact_id: str, phone: str) -> Contact | None:

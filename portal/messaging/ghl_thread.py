@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from portal.database import Database
 from portal.ghl.client import GhlClient
 from portal.messaging.ghl_files import Place, Told
@@ -64,7 +66,7 @@ def find(
         if there.direction != _direction(message):
             continue
         with database.read() as session:
-            if known_here(session, message.location_id, there.id):
+            if session.scalar(select(known_here(message.location_id, there.id))):
                 continue
         if there.alt_id == alt_id:
             return there.id

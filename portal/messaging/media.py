@@ -8,10 +8,11 @@ revokes it, or when the file is removed.
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -180,10 +181,8 @@ def enqueue_forgotten(session: Session) -> int:
     return len(rows) + len(messages)
 
 
-def known_here(session: Session, location_id: int, ghl_message_id: str) -> bool:
-    """Is this a message of HighLevel's that we know: one of ours, or one that brought a file of ours?"""
-    own = select(Message.id).where(Message.location_id == location_id, Message.ghl_message_id == ghl_message_id)
-    brought = select(MediaFile.id).where(
-        MediaFile.location_id == location_id, MediaFile.ghl_message_id == ghl_message_id
-    )
-    return session.scalar(own) is not None or session.scalar(brought.limit(1)) is not None
+def known_here(location_id: Any, ghl_message_id: Any) -> ColumnElement[bool]:
+    """In SQL: is this a message of HighLevel's that we know, one of ours or one that brought a file of ours?"""
+    own = Message.location_id == location_id, Message.ghl_message_id == ghl_message_id
+    brought = MediaFile.location_id == location_id, MediaFile.ghl_message_id == ghl_message_id
+    return or_(exists().where(*own), exists().where(*brought))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -369,11 +369,8 @@ def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
     """The location's senders, asked for once in a transaction; the fence looks again before every call."""
     known: dict[int, list[routing.Candidate]] = session.info.setdefault("senders", {})
     if location_id not in known:
-        rows = session.scalars(
-            select(Sender)
-            .where(Sender.location_id == location_id, Sender.state != SenderState.REMOVED)
-            .order_by(Sender.position, Sender.id)
-        )
+        rows = session.scalars(_SENDERS, {"location": location_id}).all()
+        session.info.setdefault("sender_rows", []).extend(rows)  # whoever gets one of them asks no second time
         known[location_id] = [
             routing.Candidate(
                 row.id,
@@ -388,3 +385,10 @@ def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
             for row in rows
         ]
     return known[location_id]
+
+
+_SENDERS = (
+    select(Sender)
+    .where(Sender.location_id == bindparam("location"), Sender.state != SenderState.REMOVED)
+    .order_by(Sender.position, Sender.id)
+)

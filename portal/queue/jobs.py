@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import insert, wakes
+from portal.database import insert_unless_there, padded, wakes
 from portal.models import Job
 
 APPLY, SEND, GHL, MEDIA = "apply", "send", "ghl", "media"
@@ -63,8 +63,7 @@ def enqueue(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Adds jobs. One that exists already (same kind and subject) stays as it is: work coalesces."""
     if not rows:
         return
-    statement = insert(session, Job).on_conflict_do_nothing(index_elements=["kind", "subject"])
-    session.connection().execute(statement, rows)
+    session.connection().execute(insert_unless_there(session, Job, "kind", "subject"), rows)
     for row in rows:
         wakes(session, row["pool"])
 
@@ -86,7 +85,10 @@ def complete(session: Session, ids: Iterable[int]) -> None:
     """Removes jobs that are done."""
     wanted = list(ids)
     if wanted:
-        session.execute(delete(Job).where(Job.id.in_(wanted)))
+        session.connection().execute(_DELETE, {"ids": padded(wanted)})
+
+
+_DELETE = delete(Job.__table__).where(Job.id.in_(bindparam("ids", expanding=True)))  # type: ignore[arg-type]
 
 
 def drop(session: Session, kind: str, subjects: Iterable[int]) -> None:
