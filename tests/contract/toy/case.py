@@ -28,7 +28,7 @@ TOY = Case(
         ("500", answer(500, body=b"<html>"), Expected(Scope.SENDER, retry=False, unknown=True)),
     ],
     heard=[
-        Heard("delivered", posted("status", "id=TOY1&status=DELIVERED", FORM), [Receipt("TOY1", Outcome.DELIVERED)]),
+        Heard("delivered", posted("status", "id=TOY1&status=delivered", FORM), [Receipt("TOY1", Outcome.DELIVERED)]),
         Heard(
             "a text",
             posted("receive", "id=IN1&from=%2B639171234567&text=Hi", FORM),
