@@ -86,7 +86,7 @@ def home() -> str:
         number=(number := sandbox().cloud.number_of(chosen.location.id)),
         kinds=PHONE_KINDS if number is None else cloud_shown.KINDS,
         portal_url=sandbox().portal_url,
-        providers=list(DIALECTS.values()),
+        providers=list(sandbox().sms.values()),
         blocks=blocks,
     )
 

@@ -65,6 +65,10 @@ class Phone:
             if one.webhook_url and urlsplit(one.webhook_url).hostname not in LOOPBACK:
                 raise ValueError(f"{one.sender_name or 'A sender'}'s webhook_url is not on loopback.")
         self.senders = known[:MOST_SENDERS]
+        for one in self.senders:
+            if one.webhook_url and (provider := self._sandbox.sms.get(one.channel)) is not None:
+                # As a person would enter it in the provider's console.
+                provider.callback = f"{one.webhook_url.rpartition('/')[0]}/status"
         return self.senders
 
     def senders_of(self, location_id: str) -> list[Sender]:

@@ -10,7 +10,7 @@ from portal.sandbox.sms.messages import Written
 from portal.sandbox.sms.provider import SmsProvider
 
 MOST_SHOWN = 1000
-SETTINGS = ("delay", "copies", "shuffled", "lost", "deaf", "balance")
+SETTINGS = ("delay", "copies", "shuffled", "lost", "deaf", "balance", "callback")
 PROGRESS = ("sent_after", "final_after", "outcome")
 
 
@@ -18,12 +18,12 @@ PROGRESS = ("sent_after", "final_after", "outcome")
 def sms_providers() -> Response:
     """Every provider: where it is, the credentials that it knows, and how it behaves."""
     here = sandbox()
-    return jsonify([_shown(one) | {"api_url": f"{here.url}/{kind}"} for kind, one in here.sms.items()])
+    return jsonify([_shown(one) for one in here.sms.values()])
 
 
 @blueprint.patch("/sms/<kind>")
 def sms_settings(kind: str) -> Response:
-    """Changes `delay`, `copies`, `shuffled`, `lost`, `deaf`, `balance`, `sent_after`, `final_after`, `outcome`."""
+    """Changes `delay`, `copies`, `shuffled`, `lost`, `deaf`, `balance`, `callback` and the fate."""
     provider = sandbox().sms[kind]
     for name, value in body().items():
         if name in PROGRESS:
@@ -78,4 +78,4 @@ def sms_posted(kind: str) -> Response:
 
 def _shown(provider: SmsProvider) -> dict[str, object]:
     known = {name: getattr(provider, name) for name in SETTINGS} | asdict(provider.progress)
-    return {"kind": provider.dialect.kind, "credentials": dict(provider.dialect.credentials), **known}
+    return {"kind": provider.dialect.kind, "api_url": provider.url, "credentials": provider.credentials, **known}

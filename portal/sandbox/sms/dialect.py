@@ -11,7 +11,8 @@ from portal.sandbox.sms.messages import Hook, Sent, Written
 class Dialect(Protocol):
     """One provider. Its blueprint, named as `kind`, is served under `/<kind>`; its view that sends is named `send`.
 
-    `credentials` are those of a sender that the stand-in knows (`flask sender add --set`); `tries` is how often a
+    `credentials` are those of a sender that the stand-in knows (`flask sender add --set`), in which `{url}` stands for
+    its own address; `tries` is how often a
     receipt or text that is not answered 2xx is posted. What the provider cannot do: `reports` False, it never calls
     back with receipts; `delivers` False, its last good word is "sent"; `names_calls` False, its receipts do not give
     our own key of a call back; `hears` False, customers cannot write to it.

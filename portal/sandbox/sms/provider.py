@@ -27,7 +27,8 @@ class SmsProvider:
     Switches: `delay` seconds before each call at the portal, `copies` of each, `shuffled` (the last word goes before
     the others), `lost` (no receipt is ever posted), `deaf` (nothing is posted until it is lifted). `progress` is how
     messages go on, `outcomes` (by `decide`) overrides the last word for a number. `silenced` are the numbers that have
-    told the provider to stop. `posted` holds the calls made.
+    told the provider to stop. `callback` is the address for receipts as it was entered in the provider's console, for
+    providers that are not given one with each message. `posted` holds the calls made.
     """
 
     def __init__(self, sandbox: "Sandbox", dialect: Dialect) -> None:
@@ -37,6 +38,7 @@ class SmsProvider:
         self.outcomes: dict[str, str] = {}
         self.silenced: set[str] = set()
         self.balance = 100.0
+        self.callback = ""
         self.delay = 0.0
         self.copies = 1
         self.shuffled = self.lost = self.deaf = False
@@ -46,6 +48,16 @@ class SmsProvider:
         self._lock = threading.Lock()
         self._accepted: OrderedDict[str, Sent] = OrderedDict()
 
+    @property
+    def url(self) -> str:
+        """Where it is: what `api_url` of a sender takes."""
+        return f"{self.sandbox.url}/{self.dialect.kind}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Those of a sender that it knows."""
+        return {name: value.replace("{url}", self.url) for name, value in self.dialect.credentials.items()}
+
     def decide(self, phone: str, outcome: str) -> None:
         """Messages to this number will end so, one of `OUTCOMES`; "" lifts it."""
         if outcome and outcome not in OUTCOMES:
@@ -54,6 +66,7 @@ class SmsProvider:
 
     def take(self, order: Order, message_id: str = "") -> Sent:
         """Takes a message, has its receipts posted when they are due, and returns it with its new id."""
+        order = order if order.callback or not self.callback else replace(order, callback=self.callback)
         number = number_key(order.to)
         ends = self.outcomes.get(number) or ENDINGS.get(number[-4:], self.progress.outcome)
         progress = replace(self.progress, outcome=ends)

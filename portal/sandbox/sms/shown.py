@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from portal.sandbox.bubble import Bubble
 from portal.sandbox.record import Call
@@ -55,7 +56,7 @@ def observe(sandbox: "Sandbox", call: Call) -> None:
     if not call.route.endswith(".send"):
         return
     title = DIALECTS[call.system].title
-    body = call.body if isinstance(call.body, dict) else {}
+    body = call.body if isinstance(call.body, dict) else dict(parse_qsl(call.query))
     to = call.arguments.get("to") or _named(body, TO)
     text = call.arguments.get("text") or _named(body, TEXT)
     message_id = call.arguments.get("message_id", "")
