@@ -25,6 +25,7 @@ from portal.installations.moves import sync_webhook
 from portal.messaging import senders
 from portal.models import Location, Sender, User
 from portal.sandbox import SigningKey, world
+from portal.sandbox.sms.dialects import DIALECTS
 from portal.services import Services
 
 ADMIN = "admin@sandbox.local"
@@ -108,11 +109,18 @@ def _senders(parts: Services, place: world.Location) -> list[Sender]:
         location = ensure_location(session, place.id)
         known = list(session.scalars(select(Sender).where(Sender.location_id == location.id).order_by(Sender.id)))
         for sender in known:
-            sender.api_url = "" if sender.channel == "simulator" else parts.settings.ghl_api_url
+            sender.api_url = _stand_in(parts, sender.channel)
             # The stand-ins forget at every start what was written into them.
             sync_webhook(session, sender.id, sender.channel)
         wanted = [each for each in _wanted(parts, place) if each.channel not in {sender.channel for sender in known}]
         return known + [senders.add(session, parts.vault, location, each) for each in wanted]
+
+
+def _stand_in(parts: Services, channel: str) -> str:
+    """Where the channel's provider is in the sandbox."""
+    if channel == "simulator":
+        return ""
+    return f"{parts.settings.ghl_api_url}/{channel}" if channel in DIALECTS else parts.settings.ghl_api_url
 
 
 def _wanted(parts: Services, place: world.Location) -> list[senders.NewSender]:

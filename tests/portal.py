@@ -110,7 +110,7 @@ class Portal:
             "green_api": {"id_instance": world.GREEN_INSTANCE, "api_token": world.GREEN_TOKEN},
         }
         credentials = known.get(channel, {}) | more.pop("credentials", {})
-        api_url = self.sandbox.url if channel in known else ""
+        api_url = more.pop("api_url", self.sandbox.url if channel in known else "")
         wanted = senders.NewSender(channel, more.pop("name", channel), credentials, api_url, operator=True, **more)
         with self.database.write() as session:
             sender = senders.add(session, self.parts.vault, ensure_location(session, place.id), wanted)

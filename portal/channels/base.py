@@ -89,13 +89,16 @@ class Account:
     """A sender as its channel sees it: decrypted credentials and where the provider's API lives.
 
     `api_url` is "" for the provider's public address. `private_hosts` is True only when the operator allowed this
-    sender to reach loopback and private addresses.
+    sender to reach loopback and private addresses. `webhook_url` is our base address for this sender, to which
+    `/receive` or `/status` is added (`channels.callbacks`); "" where the provider could not reach it, or before there
+    is a sender.
     """
 
     sender_id: int
     credentials: Mapping[str, str] = field(repr=False)
     api_url: str = ""
     private_hosts: bool = False
+    webhook_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

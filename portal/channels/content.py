@@ -38,7 +38,8 @@ class Kind(StrEnum):
     SYSTEM: `type` (`number_changed`: `number` is the new one, E.164; `id_changed`; both may have `bsuid`, the new one);
         the text is the provider's own sentence
 
-    Of any kind: `forwarded`, True; `referral`, the advertisement it answers, `{url, type, id, headline, body, click}`.
+    Of any kind: `forwarded`, True; `referral`, the advertisement it answers, `{url, type, id, headline, body, click}`;
+        `opt_out`: STOP, START or HELP, as which the provider has recognised it.
 
     REACTION: the text is the emoji, "" when it was taken back. EDIT: the text is the new one. UNREADABLE: the provider
     could not read it, `code` says why. UNSUPPORTED: a kind nobody has described yet, its name in `details["type"]`.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.doctor import database, machine, media, outside, whatsapp, work
+from portal.doctor import callbacks, database, machine, media, outside, whatsapp, work
 from portal.doctor.findings import Check, Finding, Level, fault, warn
 from portal.services import Services
 
@@ -28,6 +28,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     work.workers,
     work.queue,
     work.senders,
+    callbacks.callbacks,
     whatsapp.whatsapp,
     work.grants,
     media.media_files,

@@ -18,6 +18,7 @@ KEPT_HEADERS = (
     "x-ghl-signature",
     "x-wh-signature",
     "x-hub-signature-256",
+    "x-twilio-signature",
     "x-request-id",
     "x-forwarded-for",
 )

@@ -4,6 +4,7 @@ import ipaddress
 import threading
 import time
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from portal.channels.base import Account
 from portal.config import Settings
@@ -42,7 +43,7 @@ class Accounts:
             return kept[1]
         with self._database.read() as session:
             row = session.get_one(Sender, sender_id)
-        account = located(account_of(row, self._vault), row.channel, self._settings)
+        account = located(account_of(row, self._vault, self._settings.app_url), row.channel, self._settings)
         if self._settings.allow_private_hosts:
             account = replace(account, private_hosts=True)
         known = Known(account, row.acceptance_counts)
@@ -72,11 +73,23 @@ def is_private(host: str) -> bool:
         return False
 
 
-def account_of(sender: Sender, vault: Vault) -> Account:
+def account_of(sender: Sender, vault: Vault, app_url: str) -> Account:
     """A sender as its channel sees it."""
     return Account(
         sender_id=sender.id,
         credentials=vault.open_fields(sender.credentials),
         api_url=sender.api_url,
         private_hosts=sender.private_hosts,
+        webhook_url=webhook_base(app_url, sender.channel, sender.key) if reaches_us(app_url, sender.api_url) else "",
     )
+
+
+def webhook_base(app_url: str, channel: str, key: str) -> str:
+    """A sender's own webhook address without its action."""
+    return f"{app_url}/webhooks/sms/{channel}/{key}"
+
+
+def reaches_us(app_url: str, api_url: str) -> bool:
+    """Can a provider at this address call us back? One in the same house (the sandbox, Kannel) can in any case."""
+    host = urlsplit(app_url).hostname or ""
+    return not is_private(host) or bool(api_url and is_private(urlsplit(api_url).hostname or ""))

@@ -85,7 +85,7 @@ def _proves_itself(vault: Vault, app: AppWebhook, event: Event, request: Webhook
     if own is None:
         return False
     whole = replace(request, headers=vault.open_fields(sealed)) if sealed else request
-    secret, _ = app.own_app(account_of(own, vault).credentials)
+    secret, _ = app.own_app(account_of(own, vault, "").credentials)
     if not secret or not app.signed(secret, whole):
         return False
     event.verified, event.headers = True, headers

@@ -29,6 +29,7 @@ KIND = "silence"
 MARKETING_CODES = ("131050",)
 # What a person writes of their own: a caption, a vote or a call is none of it.
 _SPOKEN = (Kind.TEXT, Kind.LINK, Kind.TAP, Kind.EDIT)
+_RECOGNISED = {"STOP": Said.STOP, "START": Said.START}
 # Addresses of one person, which can be answered.
 _PERSONAL = (AddressKind.PHONE, AddressKind.LID, AddressKind.BSUID)
 # In these a message, or a part of it, may still go out.
@@ -55,7 +56,7 @@ def notice(session: Session, location: Location, message: Message, contact_id: i
     if not spoken or address_kind not in _PERSONAL:
         return
     wrote = message.body or str((message.details or {}).get("text") or "")  # of a button
-    said = words_of(location.stop_words, location.start_words).judge(wrote)
+    said = words_of(location.stop_words, location.start_words).judge(wrote) or _recognised(message)
     if said is None:
         return
     words = " ".join(wrote.split())[:200]
@@ -65,6 +66,11 @@ def notice(session: Session, location: Location, message: Message, contact_id: i
         add(session, location.id, message.family, message.address, told, evidence)
     else:
         lift(session, location.id, message.family, message.address, told, contact_id, message_id=message.id)
+
+
+def _recognised(message: Message) -> Said | None:
+    """What the provider takes it for: a keyword that was set up there, to which it keeps whatever we do."""
+    return _RECOGNISED.get(str((message.details or {}).get("opt_out") or ""))
 
 
 def stops(session: Session, message: Message) -> str:

@@ -191,7 +191,7 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         headers = dict(event.headers or {})
         sealed = headers.pop(SEALED, "")
         whole = replace(request, headers=context.vault.open_fields(sealed)) if sealed else request
-        if not channel.verify(account_of(sender, context.vault), whole):
+        if not channel.verify(account_of(sender, context.vault, context.settings.app_url), whole):
             raise Parked(UNPROVED)
         event.verified, event.headers = True, headers
     if sender.state == SenderState.REMOVED:

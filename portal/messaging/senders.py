@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -22,7 +22,7 @@ from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
 from portal.messaging import lines, reading, templates
-from portal.messaging.accounts import is_private, located
+from portal.messaging.accounts import is_private, located, reaches_us, webhook_base
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
 from portal.models import Conversation, Location, Sender, SenderState
@@ -42,12 +42,19 @@ _OF_SENDER = (
     notices.WEBHOOK_DRIFT,
     notices.UNREAD_ITEMS,
 )
+UNREACHED = (
+    "It cannot call this portal back, because APP_URL is {url}: nothing that customers write comes in, and receipts "
+    "come only where the provider can be asked."
+)
 TAKEN = "This {what} is in use by a sender of this portal already: remove that sender first."
 
 
 @dataclass(frozen=True, slots=True)
 class NewSender:
-    """A sender as somebody wants it. Only the `operator` may let it reach private addresses."""
+    """A sender as somebody wants it. Only the `operator` may let it reach private addresses.
+
+    `key` is that of its webhook address, "" for one that is not there yet.
+    """
 
     channel: str
     name: str
@@ -56,6 +63,7 @@ class NewSender:
     pace: float | None = None
     is_default: bool = False
     operator: bool = False
+    key: str = ""
 
 
 def validate(wanted: NewSender) -> None:
@@ -66,7 +74,9 @@ def validate(wanted: NewSender) -> None:
 def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
     """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
     channel = _validated(wanted)
-    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url))
+    called_back = reaches_us(settings.app_url, wanted.api_url)
+    url = webhook_base(settings.app_url, wanted.channel, wanted.key) if wanted.key and called_back else ""
+    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url), url)
     account = located(given, wanted.channel, settings)
     try:
         probe = channel.probe(http, account)
@@ -74,6 +84,9 @@ def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
         raise InvalidInput(f"The provider could not be asked: {error.message}") from None
     if not probe.ok:
         raise InvalidInput(f"The provider does not accept these credentials: {probe.detail}")
+    local = called_back or settings.sandbox or not channel.fields
+    if channel.calls_back and not local and not isinstance(channel, OneWebhook):
+        return replace(probe, detail=f"{probe.detail} {UNREACHED.format(url=settings.app_url)}")
     return probe
 
 
@@ -141,7 +154,7 @@ def webhook_url(settings: Settings, sender: Sender) -> str:
         return f"{settings.app_url}/webhooks/{channel.webhook_path}/{sender.key}"
     if isinstance(channel, OneWebhook):
         return f"{settings.app_url}/webhooks/{channel.webhook_path}"
-    return f"{settings.app_url}/webhooks/sms/{sender.channel}/{sender.key}/receive"
+    return f"{webhook_base(settings.app_url, sender.channel, sender.key)}/receive"
 
 
 def shown_webhook_url(settings: Settings, sender: Sender) -> str | None:
@@ -189,7 +202,8 @@ def with_changes(database: Database, vault: Vault, sender_id: int, changes: Mapp
 
 def _changed(vault: Vault, sender: Sender, changes: Mapping[str, str]) -> NewSender:
     credentials = {**vault.open_fields(sender.credentials), **changes}
-    return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=sender.private_hosts)
+    allowed = sender.private_hosts
+    return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=allowed, key=sender.key)
 
 
 def change(session: Session, vault: Vault, sender_id: int, changes: Mapping[str, str]) -> None:

@@ -24,6 +24,8 @@ from portal.sandbox.phone import Phone, Text
 from portal.sandbox.record import Records
 from portal.sandbox.server import Server
 from portal.sandbox.signing import SigningKey
+from portal.sandbox.sms.dialects import DIALECTS
+from portal.sandbox.sms.provider import SmsProvider
 from portal.sandbox.whatsapp_cloud import api as cloud_api
 from portal.sandbox.whatsapp_cloud import page as cloud_page
 from portal.sandbox.whatsapp_cloud.provider import CloudProvider
@@ -37,7 +39,8 @@ LARGEST_REQUEST = 8 * 1024 * 1024
 
 
 class Sandbox:
-    """A stand-in GHL, stand-in providers (Cast, GREEN-API, WhatsApp Cloud) and a stand-in carrier, for one portal.
+    """A stand-in GHL, stand-in providers (Cast, GREEN-API, WhatsApp Cloud, those of `sms/dialects`) and a stand-in
+    carrier, for one portal.
 
     `portal_url` may be set later, when the portal's port is known. `seed` makes the ids of new things repeatable;
     left out, every run has its own, because a portal remembers the ids of earlier runs. `keep` bounds every log and
@@ -52,6 +55,7 @@ class Sandbox:
     cast: CastProvider
     green: GreenProvider
     cloud: CloudProvider
+    sms: dict[str, SmsProvider]
     texts: deque[Text]
     deliveries: Deliveries
     phone: Phone
@@ -98,6 +102,7 @@ class Sandbox:
             self._arrived,
             self._answered,
         )
+        self.sms = {kind: SmsProvider(self, dialect) for kind, dialect in DIALECTS.items()}
         self.texts = deque(maxlen=1000)
         self.deliveries = Deliveries(self)
         self.phone = Phone(self)
@@ -116,6 +121,8 @@ class Sandbox:
         senders, lines, cloud = self.phone.senders, self.green.instances, self.cloud
         self.green.stopped.set()
         cloud.stopped.set()
+        for provider in self.sms.values():
+            provider.stopped.set()
         self._begin()
         self.phone.senders = senders
         for line in lines.values():
@@ -174,6 +181,8 @@ def _app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(cloud_api.blueprint)
     app.register_blueprint(cloud_api.files)
     app.register_blueprint(cloud_page.blueprint)
+    for kind, dialect in DIALECTS.items():
+        app.register_blueprint(dialect.blueprint, url_prefix=f"/{kind}")
     app.register_blueprint(consent.blueprint)
     app.register_blueprint(control.blueprint, url_prefix="/control")
     app.register_blueprint(page.blueprint)

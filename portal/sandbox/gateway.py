@@ -10,6 +10,7 @@ from portal.sandbox.faults import PREVENTING, Effect, Rule
 from portal.sandbox.green_api.api import refusal_body
 from portal.sandbox.observer import observe
 from portal.sandbox.record import KEPT_HEADERS, Call
+from portal.sandbox.sms.dialects import DIALECTS
 from portal.sandbox.whatsapp_cloud import errors as cloud_errors
 from portal.sandbox.wire import Ending, Wire
 
@@ -39,7 +40,7 @@ def install(app: Flask) -> None:
 
 
 def _route() -> str:
-    """`cast.send`, `green.sendMessage`, `cloud.messages` …; `unknown.call` for a path no stand-in has.
+    """`cast.send`, `green.sendMessage`, `cloud.messages`, `twilio.send` …; `unknown.call` for a path no stand-in has.
 
     "" for the page and the controls.
     """
@@ -47,7 +48,8 @@ def _route() -> str:
     system, _, name = endpoint.partition(".")
     if system.startswith("cast"):
         return f"cast.{name}"
-    return endpoint if system in ("ghl", "green", "cloud", "cloud_files", "unknown") else ""
+    known = system in ("ghl", "green", "cloud", "cloud_files", "unknown") or system in DIALECTS
+    return endpoint if known else ""
 
 
 def _arrive() -> Response | None:
@@ -106,6 +108,9 @@ def _refuse(rule: Rule, call: Call) -> Response:
     words = "The sandbox's fault panel made this happen"
     if call.system == "cast":
         response = jsonify(success=False, error=words, error_code=CAST_CODES.get(rule.status, "INTERNAL_ERROR"))
+    elif call.system in DIALECTS:
+        body, content_type = DIALECTS[call.system].refusal(rule.status)
+        response = Response(body, content_type=content_type)
     elif call.system.startswith("cloud"):
         fault = cloud_errors.GraphError(cloud_errors.BY_STATUS.get(rule.status, 131000), words)
         response = jsonify(cloud_errors.answered(fault, "sandbox"))

@@ -18,7 +18,7 @@ MOST_STEPS = 80
 class Step:
     """One thing seen, at unix seconds `at`. `times` counts repetitions in a row, the last at `last_at`.
 
-    `place` is ghl, portal, provider, green, cloud or phone; `tone` is good, bad, wait or plain; `fault` names the
+    `place` is ghl, portal, provider, green, cloud, sms or phone; `tone` is good, bad, wait or plain; `fault` names the
     switch that struck.
     """
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.record import Call
+from portal.sandbox.sms import shown as sms
 from portal.sandbox.whatsapp_cloud import errors as cloud_errors
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ ARRIVED = {
 
 def observe(sandbox: "Sandbox", call: Call) -> None:
     """Notes the call with the journey it belongs to, if any."""
+    if call.system in sandbox.sms:
+        sms.observe(sandbox, call)
+        return
     note = _NOTES.get(call.route) or (_send_green if call.route.startswith("green.send") else None)
     if note is not None:
         note(sandbox, call)

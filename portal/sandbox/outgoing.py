@@ -44,17 +44,21 @@ class Line:
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Posts once. Only a kept connection that the other side had closed meanwhile is tried anew."""
+        """Posts once."""
+        return self.send("POST", path, body, headers)
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Calls once. Only a kept connection that the other side had closed meanwhile is tried anew."""
         at, started = time.time(), time.perf_counter()
         kept = self._connection.sock is not None
         try:
             try:
-                status, text = self._exchange(path, body, headers)
+                status, text = self._exchange(method, path, body, headers)
             except http.client.RemoteDisconnected:
                 if not kept:
                     raise
                 self._connection.close()
-                status, text = self._exchange(path, body, headers)
+                status, text = self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             return Answer(at, 0, (time.perf_counter() - started) * 1000, error=_sentence(error))
@@ -64,21 +68,26 @@ class Line:
         """Hangs up."""
         self._connection.close()
 
-    def _exchange(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
-        self._connection.request("POST", path, body, dict(headers))
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+        self._connection.request(method, path, body or None if method == "GET" else body, dict(headers))
         response = self._connection.getresponse()
         return response.status, response.read()[:LONGEST_ANSWER].decode("utf-8", "replace")
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], line: Line | None = None) -> Answer:
     """Posts to the address, over the line when one is given."""
+    return send("POST", url, body, headers, line)
+
+
+def send(method: str, url: str, body: bytes, headers: Mapping[str, str], line: Line | None = None) -> Answer:
+    """Calls the address with the method. Raises `ValueError` for one that is not on this machine."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if line is not None:
-        return line.post(path, body, headers)
+        return line.send(method, path, body, headers)
     once = Line(url)
     try:
-        return once.post(path, body, headers)
+        return once.send(method, path, body, headers)
     finally:
         once.close()
 

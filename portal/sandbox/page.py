@@ -15,6 +15,9 @@ from portal.sandbox.bubble import Bubble
 from portal.sandbox.context import sandbox
 from portal.sandbox.green_api.instances import Instance, Sent
 from portal.sandbox.green_api.people import line_of, scan, write
+from portal.sandbox.sms import shown as sms
+from portal.sandbox.sms.dialects import DIALECTS
+from portal.sandbox.sms.messages import Sent as SmsSent
 from portal.sandbox.thread import agent_thread, phone_thread
 from portal.sandbox.whatsapp_cloud import people as cloud_people
 from portal.sandbox.whatsapp_cloud import shown as cloud_shown
@@ -31,6 +34,7 @@ LONGEST_TEXT = 1600
 # The channels of HighLevel whose DND the page shows.
 DND_CHANNELS = ("SMS", "WhatsApp")
 SENDS = ("cast.send", "green.send", "cloud.messages")
+SMS_SENDS = frozenset(f"{kind}.send" for kind in DIALECTS)
 # What a customer may send by WhatsApp, and which of it needs no text.
 PHONE_KINDS = {
     "text": "a text",
@@ -82,6 +86,7 @@ def home() -> str:
         number=(number := sandbox().cloud.number_of(chosen.location.id)),
         kinds=PHONE_KINDS if number is None else cloud_shown.KINDS,
         portal_url=sandbox().portal_url,
+        providers=list(sandbox().sms.values()),
         blocks=blocks,
     )
 
@@ -122,7 +127,7 @@ def phone() -> AnyResponse:
     if sender is None:
         abort(422, "The portal has named no sender that customers can write to.")
     if kind != "text":
-        abort(422, "The simulator takes texts only: choose the WhatsApp line or number.")
+        abort(422, "By SMS go texts only: choose the WhatsApp line or number.")
     here.later(lambda: here.phone.send(text, from_number=chosen.contact.phone, sender=sender))
     here.pause(0.05)
     return answer_with("phone", chosen)
@@ -250,8 +255,11 @@ def _travel_facts(chosen: Chosen) -> dict[str, Any]:
             taken = [got for key in journey.keys if (got := here.cast.find(key)) is not None]
             message = here.ghl.mailbox.get(journey.id)
             who = contact.name if contact is not None else journey.phone
-            sent: list[Sent | CloudSent] = [one for key in journey.keys if (one := here.green.find(key)) is not None]
+            sent: list[Sent | CloudSent | SmsSent] = [
+                one for key in journey.keys if (one := here.green.find(key)) is not None
+            ]
             sent += [each for key in journey.keys if (each := here.cloud.find(key)) is not None]
+            sent += [by for key in journey.keys if (by := sms.find(here, key)) is not None]
             trips.append(travel.trip(journey, who, message, taken, here.clock(), sent))
     return {"trips": trips, "titles": {name: switch.title for name, switch in switches.SWITCHES.items()}}
 
@@ -269,8 +277,10 @@ def _status_facts(chosen: Chosen) -> dict[str, Any]:
         + len(here.texts)
         + here.green.received()
         + here.cloud.received(),
-        "provider_calls": sum(count for name, count in here.records.counts().items() if name.startswith(SENDS)),
-        "accepted": len(here.cast.accepted()) + here.green.taken() + here.cloud.taken(),
+        "provider_calls": sum(
+            count for name, count in here.records.counts().items() if name.startswith(SENDS) or name in SMS_SENDS
+        ),
+        "accepted": len(here.cast.accepted()) + here.green.taken() + here.cloud.taken() + sms.taken(here),
         "ghl_calls": here.records.count("ghl"),
         "refreshes": len(here.ghl.grants.refreshes),
     }

@@ -1,5 +1,6 @@
-"""The customer's side of the portal's `simulator` channel: a text typed here reaches the portal as that channel's
-inbound webhook. What the portal sends through the simulator goes nowhere, so it is seen only by its status in GHL.
+"""The customer's side of SMS: a text typed here reaches the portal as the inbound webhook of the sender's channel,
+the `simulator`'s or that of a stand-in provider. What the portal sends through the simulator goes nowhere, so it is
+seen only by its status in GHL.
 """
 
 import json
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 
 from portal.sandbox.journeys import Journey
 from portal.sandbox.outgoing import LOOPBACK, Answer, Line, post
+from portal.sandbox.sms.messages import Written
 
 if TYPE_CHECKING:
     from portal.sandbox.app import Sandbox
+    from portal.sandbox.sms.provider import SmsProvider
 
 MOST_SENDERS = 1000
 
@@ -62,11 +65,30 @@ class Phone:
             if one.webhook_url and urlsplit(one.webhook_url).hostname not in LOOPBACK:
                 raise ValueError(f"{one.sender_name or 'A sender'}'s webhook_url is not on loopback.")
         self.senders = known[:MOST_SENDERS]
+        for one in self.senders:
+            if one.webhook_url and (provider := self._sandbox.sms.get(one.channel)) is not None:
+                # As a person would enter it in the provider's console.
+                provider.callback = f"{one.webhook_url.rpartition('/')[0]}/status"
         return self.senders
 
     def senders_of(self, location_id: str) -> list[Sender]:
         """The location's senders that a customer can write to."""
-        return [one for one in self.senders if one.location == location_id and one.channel == "simulator"]
+        return [one for one in self.senders if one.location == location_id and self._hears(one)]
+
+    def learn(self, location_id: str, channel: str, number: str, callback: str) -> None:
+        """Who has sent with an address for receipts can be written to: its address for texts is the one beside it."""
+        base, _, _ = callback.partition("?")
+        url = f"{base.rpartition('/')[0]}/receive" if base.endswith("/status") else ""
+        if not url or not location_id or any(one.webhook_url == url for one in self.senders):
+            return
+        title = self._sandbox.sms[channel].dialect.title
+        self.senders = [*self.senders, Sender(location_id, channel, title, url, number)][-MOST_SENDERS:]
+
+    def _hears(self, one: Sender) -> bool:
+        if one.channel == "simulator":
+            return True
+        provider = self._sandbox.sms.get(one.channel)
+        return provider is not None and provider.dialect.hears and bool(one.webhook_url)
 
     def send(
         self,
@@ -96,7 +118,11 @@ class Phone:
         )
         sandbox.texts.append(sent)
         self._begin(sent)
-        self._post(sent, url, copies or self.copies, line)
+        provider = self._sandbox.sms.get(sender.channel) if sender is not None else None
+        if provider is not None:
+            self._post_by(provider, sent, url, copies or self.copies)
+        else:
+            self._post(sent, url, copies or self.copies, line)
         return sent
 
     def _begin(self, sent: Text) -> None:
@@ -112,6 +138,14 @@ class Phone:
         )
         self._sandbox.journeys.begin(journey)
         self._sandbox.journeys.remember(f"phone:{sent.id}", sent.id)
+
+    def _post_by(self, provider: "SmsProvider", sent: Text, url: str, copies: int) -> None:
+        written = Written(sent.id, sent.at, sent.from_number, sent.to, sent.text, url)
+        journeys = self._sandbox.journeys
+        journeys.step(sent.id, "phone", f"{provider.dialect.title} posts the text to the portal")
+        sent.answers += provider.write(written, copies)
+        for answer in sent.answers:
+            journeys.step(sent.id, "portal", answer.words, "good" if answer.taken else "bad")
 
     def _post(self, sent: Text, url: str, copies: int, line: Line | None) -> None:
         body = json.dumps({"id": sent.id, "from": sent.from_number, "to": sent.to, "text": sent.text}).encode()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.faults import Effect
 from portal.sandbox.green_api.switches import GREEN, GREEN_SWITCHES
+from portal.sandbox.sms.switches import SMS, SMS_SWITCHES
 from portal.sandbox.switch import Switch, rule
 from portal.sandbox.webhooks import Signature
 from portal.sandbox.whatsapp_cloud.switches import CLOUD, CLOUD_SWITCHES
@@ -184,6 +185,7 @@ SWITCHES: dict[str, Switch] = {
         ),
         *GREEN_SWITCHES,
         *CLOUD_SWITCHES,
+        *SMS_SWITCHES,
     )
 }
 
@@ -192,5 +194,5 @@ def groups(sandbox: "Sandbox") -> list[tuple[str, list[tuple[Switch, bool]]]]:
     """The panel's groups, each switch with whether it is on."""
     return [
         (group, [(switch, switch.is_on(sandbox)) for switch in SWITCHES.values() if switch.group == group])
-        for group in (PROVIDER, CARRIER, GREEN, CLOUD, GHL, WEBHOOKS)
+        for group in (PROVIDER, CARRIER, SMS, GREEN, CLOUD, GHL, WEBHOOKS)
     ]

@@ -6,6 +6,7 @@ from portal.sandbox.bubble import Attached, Bubble
 from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.green_api.people import line_of
+from portal.sandbox.sms import shown as sms
 from portal.sandbox.travel import clock_time
 from portal.sandbox.whatsapp_cloud import shown
 from portal.sandbox.world import Contact, number_key
@@ -35,6 +36,7 @@ def phone_thread(sandbox: "Sandbox", location_id: str, contact: Contact) -> list
     """The conversation as the phone shows it: what Cast brought, what the simulator claims, what was typed."""
     number, now = number_key(contact.phone), sandbox.clock()
     bubbles = [_from_cast(one, now) for one in sandbox.cast.accepted(to=contact.phone)]
+    bubbles += sms.bubbles(sandbox, contact.phone, clock_time)
     bubbles += _on_whatsapp(sandbox, location_id, number)
     bubbles += shown.bubbles(sandbox, location_id, contact)
     bubbles += [
@@ -97,7 +99,7 @@ def _simulated(sandbox: "Sandbox", message: Message) -> Bubble | None:
     if message.direction != "outbound" or message.status not in ("delivered", "read") or not message.posted_at:
         return None
     journey = sandbox.journeys.get(message.id)
-    finders = (sandbox.cast.find, sandbox.green.find, sandbox.cloud.find)
+    finders = (sandbox.cast.find, sandbox.green.find, sandbox.cloud.find, lambda key: sms.find(sandbox, key))
     if journey is None or any(find(key) for key in journey.keys for find in finders):
         return None
     at = message.history[-1].at

@@ -8,9 +8,19 @@ from portal.sandbox.cast.messages import OUTCOMES, Accepted
 from portal.sandbox.ghl.mailbox import Message
 from portal.sandbox.green_api.instances import Sent
 from portal.sandbox.journeys import Journey, Step
+from portal.sandbox.sms import shown as sms
+from portal.sandbox.sms.messages import Sent as SmsSent
 from portal.sandbox.whatsapp_cloud.numbers import Sent as CloudSent
 
-PLACES = {"ghl": "GHL", "portal": "Portal", "provider": "Cast", "green": "GREEN-API", "cloud": "Meta", "phone": "Phone"}
+PLACES = {
+    "ghl": "GHL",
+    "portal": "Portal",
+    "provider": "Cast",
+    "green": "GREEN-API",
+    "cloud": "Meta",
+    "sms": "Provider",
+    "phone": "Phone",
+}
 # The switch behind an outcome.
 CARRIER_FAULTS = {"rejected": "carrier_rejects"}
 WHATSAPP_STATES = {
@@ -66,10 +76,14 @@ def trip(
     message: Message | None,
     taken: Sequence[Accepted],
     now: float,
-    sent: Sequence[Sent | CloudSent] = (),
+    sent: Sequence[Sent | CloudSent | SmsSent] = (),
 ) -> Trip:
-    """The journey, with what the carrier did meanwhile to the messages Cast took for it. `sent` went by WhatsApp."""
-    steps = sorted([*journey.steps, *_carrier_steps(taken, now)], key=lambda step: step.at)
+    """The journey, with what the carrier did meanwhile to the messages Cast took for it. `sent` went otherwise."""
+    by_sms = [
+        Step(at, "phone", words, tone)
+        for at, words, tone in sms.steps((one for one in sent if isinstance(one, SmsSent)), now)
+    ]
+    steps = sorted([*journey.steps, *_carrier_steps(taken, now), *by_sms], key=lambda step: step.at)
     if journey.direction == "outbound":
         stages = _outbound_stages(journey, message, taken, now, sent)
     else:
@@ -98,7 +112,11 @@ def _carrier_steps(taken: Sequence[Accepted], now: float) -> list[Step]:
 
 
 def _outbound_stages(
-    journey: Journey, message: Message | None, taken: Sequence[Accepted], now: float, sent: Sequence[Sent | CloudSent]
+    journey: Journey,
+    message: Message | None,
+    taken: Sequence[Accepted],
+    now: float,
+    sent: Sequence[Sent | CloudSent | SmsSent],
 ) -> list[Stage]:
     status = message.status if message is not None else "pending"
     stages = [Stage("GHL", "done", "delivery posted"), _portal_stage(journey)]
@@ -108,13 +126,16 @@ def _outbound_stages(
         stages.append(_phone_stage(taken[-1], now))
     elif sent:
         word = sent[-1].status(now)
-        name = "Meta" if isinstance(sent[-1], CloudSent) else "GREEN-API"
+        last = sent[-1]
+        name = last.title if isinstance(last, SmsSent) else "Meta" if isinstance(last, CloudSent) else "GREEN-API"
         stages.append(Stage(name, "done", "took it" if len(sent) == 1 else f"took {len(sent)} parts"))
         stages.append(Stage("Phone", WHATSAPP_STATES.get(word, "bad"), word))
     elif status in ("delivered", "read"):
         stages.append(Stage("Simulator", "done", "nothing left this machine"))
     else:
-        refused = any(step.place in ("provider", "green", "cloud") and step.tone == "bad" for step in journey.steps)
+        refused = any(
+            step.place in ("provider", "green", "cloud", "sms") and step.tone == "bad" for step in journey.steps
+        )
         stages.append(Stage("Provider", "bad" if refused else "todo", "refused so far" if refused else "not yet"))
     heard = message is not None and bool(message.history)
     stages.append(Stage("GHL", GHL_STATES.get(status, "now") if heard else "todo", f"shows “{status}”"))

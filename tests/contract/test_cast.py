@@ -8,7 +8,8 @@ from portal.channels.base import ChannelError, Outcome, Outgoing, Scope
 from portal.channels.cast.client import Cast
 from portal.channels.content import File
 from portal.http import HttpClient
-from tests.contract.cases import CAST, CAST_KEY, PART
+from tests.contract.cases import PART
+from tests.contract.cases.cast import CAST, CAST_KEY
 from tests.contract.standin import StandIn, answer
 
 BALANCE = {"success": True, "credits": -12, "currency": "PHP"}

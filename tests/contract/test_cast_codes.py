@@ -6,7 +6,8 @@ from portal.channels.base import ChannelError, Scope
 from portal.channels.cast.client import Cast
 from portal.channels.cast.codes import ERRORS
 from portal.http import HttpClient
-from tests.contract.cases import CAST, PART
+from tests.contract.cases import PART
+from tests.contract.cases.cast import CAST
 from tests.contract.standin import StandIn, answer
 
 NEVER = (Scope.MESSAGE, False, False)

@@ -10,7 +10,8 @@ from portal.channels.capabilities import Balance, ListedOptOut, SenderId
 from portal.channels.cast.client import Cast
 from portal.channels.content import File
 from portal.http import HttpClient
-from tests.contract.cases import CAST, CAST_KEY, PART
+from tests.contract.cases import PART
+from tests.contract.cases.cast import CAST, CAST_KEY
 from tests.contract.standin import StandIn, answer, raw, reset_after
 
 TAKEN = answer(200, {"success": True, "message_id": "CAST1", "parts": 2})

@@ -23,7 +23,8 @@ from portal.channels.green_api.fields import api_host, media_host
 from portal.channels.green_api.settings import TYPES, webhook_token
 from portal.channels.uploads import inside
 from portal.http import HttpClient
-from tests.contract.cases import GREEN_API, GREEN_INSTANCE, GREEN_TOKEN, PART
+from tests.contract.cases import PART
+from tests.contract.cases.green_api import GREEN_API, GREEN_INSTANCE, GREEN_TOKEN
 from tests.contract.standin import StandIn, answer, everything, reset_after
 
 URL = "https://portal.test/webhooks/green-api"

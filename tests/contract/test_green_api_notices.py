@@ -21,7 +21,7 @@ from portal.channels.base import (
 from portal.channels.content import CallState, Kind
 from portal.channels.green_api.client import GreenApi
 from portal.channels.green_api.settings import webhook_token
-from tests.contract.cases import GREEN_API, GREEN_INSTANCE
+from tests.contract.cases.green_api import GREEN_API, GREEN_INSTANCE
 from tests.contract.green_api import notifications as say
 from tests.contract.green_api.notifications import call, envelope, event, events, request, status
 

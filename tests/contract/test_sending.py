@@ -8,7 +8,7 @@ from portal.channels import capabilities, registry
 from portal.channels.base import ChannelError, Scope
 from portal.http import HttpClient
 from portal.logs import JsonFormatter
-from tests.contract.cases import CASES, PART, Case, Expected
+from tests.contract.cases import PART, Case, Expected, collected
 from tests.contract.standin import (
     StandIn,
     answer,
@@ -36,6 +36,9 @@ BROKEN = {
 }
 ENDLESS = (silent, trickled_head, trickled_body)
 THROTTLED = [("3", 3.0), ("0", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("-1", None)]
+
+
+CASES = collected()
 
 
 class HastyClient(HttpClient):

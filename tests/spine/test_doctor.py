@@ -74,6 +74,17 @@ def test_the_lines_for_people_say_the_same(well):
     assert lines[-1].startswith("0 fault(s)")
 
 
+def test_it_names_senders_whom_no_provider_can_call_back(well):
+    assert levels(doctor(well.app)[1], "callbacks") == ["ok"]
+    credentials = {"account_sid": "AC" + "0" * 32, "auth_token": "t", "from": "+15005550006"}
+    well.add_sender("twilio", credentials=credentials, api_url=f"{well.sandbox.url}/twilio")
+    assert levels(doctor(well.app)[1], "callbacks") == ["ok"], "a provider on this machine reaches it"
+    well.add_sender("twilio", name="far away", credentials=credentials)
+    code, found = doctor(well.app)
+    assert code == 0 and levels(found, "callbacks") == ["warn"]
+    assert "far away" in found["callbacks"][0]["says"] and "APP_URL" in found["callbacks"][0]["remedy"]
+
+
 def test_it_finds_senders_grants_and_a_queue_in_trouble(well):
     other = well.add_sender("cast", name="other")
     with well.database.write() as session:

@@ -21,6 +21,7 @@ from portal.channels.cast import account as accounts
 from portal.channels.cast import bulk, receipts
 from portal.channels.cast.fields import FIELDS, LOW_BALANCE, OTP, SIM, SMS, TEST_KEY, VIBER, dialled, product
 from portal.channels.cast.wire import call, count, definite, read, refuse
+from portal.channels.outgoing import with_links
 from portal.http import HttpClient
 
 SEND = {SMS: "/sms/send", OTP: "/otp/send", SIM: "/sim/send", VIBER: "/viber/send"}
@@ -135,7 +136,7 @@ class Cast:
 
 
 def _text(credentials: Mapping[str, str], part: Outgoing) -> dict[str, Any]:
-    payload = {"to": dialled(part.to, credentials), "message": _with_links(part)}
+    payload = {"to": dialled(part.to, credentials), "message": with_links(part)}
     if sender_id := credentials.get("sender_id"):
         payload["sender_id"] = sender_id
     return payload
@@ -146,9 +147,5 @@ def _viber(credentials: Mapping[str, str], part: Outgoing) -> dict[str, Any]:
     if ttl := credentials.get("ttl"):
         options["ttl"] = int(ttl)
     named = {name: credentials[name] for name in ("sender_code", "label") if credentials.get(name)}
-    content = [{"type": "text", "text": _with_links(part)}]
+    content = [{"type": "text", "text": with_links(part)}]
     return {"recipient": part.to, **named, "content": content, "options": options}
-
-
-def _with_links(part: Outgoing) -> str:
-    return "\n".join(filter(None, (part.text, *(file.url for file in part.files))))

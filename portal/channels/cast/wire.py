@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
+from portal.channels import calling
 from portal.channels.base import Account, ChannelError, Scope
 from portal.channels.cast.codes import BY_HTTP_STATUS, ERRORS, OPTED_OUT, STOPS
 from portal.channels.cast.fields import PRODUCT_NAMES, product
-from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
+from portal.http import HttpClient, Response
 
 PUBLIC_URL = "https://api.cast.ph"
 BASE = "/api/v1"
@@ -18,23 +19,15 @@ def call(http: HttpClient, account: Account, path: str, *, json: Mapping[str, An
     headers = {"X-API-Key": account.credentials.get("api_key", "")}
     if key:
         headers["X-Idempotency-Key"] = key
-    url = (account.api_url or PUBLIC_URL).rstrip("/") + BASE + path
-    method = "GET" if json is None else "POST"
-    try:
-        return http.request(method, url, headers=headers, json=json, private_hosts=account.private_hosts)
-    except NotSent as error:
-        raise ChannelError(error.message, scope=Scope.SENDER, retry=True) from error
-    except OutcomeUnknown as error:
-        raise ChannelError(error.message, scope=Scope.SENDER, retry=True, unknown=method == "POST") from error
+    url = calling.base(account, PUBLIC_URL) + BASE + path
+    sends = json is not None
+    method = "POST" if sends else "GET"
+    return calling.call(http, account, method, url, sends=sends, idempotent=True, headers=headers, json=json)
 
 
 def read(answer: Response) -> Mapping[str, Any]:
     """The answer's JSON object; empty when it is none."""
-    try:
-        said = answer.json()
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    return calling.said_object(answer)
 
 
 def get(http: HttpClient, account: Account, path: str) -> Mapping[str, Any]:

@@ -73,7 +73,9 @@ class SenderKeys:
             row = self._find(session, key)
         if row is None:
             return None
-        return Known(row.channel, account_of(row, parts.vault), row.key, row.state == SenderState.REMOVED)
+        return Known(
+            row.channel, account_of(row, parts.vault, parts.settings.app_url), row.key, row.state == SenderState.REMOVED
+        )
 
     def proves_itself(self, parts: Services, channel: Channel, key: str, known: Known, heard: WebhookRequest) -> bool:
         """Does the request prove who sent it, by what is known or by a secret that was changed within the last seconds?
