@@ -14,6 +14,7 @@ from portal.crypto import Vault
 from portal.database import is_away, is_conflict
 from portal.messaging import lines, merging, optouts, templates
 from portal.messaging.chats import PERSONAL, peer_of
+from portal.messaging.forward import Word, carry_forward
 from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.receipts import take_receipt
@@ -61,7 +62,8 @@ def take(
 
 def _take(session: Session, sender: Sender, said: ChannelEvent, event: Event, vault: Vault) -> str:
     if isinstance(said, Receipt):
-        return take_receipt(session, sender, said, event.id)
+        [uuid] = carry_forward(session, [Word(sender.id, said, f"{sender.channel} receipt", event.id)])
+        return f"{said.outcome.value} for message {uuid}" if uuid else take_receipt(session, sender, said, event.id)
     if isinstance(said, Inbound):
         return take_inbound(session, sender, said, event, vault)
     if isinstance(said, Line):

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, String, bindparam, cast, exists, insert, literal, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from portal import clock
 from portal.channels.base import Outcome, Receipt
@@ -55,19 +56,28 @@ class _Moves:
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def carry_forward(session: Session, words: Sequence[Word]) -> list[bool]:
-    """Applies those receipts that are as expected, and says of each whether it was."""
+def carry_forward(session: Session, words: Sequence[Word]) -> list[str]:
+    """Applies those receipts that are as expected; the UUID of each one's message, "" for the others."""
     moment = clock.now()
+    session.flush()  # what was changed in this transaction is to be seen
     often = Counter(word.key for word in words)  # several words on one part: one after the other, in their order
     plain = {word.key: word for word in words if often[word.key] == 1 and _is_plain(word)}
     found = _find(session, plain)
     fitting = {key: row for key, row in found.items() if may_move(row.status, plain[key].receipt.outcome.value)}
     new = _keep(session, plain, fitting, moment)
     moves = _Moves()
-    for key in fitting.keys() & new:
+    for key in sorted(new):
         _add(moves, plain[key], fitting[key], moment)
+        _forget(session, fitting[key])
     _write(session, moves)
-    return [word.key in fitting and word.key in new and plain.get(word.key) is word for word in words]
+    return [fitting[word.key].uuid if word.key in new and plain.get(word.key) is word else "" for word in words]
+
+
+def _forget(session: Session, row: Row[Any]) -> None:
+    """Whoever has the rows in hand in this session reads them anew."""
+    for key in (identity_key(Part, row.id), identity_key(Message, row.message_id)):
+        if (known := session.identity_map.get(key)) is not None:
+            session.expire(known)
 
 
 def _is_plain(word: Word) -> bool:
@@ -119,6 +129,7 @@ _PARTS = (
         Part.code,
         Part.price,
         Part.billing,
+        Message.uuid,
         Message.status.label("message_status"),
         Message.direction,
         Message.funded,
