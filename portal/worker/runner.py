@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,11 +73,12 @@ class Runner:
         self._batch_handlers = batch_handlers
         self._stopping = threading.Event()
         self._drained = threading.Event()
-        # Claimed jobs, each with how often its pool had been woken before the claim.
+        # Claimed jobs, each with the number of the claim that took it.
         self._held: dict[int, int] = {}
         self._held_lock = threading.Lock()
         self._claimed_at: dict[str, float] = {}
         self._left: dict[str, bool] = {}
+        self._claims: Counter[str] = Counter()
         self._turned_at: dict[str, float] = {}
         self._pools = [(pool, self._lane_pool(pool)) for pool in pools]
 
@@ -138,19 +140,19 @@ class Runner:
             return CLAIM_GAP - since  # there is work in hand: one claim for many lanes that end, not one for each
         self._claimed_at[pool.name] = time.monotonic()
         limits = Limits(pool.window - waiting, pool.jobs_per_lane, max(pool.share, pool.window // 2))
-        woken = self._wakeups.count(pool.name)
+        self._claims[pool.name] += 1
         claimed = claim(self._database, pool.name, self.owner, limits, lanes.outstanding())
         self._left[pool.name] = claimed.left
         if self._stopping.is_set():
             self._release([due.id for lane in claimed.lanes for due in lane])
             return 0
-        lanes.put(self._take_in_hand(claimed.lanes, woken))
+        lanes.put(self._take_in_hand(claimed.lanes, self._claims[pool.name]))
         if claimed.next_at is None:
             return SAFETY_POLL
         return min(max((claimed.next_at - clock.now()).total_seconds(), 0.001), SAFETY_POLL)
 
-    def _take_in_hand(self, lanes: list[Lane], woken: int) -> list[Lane]:
-        """Those lanes of which nothing is in hand here already. `woken`: how often the pool was, before the claim.
+    def _take_in_hand(self, lanes: list[Lane], number: int) -> list[Lane]:
+        """Those lanes of which nothing is in hand here already. `number` is the claim's.
 
         A lease that could not be renewed in time ends, and its job is claimed anew by whoever comes first: by this
         process too, while a thread is still at it.
@@ -164,7 +166,7 @@ class Runner:
                     fresh.append(lane)
                 else:
                     behind += [id_ for id_ in ids if id_ not in self._held]
-            self._held.update((due.id, woken) for lane in fresh for due in lane)
+            self._held.update((due.id, number) for lane in fresh for due in lane)
         if behind:
             self._release(behind)
         return fresh
@@ -180,11 +182,11 @@ class Runner:
                     self._run_lane(lane)
         finally:
             with self._held_lock:
-                woken = min([self._held.pop(due.id) for due in jobs if due.id in self._held], default=-1)
+                number = min([self._held.pop(due.id) for due in jobs if due.id in self._held], default=0)
             if any(len(lane) >= pool.jobs_per_lane for lane in lanes):
                 self._wakeups.wake([pool.name])
-            elif self._left.get(pool.name) or woken != self._wakeups.count(pool.name):
-                # A claim since may have passed over what these lanes kept back.
+            elif self._left.get(pool.name) or number < self._claims[pool.name]:
+                # A claim since may have passed over what waits behind these jobs.
                 self._wakeups.nudge(pool.name)
 
     def _run_lane(self, lane: Lane) -> None:

@@ -20,11 +20,10 @@ NUDGE_WAIT = 0.02
 
 
 class _Bell:
-    """What wakes one pool. `count` tells whether it has rung since."""
+    """What wakes one pool."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.count = 0
         self.rung = False
         self.nudged_until: float | None = None
 
@@ -51,7 +50,6 @@ class Wakeups:
         for pool in pools:
             if (bell := self._bells.get(pool)) is not None:
                 with bell.changed:
-                    bell.count += 1
                     bell.rung = True
                     bell.changed.notify()
 
@@ -62,10 +60,6 @@ class Wakeups:
             if bell.nudged_until is None:
                 bell.nudged_until = time.monotonic() + NUDGE_WAIT
                 bell.changed.notify()
-
-    def count(self, pool: str) -> int:
-        """How often the pool was woken so far."""
-        return self._bells[pool].count
 
     def wait(self, pool: str, seconds: float) -> None:
         """Returns when the pool is woken, a little after it is nudged, or after the seconds."""
