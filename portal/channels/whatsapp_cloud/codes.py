@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.channels.base import Loss, Scope
+from portal.channels.base import Loss, Scope, Setback
 from portal.channels.values import block, text
 
 LONGEST_WORDS = 200
@@ -19,7 +19,8 @@ class Refusal:
     """Whose fault it is, whether time or a repair helps, and the sentence.
 
     `wait`: seconds, where Meta names none. `doubt`: the call may have been made. `loss`: as a failed receipt.
-    `words`: what Meta says of this case tells more than the sentence, and follows it.
+    `words`: what Meta says of this case tells more than the sentence, and follows it. `crowded`, `no_marketing`: as in
+    `ChannelError`.
     """
 
     scope: Scope
@@ -30,23 +31,31 @@ class Refusal:
     wait: float | None = None
     loss: Loss = Loss.REJECTED
     words: bool = False
+    crowded: bool = False
+    no_marketing: float = 0.0
 
 
 _SENDER, _MESSAGE = Scope.SENDER, Scope.MESSAGE
 _HOUR = 3600.0
+_DAY = 24 * _HOUR
 
 
 def _later(sentence: str, wait: float | None = None) -> Refusal:
-    return Refusal(_SENDER, True, sentence, wait=wait)
+    return Refusal(_SENDER, True, sentence, wait=wait, loss=Loss.ACCOUNT)
 
 
 def _repair(sentence: str, words: bool = False) -> Refusal:
     """The sender can send nothing until a person has done something; what waits goes out then."""
-    return Refusal(_SENDER, True, sentence, stops=True, words=words)
+    return Refusal(_SENDER, True, sentence, stops=True, words=words, loss=Loss.ACCOUNT)
 
 
 def _never(sentence: str, loss: Loss = Loss.NONE, words: bool = False) -> Refusal:
     return Refusal(_MESSAGE, False, sentence, loss=loss, words=words)
+
+
+def _no_marketing(sentence: str) -> Refusal:
+    """Meta withholds marketing from this customer; repeated within a day it is withheld again, and longer."""
+    return Refusal(_MESSAGE, False, sentence, loss=Loss.WITHHELD, no_marketing=_DAY)
 
 
 _TOKEN = _repair("Meta does not take the access token any more: make a new one for the system user and enter it.")
@@ -82,7 +91,8 @@ REFUSALS: dict[str, Refusal] = {
         _MESSAGE,
         True,
         "This customer was written to too often within seconds: it goes out by itself.",
-        wait=6.0,
+        loss=Loss.WITHHELD,
+        crowded=True,
     ),
     "131057": _later("Meta does maintenance on the account: the sender waits by itself.", 300.0),
     "133016": _later("The number was registered too often within a short time: the sender waits by itself.", _HOUR),
@@ -119,13 +129,11 @@ REFUSALS: dict[str, Refusal] = {
         Loss.UNREACHABLE,
     ),
     WINDOW_CLOSED: _never("The customer has not written for 24 hours: send a template.", Loss.WITHHELD),
-    "131049": _never(
-        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next.",
-        Loss.WITHHELD,
+    "131049": _no_marketing(
+        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next."
     ),
-    "130472": _never(
-        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today.",
-        Loss.WITHHELD,
+    "130472": _no_marketing(
+        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today."
     ),
     MARKETING_STOPPED: _never(
         "The customer has stopped marketing messages from this business: send none any more.", Loss.WITHHELD
@@ -168,11 +176,27 @@ def sentence(code: str, told: str) -> str:
 
 
 def lost(code: str, told: str) -> str:
-    """The same of a message that Meta took and lost: nothing is tried again by itself then."""
+    """The same of a message that Meta took and lost, and that is not tried any more."""
     found = of(code)
     if found.words or found.stops or not (found.retry or found.doubt):
         return sentence(code, told)
     return f"{cause(code)}: send it anew."
+
+
+def setback(code: str, told: str) -> Setback | None:
+    """What a message that Meta took and lost asks for besides: a failed status is as definite as a refusal."""
+    found = of(code)
+    if not (found.retry or found.no_marketing):
+        return None
+    return Setback(
+        found.scope,
+        retry=found.retry,
+        retry_after=found.wait,
+        stops=found.stops,
+        crowded=found.crowded,
+        no_marketing=found.no_marketing,
+        sentence=sentence(code, told),
+    )
 
 
 def cause(code: str) -> str:
