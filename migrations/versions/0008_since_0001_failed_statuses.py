@@ -26,9 +26,7 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=160), nullable=False),
         sa.Column("until", moment, nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["location_id"], ["location.id"], name=op.f("fk_marketing_pause_location_id_location")
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_marketing_pause_location_id_location")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_marketing_pause")),
         sa.UniqueConstraint("location_id", "kind", "value", name=op.f("uq_marketing_pause_location_id")),
     )

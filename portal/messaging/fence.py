@@ -16,7 +16,7 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import wants_files_described
 from portal.database import padded
-from portal.messaging import windows
+from portal.messaging import marketing_pauses, windows
 from portal.messaging.line_states import SENDING
 from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
@@ -66,6 +66,7 @@ class Pass:
     message_uuid: str
     to_be_logged: bool
     started_at: datetime
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ _WANTED = (
         Part.attachments,
         Part.segments,
         Part.price,
+        Part.lost,
         Message.id.label("message_id"),
         Message.uuid.label("message_uuid"),
         Message.status.label("message_was"),
@@ -221,7 +223,7 @@ _PASS_FRESH = (
     .returning(Part.id, Part.attempt, Part.key_round)
 )
 # A statement of its own: whoever has no window to look at, and no marketing to stop, does not pay for it.
-_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING)
+_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING, marketing_pauses.may_go(_moment))
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))
@@ -263,6 +265,7 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
         message_uuid=row.message_uuid,
         to_be_logged=bool(row.echo_state),
         started_at=clock.now(),
+        lost=row.lost,
     )
 
 

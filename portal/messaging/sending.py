@@ -23,7 +23,7 @@ from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import line_states, optouts, template_sending, windows
+from portal.messaging import line_states, marketing_pauses, optouts, template_sending, windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Cargo, Opened, Pass, let_through
 from portal.messaging.kinds import content_of
@@ -292,7 +292,8 @@ class Outbox:
             elif part.status == Status.QUEUED:
                 return self._refused(session, due, part)
             complete(session, [due.id])
-            drop(session, "send", [part.id])
+            if part.status != Status.QUEUED:  # else a receipt has given it a new turn, with a job of its own
+                drop(session, "send", [part.id])
         return True
 
     def _may_repeat_later(self, session: Session, part: Part) -> bool:
@@ -337,6 +338,8 @@ class Outbox:
                 release_conversations(session, location.id, [message.conversation_id])
         elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
             end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
+        elif paused := marketing_pauses.why(session, message, message.address, message.address_kind):
+            end_message(session, part, Status.FAILED, WHO, marketing_pauses.CODE, paused)
         else:
             postpone(session, due, clock.now() + DOUBT_WAIT, "what kept it back is gone")
             return False
