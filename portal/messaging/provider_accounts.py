@@ -47,13 +47,13 @@ def _ensure_gates(session: Session, sender: Sender, channel: Channel, pace: floa
     sends, polls = gates_of(sender)
     if not isinstance(channel, SharesAccount):
         if pace is not None:
-            gates.ensure(session, sends, pace, max(pace, 1.0))
+            gates.ensure(session, sends, pace, max(pace, 1.0), own=True)
         gates.ensure_exists(session, sends)
         gates.ensure_exists(session, polls, POLLS_A_SECOND, POLLS_A_SECOND)
         return
     # One call at a time and no bursts: a provider counts what comes within any second.
     if pace is not None:
-        gates.ensure(session, sends, pace, max(pace / 10, 1.0))
+        gates.ensure(session, sends, pace, max(pace / 10, 1.0), own=True)
     if sender.api_url:
         # The documented limits are those of the provider's public address; another one says 429 when it has limits.
         gates.ensure_exists(session, sends)
