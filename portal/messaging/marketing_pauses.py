@@ -50,6 +50,13 @@ def why(session: Session, message: Message, address: str, kind: str) -> str:
     return _SENTENCE.format(f"{until:%-d %b %Y %H:%M}") if until is not None and until > moment else ""
 
 
+def look(session: Session, message: Message) -> datetime | None:
+    """Until when the message's recipient gets no marketing; None when nothing withholds it."""
+    mine = MarketingPause.location_id == message.location_id, MarketingPause.kind == message.address_kind
+    here = MarketingPause.value == message.address, MarketingPause.until > clock.now()
+    return session.scalar(select(MarketingPause.until).where(*mine, *here))
+
+
 def may_go(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
     """For the fence: does nothing withhold the message of its statement?"""
     paused = and_(

@@ -202,7 +202,7 @@ WHATSAPP_CLOUD = Case(
         ("130429 throughput", _graph(429, 130429), _later(None)),
         ("130429 with another status", _graph(400, 130429), _later(None)),
         ("131048 spam", _graph(400, 131048), _later(900)),
-        ("131056 pair", _graph(400, 131056), _later(6, Scope.MESSAGE)),
+        ("131056 pair", _graph(400, 131056), _later(None, Scope.MESSAGE)),
         ("131057 maintenance", _graph(500, 131057), _later(300)),
         ("133016 registered too often", _graph(400, 133016), _later(3600)),
         ("131000 something", _graph(500, 131000), _later(None, Scope.MESSAGE)),

@@ -40,8 +40,8 @@ _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
 
-def _later(sentence: str, wait: float | None = None) -> Refusal:
-    return Refusal(_SENDER, True, sentence, wait=wait, loss=Loss.ACCOUNT)
+def _later(sentence: str, wait: float | None = None, loss: Loss = Loss.ACCOUNT) -> Refusal:
+    return Refusal(_SENDER, True, sentence, wait=wait, loss=loss)
 
 
 def _repair(sentence: str, words: bool = False) -> Refusal:
@@ -86,6 +86,7 @@ REFUSALS: dict[str, Refusal] = {
         "Meta holds the number back, because too many of its messages were blocked or reported: write less, and only "
         "to people who expect it.",
         900.0,
+        Loss.REJECTED,
     ),
     "131056": Refusal(
         _MESSAGE,
