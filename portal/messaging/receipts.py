@@ -242,12 +242,7 @@ def _claim(session: Session, part: Part, rounds: int, external_id: str, outcomes
     if part.status == Status.SENDING and same:
         return False
     free = part.external_id is None and part.bulk_call_id is None
-    if (
-        waits
-        and part.lost
-        and _has_failed(session, part, external_id)
-        and not any(each in _ARRIVED for each in outcomes)
-    ):
+    if part.lost and not any(each in _ARRIVED for each in outcomes) and _has_failed(session, part, external_id):
         _match(session, part, external_id)  # a late word on a call that failed: it does not take that back
         return False
     if free and waits and not all(each in _NOT_OUT for each in outcomes):

@@ -143,6 +143,20 @@ def test_a_late_sent_does_not_take_the_failure_back(cloud):
     assert sends(cloud) == 2
 
 
+def test_nor_does_it_settle_the_next_call(cloud):
+    message = taken(cloud)
+    lose(cloud, message)
+    cloud.time.forward(seconds=16)
+    cloud.channel.outcomes.append(ChannelError("No answer came.", unknown=True))
+    assert sends(cloud) == 2
+    word(cloud, message, Outcome.SENT)
+    assert now(cloud, message).status == Status.UNKNOWN
+    assert not any(each.before == each.after for each in cloud.everything(StatusChange)), "no other copy of it"
+    word(cloud, message, Outcome.SENT, "wamid.2", turn=2)
+    assert (now(cloud, message).status, part(cloud, message).external_id) == (Status.SENT, "wamid.2")
+    credits_agree(cloud, spent=1)
+
+
 @pytest.mark.parametrize("arrived", [Outcome.DELIVERED, Outcome.READ, Outcome.PLAYED])
 def test_what_has_arrived_after_all_is_not_sent_again(cloud, arrived):
     message = taken(cloud)
