@@ -242,7 +242,7 @@ def _claim(session: Session, part: Part, rounds: int, external_id: str, outcomes
     if part.status == Status.SENDING and same:
         return False
     free = part.external_id is None and part.bulk_call_id is None
-    if part.lost and not any(each in _ARRIVED for each in outcomes) and _has_failed(session, part, external_id):
+    if part.lost and not any(each in _ARRIVED for each in outcomes) and has_failed(session, part, external_id):
         _match(session, part, external_id)  # a late word on a call that failed: it does not take that back
         return False
     if free and waits and not all(each in _NOT_OUT for each in outcomes):
@@ -304,7 +304,7 @@ def _is_matched(session: Session, sender_id: int, external_id: str) -> bool:
     return session.scalar(select(ReceiptRow.id).where(*same, ReceiptRow.part_id.is_not(None)).limit(1)) is not None
 
 
-def _has_failed(session: Session, part: Part, external_id: str) -> bool:
+def has_failed(session: Session, part: Part, external_id: str) -> bool:
     """Has the provider said of this call of the part that it came to nothing?"""
     same = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == external_id
     failed = select(ReceiptRow.id).where(*same, ReceiptRow.part_id == part.id, ReceiptRow.outcome.in_(_NOT_OUT))

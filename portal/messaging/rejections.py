@@ -33,7 +33,8 @@ CAUSES = {
     Loss.UNREACHABLE: "Most of these numbers cannot be reached: they may be old or wrong.",
     Loss.NONE: "The messages say in the carriers' own words why.",
 }
-SMS_REJECTED = (
+# Where there are sender ids.
+BY_SENDER_ID = (
     "Most often the sender id is not approved for these networks, or the text is not allowed there: ask the provider."
 )
 # These tell nothing of whether the sender's messages are wanted.
@@ -137,10 +138,10 @@ def _recent(sender: Sender) -> bool:
 
 
 def _named(sender: Sender) -> str:
-    if sender.family == Family.SMS:
-        return f"{sender.name} (sender id {sender.address})" if sender.address else sender.name
-    return f"{sender.name} ({sender.line_address})" if sender.line_address else sender.name
+    if sender.family == Family.WHATSAPP:
+        return f"{sender.name} ({sender.line_address})" if sender.line_address else sender.name
+    return f"{sender.name} (sender id {sender.address})" if sender.address else sender.name
 
 
 def _cause(sender: Sender, mostly: Loss) -> str:
-    return SMS_REJECTED if sender.family == Family.SMS and mostly is Loss.REJECTED else CAUSES[mostly]
+    return CAUSES[mostly] if sender.family == Family.WHATSAPP or mostly is not Loss.REJECTED else BY_SENDER_ID

@@ -21,7 +21,7 @@ from portal.messaging.lines import ask_now
 from portal.messaging.outbound import hold_conversation, let_go, push_status
 from portal.messaging.outcomes import Result
 from portal.messaging.provider_accounts import end_faults, stop, tell_of_fault
-from portal.messaging.receipts import lock_part, match_by_key, match_early_receipts
+from portal.messaging.receipts import has_failed, lock_part, match_by_key, match_early_receipts
 from portal.messaging.statuses import FINAL, follow_parts, move_part
 from portal.models import Attempt, Message, Part, Status
 from portal.queue import gates
@@ -95,6 +95,10 @@ def _write_one(session: Session, result: Result) -> bool:
 
 
 def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> bool:
+    waits = part.status in (Status.QUEUED, Status.HELD)
+    if waits and part.lost and has_failed(session, part, outcome.external_id[:200]):
+        complete(session, [result.due.id])  # a receipt was quicker: it came to nothing, and has a new turn
+        return True
     taken = session.scalar(
         select(Part.id).where(Part.sender_id == part.sender_id, Part.external_id == outcome.external_id)
     )

@@ -372,7 +372,13 @@ def test_a_failure_has_a_sentence_that_promises_nothing(code):
 
 
 def test_classes_of_losses():
-    losses = {"131026": Loss.UNREACHABLE, "131048": Loss.REJECTED, "132000": Loss.NONE, "131053": Loss.REJECTED}
+    losses = {
+        "131026": Loss.UNREACHABLE,
+        "131048": Loss.REJECTED,
+        "132000": Loss.NONE,
+        "131053": Loss.REJECTED,
+        "131016": Loss.REJECTED,
+    }
     losses |= dict.fromkeys(("368", "131042", "190", "130429"), Loss.ACCOUNT)
     losses |= dict.fromkeys(("131047", "131049", "131050", "130472", "131056"), Loss.WITHHELD)
     for code, loss in losses.items():

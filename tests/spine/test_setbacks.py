@@ -269,6 +269,26 @@ def test_a_process_that_died_in_the_call_and_a_failure_of_it(cloud):
     assert sends(cloud) == 2 and now(cloud, message).status == Status.ACCEPTED, "its new job was not dropped"
 
 
+def test_an_answer_that_comes_after_the_failure_of_its_own_call(cloud):
+    """Its process was taken for dead, so that the receipt could give the part a new turn; then it answers."""
+
+    def slow(_part):
+        lose(cloud, cloud.portal.messages()[-1])
+        cloud.time.forward(minutes=10)
+        with cloud.portal.database.write() as session:
+            session.execute(delete_jobs("send"))
+        sweeping.settle_lost_calls(cloud.portal.database)
+        return Accepted("wamid.1")
+
+    cloud.channel.outcomes.append(slow)
+    message = send(cloud)
+    work(cloud.portal, "send")
+    assert (now(cloud, message).status, part(cloud, message).external_id) == (Status.QUEUED, None)
+    cloud.time.forward(seconds=16)
+    assert sends(cloud) == 2 and now(cloud, message).status == Status.ACCEPTED
+    credits_agree(cloud, spent=1)
+
+
 def test_what_a_backup_left_in_doubt_is_not_sent_again_by_itself(cloud):
     message = taken(cloud)
     with cloud.portal.database.write() as session:

@@ -40,8 +40,13 @@ _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
 
-def _later(sentence: str, wait: float | None = None, loss: Loss = Loss.ACCOUNT) -> Refusal:
-    return Refusal(_SENDER, True, sentence, wait=wait, loss=loss)
+def _later(sentence: str, wait: float | None = None) -> Refusal:
+    return Refusal(_SENDER, True, sentence, wait=wait)
+
+
+def _too_fast(sentence: str, wait: float | None = None) -> Refusal:
+    """Nobody turns the number's messages away: they are too many at a time."""
+    return Refusal(_SENDER, True, sentence, wait=wait, loss=Loss.ACCOUNT)
 
 
 def _repair(sentence: str, words: bool = False) -> Refusal:
@@ -79,14 +84,13 @@ REFUSALS: dict[str, Refusal] = {
     "131005": _PERMISSION,
     "1": Refusal(_SENDER, False, "Meta had an error of its own: it may have gone out.", doubt=True),
     "2": Refusal(_SENDER, False, "Meta's API was not available for a moment: it may have gone out.", doubt=True),
-    "4": _later("The Meta app has called too often: the sender waits by itself.", 300.0),
-    "80007": _later("The WhatsApp Business account has called too often: the sender waits by itself.", 300.0),
-    "130429": _later("The number has sent faster than Meta allows it: the sender waits by itself."),
+    "4": _too_fast("The Meta app has called too often: the sender waits by itself.", 300.0),
+    "80007": _too_fast("The WhatsApp Business account has called too often: the sender waits by itself.", 300.0),
+    "130429": _too_fast("The number has sent faster than Meta allows it: the sender waits by itself."),
     "131048": _later(
         "Meta holds the number back, because too many of its messages were blocked or reported: write less, and only "
         "to people who expect it.",
         900.0,
-        Loss.REJECTED,
     ),
     "131056": Refusal(
         _MESSAGE,
@@ -96,7 +100,7 @@ REFUSALS: dict[str, Refusal] = {
         crowded=True,
     ),
     "131057": _later("Meta does maintenance on the account: the sender waits by itself.", 300.0),
-    "133016": _later("The number was registered too often within a short time: the sender waits by itself.", _HOUR),
+    "133016": _too_fast("The number was registered too often within a short time: the sender waits by itself.", _HOUR),
     "131000": Refusal(_MESSAGE, True, "Meta could not send it, for a reason it does not know: it is tried again."),
     "131016": _later("A service of Meta is not available: the sender waits by itself."),
     "131053": Refusal(
