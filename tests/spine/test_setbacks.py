@@ -9,7 +9,7 @@ from portal.alerts import notices
 from portal.channels.base import Accepted, ChannelError, Loss, Outcome, Receipt, Scope, Setback
 from portal.channels.content import AddressKind
 from portal.credits import ledger
-from portal.messaging import senders, sweeping
+from portal.messaging import decisions, senders, sweeping
 from portal.messaging.setbacks import MOST_TIMES
 from portal.models import (
     Alert,
@@ -286,6 +286,24 @@ def test_an_answer_that_comes_after_the_failure_of_its_own_call(cloud):
     assert (now(cloud, message).status, part(cloud, message).external_id) == (Status.QUEUED, None)
     cloud.time.forward(seconds=16)
     assert sends(cloud) == 2 and now(cloud, message).status == Status.ACCEPTED
+    credits_agree(cloud, spent=1)
+
+
+def test_a_failure_of_an_older_call_gives_no_new_turn(cloud):
+    cloud.channel.outcomes += [ChannelError("No answer came.", unknown=True), Accepted("wamid.2")]
+    message = send(cloud)
+    work(cloud.portal, "send")
+    with cloud.portal.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    assert sends(cloud) == 2
+    lose(cloud, message)
+    lose(cloud, message, setback=UNPAID)
+    found = part(cloud, message)
+    assert (found.status, found.external_id, found.lost) == (Status.ACCEPTED, "wamid.2", 0)
+    with cloud.portal.session() as session:
+        assert session.get_one(Sender, cloud.sender).state == SenderState.ACTIVE
+    settle(cloud.portal, cloud.time, "send")
+    assert len(cloud.channel.sent) == 2
     credits_agree(cloud, spent=1)
 
 
