@@ -26,12 +26,30 @@ _SENTENCE = (
 def begin(session: Session, message: Message, seconds: float, code: str) -> None:
     """The provider has withheld this message: its recipient gets no marketing, over any of their addresses."""
     contact = session.get_one(Conversation, message.conversation_id).contact_id
-    mine = select(Address.kind, Address.value).where(Address.contact_id == contact, Address.kind.in_(_PERSONAL))
-    addresses = {(message.address_kind, message.address), *(tuple(row) for row in session.execute(mine))}
     until = clock.now() + timedelta(seconds=seconds)
-    for kind, value in sorted(each for each in addresses if each[0] in _PERSONAL):
+    named = {(message.address_kind, message.address)} if message.address_kind in _PERSONAL else set()
+    _pause(session, message.location_id, named | _addresses(session, contact), until, code)
+
+
+def joined(session: Session, contact_id: int) -> None:
+    """The contact's addresses have proved to be one person's: what is withheld from one of them is from all."""
+    here = and_(Address.location_id == MarketingPause.location_id, Address.kind == MarketingPause.kind)
+    mine = select(MarketingPause).join(Address, and_(here, Address.value == MarketingPause.value))
+    now = Address.contact_id == contact_id, MarketingPause.until > clock.now()
+    longest = session.scalar(mine.where(*now).order_by(MarketingPause.until.desc()).limit(1))
+    if longest is not None:
+        _pause(session, longest.location_id, _addresses(session, contact_id), longest.until, longest.code)
+
+
+def _addresses(session: Session, contact_id: int) -> set[tuple[str, str]]:
+    mine = select(Address.kind, Address.value).where(Address.contact_id == contact_id, Address.kind.in_(_PERSONAL))
+    return {(row.kind, row.value) for row in session.execute(mine)}
+
+
+def _pause(session: Session, location_id: int, addresses: set[tuple[str, str]], until: datetime, code: str) -> None:
+    for kind, value in sorted(addresses):
         row = insert(session, MarketingPause).values(
-            location_id=message.location_id, kind=kind, value=value, until=until, code=code[:64]
+            location_id=location_id, kind=kind, value=value, until=until, code=code[:64]
         )
         later = {"until": row.excluded.until, "code": row.excluded.code}
         keys = ["location_id", "kind", "value"]

@@ -6,7 +6,7 @@ message's time-to-live. HighLevel hears nothing of it before it is over.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,8 +41,9 @@ def stored(setback: Setback | None) -> dict[str, Any] | None:
 
 
 def restored(kept: Mapping[str, Any] | None) -> Setback | None:
-    """What `stored` has made of it."""
-    return Setback(**{**kept, "scope": Scope(kept["scope"])}) if kept else None
+    """What `stored` has made of it, in this version of the portal or in another."""
+    known = {each.name: kept[each.name] for each in fields(Setback) if each.name in kept} if kept else {}
+    return replace(Setback(**known), scope=Scope(known["scope"])) if known else None
 
 
 def lock_gate(session: Session, sender: Sender, receipt: Receipt) -> None:

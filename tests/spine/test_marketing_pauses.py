@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.channels.base import Accepted, ChannelError, Outcome, Setback
-from portal.channels.content import Content, Kind
+from portal.channels.content import AddressKind, Content, Kind, Peer
 from portal.messaging import marketing_pauses, senders
 from portal.models import Address, Conversation, MarketingPause, Message, OptOut
 from tests.cloudy import ANNA, ANNA_ID, send
@@ -81,6 +81,13 @@ def test_it_holds_for_every_address_of_the_person(shop):
             Address(location_id=location, contact_id=contact, kind="bsuid", value=ANNA_ID, created_at=shop.time.now())
         )
     withheld(shop)
+    assert {(row.kind, row.value) for row in shop.everything(MarketingPause)} == {("phone", ANNA), ("bsuid", ANNA_ID)}
+
+
+def test_an_address_that_is_learnt_later_is_the_same_person_s(shop):
+    withheld(shop)
+    shop.hear("It is me", "m2", same_as=[Peer(AddressKind.BSUID, ANNA_ID)])
+    shop.apply()
     assert {(row.kind, row.value) for row in shop.everything(MarketingPause)} == {("phone", ANNA), ("bsuid", ANNA_ID)}
 
 
