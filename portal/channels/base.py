@@ -39,6 +39,7 @@ class ChannelError(PortalError):
     `cached` is True when the provider replayed a stored answer for the idempotency key, so only a new key can help.
     `opted_out` is True when the provider refuses because the recipient has asked for silence: the portal learns it.
     `stops` is True when the sender can send nothing until a person has changed something: it is paused.
+    `crowded`: this one recipient is written to too fast. `no_marketing`: seconds without any for the recipient.
     """
 
     http_status = 502
@@ -55,6 +56,8 @@ class ChannelError(PortalError):
         cached: bool = False,
         opted_out: bool = False,
         stops: bool = False,
+        crowded: bool = False,
+        no_marketing: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -65,6 +68,8 @@ class ChannelError(PortalError):
         self.cached = cached
         self.opted_out = opted_out
         self.stops = stops
+        self.crowded = crowded
+        self.no_marketing = no_marketing
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class Outcome(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    # A voice message was listened to: read, and more than that.
+    PLAYED = "played"
     EXPIRED = "expired"
     FAILED = "failed"
 
@@ -154,6 +161,7 @@ class Loss(StrEnum):
     """Why a part that the provider took was lost. REJECTED is the network's or provider's own refusal.
 
     WITHHELD: its recipient is not to have it now (a closed window, enough marketing), which says nothing of the sender.
+    ACCOUNT: the provider or the sender's account was in the way, whoever it was for.
     """
 
     NONE = ""
@@ -161,6 +169,23 @@ class Loss(StrEnum):
     UNREACHABLE = "unreachable"
     OPTED_OUT = "opted_out"
     WITHHELD = "withheld"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """What a failed receipt asks for beyond its message: all that a refused call may (`ChannelError`).
+
+    `retry`: nothing went out, to nobody, and time or a repair helps. `sentence` is why it waits then.
+    """
+
+    scope: Scope = Scope.MESSAGE
+    retry: bool = False
+    retry_after: float | None = None
+    stops: bool = False
+    crowded: bool = False
+    no_marketing: float = 0.0
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +195,7 @@ class Receipt:
     `loss` classes the code of a failure. OPTED_OUT is remembered: the recipient is not written to any more.
     `our_key` is the `Outgoing.idempotency_key` of the call, where the provider gives it back: it finds the part when
     the call's answer was lost. `billing` is what the provider says of the price (`billable`, `category`, …).
+    `setback`: what a failure asks for besides; `detail` is then the sentence for when it is not tried any more.
     """
 
     external_id: str
@@ -181,6 +207,7 @@ class Receipt:
     loss: Loss = Loss.NONE
     our_key: str = ""
     billing: Mapping[str, Any] = field(default_factory=dict)
+    setback: Setback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +260,14 @@ class Line:
     """The provider's word on a line. `code` is its own word; `detail` a sentence with the remedy, "" when READY.
 
     `address` is the line's own number (E.164) where it is told. In a webhook it is a hint to ask, not the truth.
+    `pace` is how many messages a second the provider takes on this very line, where it tells.
     """
 
     state: LineState
     code: str = ""
     detail: str = ""
     address: str = ""
+    pace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

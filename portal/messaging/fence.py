@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, aliased
 from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import wants_files_described
+from portal.channels.content import Kind
 from portal.database import padded
-from portal.messaging import windows
+from portal.messaging import marketing_pauses, windows
 from portal.messaging.line_states import SENDING
 from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
@@ -66,11 +67,12 @@ class Pass:
     message_uuid: str
     to_be_logged: bool
     started_at: datetime
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """A part's files, which somebody has to look at before the fence lets it through."""
+    """A part's files, or its template, which somebody has to look at before the fence lets it through."""
 
     part_id: int
     message_id: int
@@ -79,11 +81,12 @@ class Cargo:
     sender_id: int
     location_id: int
     channel: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was let through, by part id, and whose files have to be looked at first."""
+    """What was let through, by part id, and what has to be looked at first."""
 
     passes: dict[int, Pass]
     cargoes: Mapping[int, Cargo]
@@ -95,14 +98,15 @@ def let_through(
     """Moves every part that may be sent now to `sending`. The others stay as they are.
 
     A call whose outcome is unknown is made again, under the same idempotency key, on idempotent channels only. A part
-    of a bulk call goes out with that call and its key, and in no other way. Files are looked at while their part is
-    still queued, or else a crash meanwhile would leave it unknown: only what was `looked` at is let through with them.
+    of a bulk call goes out with that call and its key, and in no other way. Files and templates are looked at while
+    their part is still queued, or else a crash meanwhile would leave it unknown: only what was `looked` at is let
+    through with them.
     """
     moment, call = clock.now(), bulk.id if bulk is not None else None
     connection = session.connection()
     found = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     open_ = [row for row in found if row.status == Status.QUEUED or _may_repeat(row)]
-    cargoes = {row.id: _cargo(row) for row in open_ if row.attachments and row.id not in looked and _described(row)}
+    cargoes = {row.id: _cargo(row) for row in open_ if row.id not in looked and _to_be_looked_at(row)}
     rows = [row for row in open_ if row.id not in cargoes]
     queued = [row for row in rows if row.status == Status.QUEUED]
     fresh = [row.id for row in queued if not row.windowed]
@@ -135,13 +139,13 @@ def _may_repeat(row: Row[Any]) -> bool:
     return row.status in _IN_DOUBT and registry.get(row.channel).idempotent
 
 
-def _described(row: Row[Any]) -> bool:
-    return wants_files_described(registry.get(row.channel))
+def _to_be_looked_at(row: Row[Any]) -> bool:
+    return row.kind == Kind.TEMPLATE or bool(row.attachments and wants_files_described(registry.get(row.channel)))
 
 
 def _cargo(row: Row[Any]) -> Cargo:
     there = row.id, row.message_id, row.number, tuple(row.attachments), row.sender_id, row.location_id
-    return Cargo(*there, row.channel)
+    return Cargo(*there, row.channel, row.kind)
 
 
 def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
@@ -174,6 +178,7 @@ _WANTED = (
         Part.attachments,
         Part.segments,
         Part.price,
+        Part.lost,
         Message.id.label("message_id"),
         Message.uuid.label("message_uuid"),
         Message.status.label("message_was"),
@@ -221,7 +226,7 @@ _PASS_FRESH = (
     .returning(Part.id, Part.attempt, Part.key_round)
 )
 # A statement of its own: whoever has no window to look at, and no marketing to stop, does not pay for it.
-_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING)
+_PASS_BOUNDED = _PASS_FRESH.where(windows.may_go(_moment), NOTHING_STOPS_MARKETING, marketing_pauses.may_go(_moment))
 _PASS_AGAIN = (
     update(_parts)  # type: ignore[arg-type]
     .where(*_MAY_GO, Part.status.in_(_IN_DOUBT), Part.key_round_at > bindparam("key_after", type_=UtcDateTime()))
@@ -263,6 +268,7 @@ def _pass(row: Any, now: Any, bulk: BulkCall | None) -> Pass:
         message_uuid=row.message_uuid,
         to_be_logged=bool(row.echo_state),
         started_at=clock.now(),
+        lost=row.lost,
     )
 
 

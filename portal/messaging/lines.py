@@ -129,6 +129,8 @@ def take_line(session: Session, sender: Sender, said: Line) -> None:
     sender.line_state, sender.line_code = said.state.value, storable(said.code, 64)
     sender.line_detail = "" if said.state is LineState.READY else storable(said.detail, 1000)
     sender.line_at, sender.line_failure, sender.line_failures = moment, "", 0
+    if said.pace is not None:
+        gates.follow(session, gates_of(sender)[0], said.pace)
     close_alert(session, notices.LINE_UNKNOWN, gates.sender_gate(sender.id))
     _follow_link(sender, said.state, moment)
     if said.address and said.state not in line_states.UNLINKED:

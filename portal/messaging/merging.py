@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import AddressKind, Peer
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import contacts, dnd_heard, windows
+from portal.messaging import contacts, dnd_heard, marketing_pauses, windows
 from portal.messaging.releasing import release_conversations
 from portal.models import (
     Address,
@@ -105,6 +105,7 @@ def _put_together(session: Session, sender: Sender, chat: Peer, other: Peer, eve
     session.add(merge)
     session.flush()
     windows.joined(session, merge.into_id)
+    marketing_pauses.joined(session, merge.into_id)
 
 
 def _merge(session: Session, merge: ContactMerge, one: Contact, other: Contact, by: Peer) -> None:

@@ -13,7 +13,18 @@ from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
-from portal.messaging import addressing, contacts, first_line, kinds, line_states, optouts, parts, quoting, routing
+from portal.messaging import (
+    addressing,
+    contacts,
+    first_line,
+    kinds,
+    line_states,
+    marketing_pauses,
+    optouts,
+    parts,
+    quoting,
+    routing,
+)
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
@@ -162,6 +173,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, failure=addressing.why_none(session, conversation, sender))
     if closed := why_closed(session, message, sender, *address):
         return _Place(None, failure=closed, code=WINDOW_CODE)
+    if paused := marketing_pauses.why(session, message, *address):
+        return _Place(None, failure=paused, code=marketing_pauses.CODE)
     # Not before: while it is held, it is not known whose line it will be, and where that one can write.
     message.address, message.address_kind = address
     _ensure_parts(message, sender)

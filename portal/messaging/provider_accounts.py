@@ -11,7 +11,7 @@ from portal.channels import capabilities
 from portal.channels.base import Channel
 from portal.channels.capabilities import SharesAccount
 from portal.database import insert
-from portal.models import Job, Part, ProviderAccount, Sender
+from portal.models import Job, Part, ProviderAccount, Sender, SenderState
 from portal.queue import gates
 
 POLLS_A_SECOND = 20.0
@@ -47,13 +47,13 @@ def _ensure_gates(session: Session, sender: Sender, channel: Channel, pace: floa
     sends, polls = gates_of(sender)
     if not isinstance(channel, SharesAccount):
         if pace is not None:
-            gates.ensure(session, sends, pace, max(pace, 1.0))
+            gates.ensure(session, sends, pace, max(pace, 1.0), own=True)
         gates.ensure_exists(session, sends)
         gates.ensure_exists(session, polls, POLLS_A_SECOND, POLLS_A_SECOND)
         return
     # One call at a time and no bursts: a provider counts what comes within any second.
     if pace is not None:
-        gates.ensure(session, sends, pace, max(pace / 10, 1.0))
+        gates.ensure(session, sends, pace, max(pace / 10, 1.0), own=True)
     if sender.api_url:
         # The documented limits are those of the provider's public address; another one says 429 when it has limits.
         gates.ensure_exists(session, sends)
@@ -84,6 +84,13 @@ def tell_of_fault(session: Session, sender_id: int | None, what: str, reason: st
     sender = session.get_one(Sender, sender_id)
     text = f"{sender.name} {what}. {reason}"
     raise_alert(session, SENDER_FAULT, gates.sender_gate(sender.id), text, sender.location_id)
+
+
+def stop(session: Session, sender_id: int | None, reason: str) -> None:
+    """Nothing that this sender is given goes out until a person helps: it is paused, and a person is told."""
+    active = Sender.id == sender_id, Sender.state == SenderState.ACTIVE
+    session.execute(update(Sender).where(*active).values(state=SenderState.PAUSED, state_reason=reason[:500]))
+    tell_of_fault(session, sender_id, "is stopped, its messages are held", reason)
 
 
 def end_faults(session: Session, keys: Collection[str]) -> None:

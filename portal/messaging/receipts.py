@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
-from portal.messaging import optouts, rejections, windows
+from portal.messaging import optouts, rejections, setbacks, windows
 from portal.messaging.charges import move_credits
 from portal.messaging.outbound import let_go, push_status
 from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
@@ -30,6 +30,7 @@ _KEY = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.([1-9]\d{0
 _UUID_LENGTH = 36
 LOST_ANSWER = "The answer to the call was lost; the provider's report names the call."
 _NOT_OUT = (Outcome.FAILED, Outcome.EXPIRED)
+_ARRIVED = (Outcome.DELIVERED, Outcome.READ, Outcome.PLAYED)
 
 
 def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: int | None, who: str = "") -> str:
@@ -49,7 +50,9 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         event_id=event_id,
         our_key=our_key(receipt),
         billing=storable_details(receipt.billing),
+        setback=setbacks.stored(receipt.setback),
     )
+    setbacks.lock_gate(session, sender, receipt)
     receipt_id = session.scalar(new.on_conflict_do_nothing().returning(ReceiptRow.id))
     part = locked_part(session, sender.id, external_id)
     named = _named(session, sender, receipt.our_key) if part is None else None
@@ -57,6 +60,8 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     if former is not None and receipt_id is not None:
         session.execute(delete(ReceiptRow).where(ReceiptRow.id == receipt_id))
         return take_receipt(session, former, receipt, event_id, who)
+    if named is not None and receipt_id is None and _is_matched(session, sender.id, external_id):
+        return "repeat of a known receipt"  # of a call that failed: its part waits for another one, or has it
     if named is not None:
         rounds = int(receipt.our_key.rpartition(":")[2])
         part = named if _claim(session, named, rounds, external_id, [receipt.outcome], who) else None
@@ -124,12 +129,14 @@ def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> b
     stopped = receipt.outcome is Outcome.FAILED and receipt.code in optouts.MARKETING_CODES
     if receipt.loss is Loss.OPTED_OUT or stopped:
         optouts.learn(session, part.message, who, receipt.code or "opted out", detail)
+    if setbacks.take(session, part, receipt, who):
+        return True
     if not move_part(session, part, from_outcome(receipt.outcome), who=who, code=receipt.code, detail=detail):
         return False
     if before == Status.UNKNOWN or before == Status.SENDING:
         part.accepted_at = part.accepted_at or clock.now()
         drop(session, "send", [part.id])
-    if receipt.outcome in (Outcome.DELIVERED, Outcome.READ, Outcome.FAILED, Outcome.EXPIRED):
+    if receipt.outcome not in (Outcome.ACCEPTED, Outcome.SENT):
         part.next_poll_at = None
     move_credits(session, part, detail)
     if part.status in FINAL:
@@ -162,6 +169,7 @@ def match_early_receipts(session: Session, part: Part, who: str) -> None:
             row.at,
             Loss(row.loss),
             billing=row.billing,
+            setback=setbacks.restored(row.setback),
         )
         apply_receipt(session, part, receipt, who)
 
@@ -239,6 +247,9 @@ def _claim(session: Session, part: Part, rounds: int, external_id: str, outcomes
     if part.status == Status.SENDING and same:
         return False
     free = part.external_id is None and part.bulk_call_id is None
+    if part.lost and not any(each in _ARRIVED for each in outcomes) and has_failed(session, part, external_id):
+        _match(session, part, external_id)  # a late word on a call that failed: it does not take that back
+        return False
     if free and waits and not all(each in _NOT_OUT for each in outcomes):
         part.external_id = external_id
         _went_out(session, part, who or _who(session, part))
@@ -267,8 +278,7 @@ def _went_out(session: Session, part: Part, who: str) -> None:
 
 def _note_copy(session: Session, part: Part, rounds: int, external_id: str, who: str) -> None:
     """Evidence in the message's history, once for each copy: it moves nothing."""
-    kept = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == external_id, ReceiptRow.part_id.is_(None)
-    session.execute(update(ReceiptRow).where(*kept).values(part_id=part.id))
+    _match(session, part, external_id)
     there = StatusChange.part_id == part.id, StatusChange.code == external_id[:64]
     if session.scalar(select(StatusChange.id).where(StatusChange.message_id == part.message_id, *there)) is not None:
         return
@@ -287,6 +297,23 @@ def _note_copy(session: Session, part: Part, rounds: int, external_id: str, who:
         )
     )
     session.flush()
+
+
+def _match(session: Session, part: Part, external_id: str) -> None:
+    kept = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == external_id, ReceiptRow.part_id.is_(None)
+    session.execute(update(ReceiptRow).where(*kept).values(part_id=part.id))
+
+
+def _is_matched(session: Session, sender_id: int, external_id: str) -> bool:
+    same = ReceiptRow.sender_id == sender_id, ReceiptRow.external_id == external_id
+    return session.scalar(select(ReceiptRow.id).where(*same, ReceiptRow.part_id.is_not(None)).limit(1)) is not None
+
+
+def has_failed(session: Session, part: Part, external_id: str) -> bool:
+    """Has the provider said of this call of the part that it came to nothing?"""
+    same = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == external_id
+    failed = select(ReceiptRow.id).where(*same, ReceiptRow.part_id == part.id, ReceiptRow.outcome.in_(_NOT_OUT))
+    return session.scalar(failed.limit(1)) is not None
 
 
 def _who(session: Session, part: Part) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.alerts.notices import REJECTIONS, REJECTIONS_OVER, close_alert, raise_alert
-from portal.channels.base import Loss, Outcome
+from portal.channels.base import Family, Loss, Outcome
 from portal.models import Alert, ReceiptRow, Sender, SenderState
 from portal.queue.gates import sender_gate
 
@@ -29,11 +29,16 @@ NOTICE_STAYS = timedelta(days=1)
 
 ENDED = (Outcome.DELIVERED, Outcome.FAILED, Outcome.EXPIRED)
 CAUSES = {
-    Loss.REJECTED: "Most often the sender id is not approved for these networks, or the text is not allowed there:"
-    " ask the provider.",
+    Loss.REJECTED: "The messages say in the provider's own words why: look into the account's quality there.",
     Loss.UNREACHABLE: "Most of these numbers cannot be reached: they may be old or wrong.",
     Loss.NONE: "The messages say in the carriers' own words why.",
 }
+# Where there are sender ids.
+BY_SENDER_ID = (
+    "Most often the sender id is not approved for these networks, or the text is not allowed there: ask the provider."
+)
+# These tell nothing of whether the sender's messages are wanted.
+_BESIDE = (Loss.WITHHELD, Loss.ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def note(session: Session, sender_id: int) -> None:
     if not session.execute(first.values(rejecting_since=clock.now())).rowcount:  # type: ignore[attr-defined]
         return
     close_alert(session, REJECTIONS_OVER, sender_gate(sender_id))
-    text = f"{_named(sender)}: {found.words}. {CAUSES[found.mostly]}"
+    text = f"{_named(sender)}: {found.words}. {_cause(sender, found.mostly)}"
     raise_alert(session, REJECTIONS, sender_gate(sender_id), text, sender.location_id)
 
 
@@ -109,10 +114,10 @@ def look_for_ends(session: Session) -> int:
 
 def rate(session: Session, sender_id: int) -> Rate:
     """What the receipts of the window say. Who has opted out was not turned away by a carrier, and what was withheld
-    from its recipient tells nothing."""
+    from its recipient, or failed for the account's sake, tells nothing."""
     newest = (
         select(ReceiptRow.outcome, ReceiptRow.loss, ReceiptRow.received_at)
-        .where(ReceiptRow.sender_id == sender_id, ReceiptRow.outcome.in_(ENDED), ReceiptRow.loss != Loss.WITHHELD)
+        .where(ReceiptRow.sender_id == sender_id, ReceiptRow.outcome.in_(ENDED), ReceiptRow.loss.not_in(_BESIDE))
         .order_by(ReceiptRow.id.desc())
         .limit(NEWEST)
         .subquery()
@@ -133,4 +138,10 @@ def _recent(sender: Sender) -> bool:
 
 
 def _named(sender: Sender) -> str:
+    if sender.family == Family.WHATSAPP:
+        return f"{sender.name} ({sender.line_address})" if sender.line_address else sender.name
     return f"{sender.name} (sender id {sender.address})" if sender.address else sender.name
+
+
+def _cause(sender: Sender, mostly: Loss) -> str:
+    return CAUSES[mostly] if sender.family == Family.WHATSAPP or mostly is not Loss.REJECTED else BY_SENDER_ID

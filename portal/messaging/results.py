@@ -6,7 +6,7 @@ Every write names its attempt, so that a call that ends after another took its p
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -14,21 +14,23 @@ from portal.channels import registry
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.database import insert as insert_row
 from portal.database import padded
-from portal.messaging import optouts, reading, windows
+from portal.messaging import marketing_pauses, optouts, reading, setbacks, windows
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
 from portal.messaging.lines import ask_now
 from portal.messaging.outbound import hold_conversation, let_go, push_status
 from portal.messaging.outcomes import Result
-from portal.messaging.provider_accounts import end_faults, tell_of_fault
-from portal.messaging.receipts import lock_part, match_by_key, match_early_receipts
+from portal.messaging.provider_accounts import end_faults, stop, tell_of_fault
+from portal.messaging.receipts import has_failed, lock_part, match_by_key, match_early_receipts
 from portal.messaging.statuses import FINAL, follow_parts, move_part
-from portal.models import Attempt, Message, Part, Sender, SenderState, Status
+from portal.models import Attempt, Message, Part, Status
 from portal.queue import gates
 from portal.queue.jobs import SEND, Due, complete, drop, enqueue, job, postpone
 
 # A message whose own fault keeps it from going out lets the rest of its conversation pass after this.
 STEP_ASIDE = timedelta(seconds=60)
+# One that its recipient is written to too fast for lets them pass after so many tries: eleven minutes.
+CROWDED_TRIES = 5
 # Longer than a lease and a call: a process that was killed in the middle has its call repeated in its place.
 DOUBT_ASIDE = timedelta(seconds=120)
 CANNOT_SEND = "cannot send, its messages wait"
@@ -85,12 +87,18 @@ def _write_one(session: Session, result: Result) -> bool:
         return _stop_sender(session, result, part, outcome)
     if outcome.retry:
         return _try_later(session, result, part, outcome)
+    if outcome.no_marketing:
+        marketing_pauses.begin(session, part.message, outcome.no_marketing, outcome.code)
     if outcome.opted_out or outcome.code in optouts.MARKETING_CODES:
         optouts.learn(session, part.message, registry.get(result.passed.channel).name, outcome.code, outcome.message)
     return _give_up(session, part, result.passed.channel, outcome.code, outcome.message)
 
 
 def _accept(session: Session, result: Result, part: Part, outcome: Accepted) -> bool:
+    waits = part.status in (Status.QUEUED, Status.HELD)
+    if waits and part.lost and has_failed(session, part, outcome.external_id[:200]):
+        complete(session, [result.due.id])  # a receipt was quicker: it came to nothing, and has a new turn
+        return True
     taken = session.scalar(
         select(Part.id).where(Part.sender_id == part.sender_id, Part.external_id == outcome.external_id)
     )
@@ -163,6 +171,8 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
     if not _queue_again(session, result, part, outcome):
         return True
     backoff = min(2.0 ** min(result.due.attempts, 8), 300.0)
+    if outcome.crowded:
+        backoff = min(setbacks.CROWDED_WAIT * setbacks.GROWTH ** min(result.due.attempts, 8), 300.0)
     if outcome.scope is Scope.SENDER:
         ask_now(session, result.passed.sender_id, result.passed.channel)
     if outcome.scope is Scope.SENDER and result.due.gate:
@@ -180,12 +190,10 @@ def _try_later(session: Session, result: Result, part: Part, outcome: ChannelErr
 
 
 def _stop_sender(session: Session, result: Result, part: Part, outcome: ChannelError) -> bool:
-    """Nothing that this sender is given goes out until a person helps: it is paused, and what waits for it is held."""
+    """The sender is stopped, and what waits for it is held."""
     again = _queue_again(session, result, part, outcome)
     ask_now(session, result.passed.sender_id, result.passed.channel)
-    active = Sender.id == part.sender_id, Sender.state == SenderState.ACTIVE
-    session.execute(update(Sender).where(*active).values(state=SenderState.PAUSED, state_reason=outcome.message[:500]))
-    tell_of_fault(session, part.sender_id, "is stopped, its messages are held", outcome.message)
+    stop(session, part.sender_id, outcome.message)
     if again:
         _repeat(session, result, part, clock.now(), outcome.message)
     return not again
@@ -196,11 +204,15 @@ def _repeat(session: Session, result: Result, part: Part, run_at: datetime, note
         return
     lane = None
     outcome = result.outcome
-    own_fault = not isinstance(outcome, Accepted) and outcome.scope is Scope.MESSAGE
+    refused = outcome if isinstance(outcome, ChannelError) else None
+    crowded = refused is not None and refused.crowded
+    own_fault = refused is not None and refused.scope is Scope.MESSAGE
     # A repetition keeps its place for a while, so that an answer that got lost does not turn the order round.
     doubtful = part.in_doubt and clock.now() - (part.key_round_at or clock.now()) > DOUBT_ASIDE
     waited = clock.now() - result.due.created_at
-    if doubtful or (own_fault and waited > STEP_ASIDE):
+    # What comes next in the conversation would be one too many as well: the order is worth the wait.
+    own_fault = own_fault and (result.due.attempts >= CROWDED_TRIES if crowded else waited > STEP_ASIDE)
+    if doubtful or own_fault:
         lane = f"aside:{result.passed.part_id}"
         note = f"stepped aside: {note}"
     if not postpone(session, result.due, run_at, note, lane=lane):

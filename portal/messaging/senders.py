@@ -185,7 +185,7 @@ def resume(session: Session, sender_id: int, number: str = "") -> int:
     """
     sender = _get(session, sender_id)
     lines.confirm_number(session, sender, number)
-    sender.state, sender.state_reason = SenderState.ACTIVE, ""
+    sender.state, sender.state_reason, sender.resumed_at = SenderState.ACTIVE, "", clock.now()
     _forget_faults(session, sender)
     session.flush()
     return release_held(session, sender.location_id)

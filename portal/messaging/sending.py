@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
-from portal.channels.capabilities import SendsKinds, limits_of
+from portal.channels.capabilities import SendsKinds, limits_of, wants_files_described
 from portal.channels.content import AddressKind, File, Kind
 from portal.database import Database, in_short, is_away, is_conflict
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
 from portal.logs import log_context
-from portal.messaging import line_states, optouts, template_sending, windows
+from portal.messaging import line_states, marketing_pauses, optouts, template_sending, windows
 from portal.messaging.accounts import Accounts
 from portal.messaging.fence import KEY_LIFE, Cargo, Opened, Pass, let_through
 from portal.messaging.kinds import content_of
@@ -178,20 +178,20 @@ class Outbox:
             text = f"The sender's credentials cannot be used: {type(error).__name__}. Enter them again."
             outcome = ChannelError(text, scope=Scope.SENDER, retry=True)
             return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
-        files = self._stale(passed) or self._files(due, passed, looked)
+        files = self._files(due, passed, looked)
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
         outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
 
-    def _stale(self, passed: Pass) -> ChannelError | None:
+    def _stale(self, cargo: Cargo) -> ChannelError | None:
         """Why a template is not what it was when it was queued, which may be long ago. Nothing went out."""
-        if passed.kind != Kind.TEMPLATE:
+        if cargo.kind != Kind.TEMPLATE:
             return None
         try:
             with self._database.read() as session:
-                sender = session.get_one(Sender, passed.sender_id)
-                why = template_sending.refusal(session, sender, session.get_one(Message, passed.message_id))
+                sender = session.get_one(Sender, cargo.sender_id)
+                why = template_sending.refusal(session, sender, session.get_one(Message, cargo.message_id))
         except Exception as error:
             log.exception("a template cannot be looked at")
             return ChannelError(f"Its template cannot be looked at ({type(error).__name__}).", retry=True)
@@ -199,17 +199,24 @@ class Outbox:
 
     def _files(self, due: Due, passed: Pass, looked: _Looked | None) -> _Files:
         if looked is None:
-            return [File(public_address(self._looker.app_url, each)) for each in passed.attachments]
+            return self._as_they_are(passed.attachments)
         cargo, files = looked
         if cargo.attachments == passed.attachments:
             return files
         return self._look(due, replace(cargo, attachments=passed.attachments))  # it was cut anew meanwhile
 
-    def _look(self, due: Due, cargo: Cargo) -> _Files:
-        """The part's files as its channel wants them, or the error when they cannot be sent. Nothing has gone out.
+    def _as_they_are(self, attachments: Sequence[str]) -> Sequence[File]:
+        return [File(public_address(self._looker.app_url, each)) for each in attachments]
 
-        Also when looking itself fails: the same part is tried again.
+    def _look(self, due: Due, cargo: Cargo) -> _Files:
+        """The part's files as its channel wants them, or the error when they or its template cannot be sent.
+
+        Nothing has gone out. Also when looking itself fails: the same part is tried again.
         """
+        if (stale := self._stale(cargo)) is not None:
+            return stale
+        if not wants_files_described(registry.get(cargo.channel)):
+            return self._as_they_are(cargo.attachments)
         try:
             return self._looker.describe(cargo, limits_of(registry.get(cargo.channel)), due.attempts)
         except ChannelError as error:
@@ -292,7 +299,8 @@ class Outbox:
             elif part.status == Status.QUEUED:
                 return self._refused(session, due, part)
             complete(session, [due.id])
-            drop(session, "send", [part.id])
+            if part.status != Status.QUEUED:  # else a receipt has given it a new turn, with a job of its own
+                drop(session, "send", [part.id])
         return True
 
     def _may_repeat_later(self, session: Session, part: Part) -> bool:
@@ -337,6 +345,8 @@ class Outbox:
                 release_conversations(session, location.id, [message.conversation_id])
         elif closed := windows.why_closed(session, message, sender, message.address, message.address_kind):
             end_message(session, part, Status.FAILED, WHO, windows.CODE, closed)
+        elif paused := marketing_pauses.why(session, message, message.address, message.address_kind):
+            end_message(session, part, Status.FAILED, WHO, marketing_pauses.CODE, paused)
         else:
             postpone(session, due, clock.now() + DOUBT_WAIT, "what kept it back is gone")
             return False

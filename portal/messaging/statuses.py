@@ -14,7 +14,9 @@ S = Status
 
 # `unknown → sending` repeats a call under the same idempotency key; only idempotent channels do. `queued → unknown` and
 # `held → unknown` happen when a backup was restored: nobody knows what went out after it was made. `queued | held →
-# accepted`: a person had it sent again, and then the first call's answer came after all.
+# accepted`: a person had it sent again, and then the first call's answer came after all. `accepted | sent → queued`:
+# the provider says that what it took did not go out, and it is tried again (`setbacks`); `→ sending` where that is so
+# of some of its parts.
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         S.QUEUED: frozenset({S.SENDING, S.ACCEPTED, S.HELD, S.UNKNOWN, S.FAILED, S.EXPIRED, S.CANCELLED}),
@@ -25,8 +27,8 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         S.UNKNOWN: frozenset(
             {S.SENDING, S.QUEUED, S.ACCEPTED, S.SENT, S.DELIVERED, S.READ, S.FAILED, S.EXPIRED, S.CANCELLED}
         ),
-        S.ACCEPTED: frozenset({S.SENT, S.DELIVERED, S.READ, S.FAILED, S.EXPIRED}),
-        S.SENT: frozenset({S.DELIVERED, S.READ, S.FAILED, S.EXPIRED}),
+        S.ACCEPTED: frozenset({S.QUEUED, S.SENDING, S.SENT, S.DELIVERED, S.READ, S.FAILED, S.EXPIRED}),
+        S.SENT: frozenset({S.QUEUED, S.SENDING, S.DELIVERED, S.READ, S.FAILED, S.EXPIRED}),
         S.DELIVERED: frozenset({S.READ}),
         S.READ: frozenset(),
         S.FAILED: frozenset(),
@@ -174,4 +176,4 @@ def follow_parts(session: Session, message: Message, *, who: str, code: str = ""
 
 def from_outcome(outcome: Outcome) -> Status:
     """The status that a provider's word stands for."""
-    return Status(outcome.value)
+    return Status.READ if outcome is Outcome.PLAYED else Status(outcome.value)

@@ -8,7 +8,15 @@ from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
-from portal.models.senders import Gate, ProviderAccount, RoutingRule, Sender, SenderState, ServiceWindow
+from portal.models.senders import (
+    Gate,
+    MarketingPause,
+    ProviderAccount,
+    RoutingRule,
+    Sender,
+    SenderState,
+    ServiceWindow,
+)
 from portal.models.templates import TemplateRow
 from portal.models.tenants import (
     Agency,
@@ -48,6 +56,7 @@ __all__ = [
     "LedgerEntry",
     "Location",
     "LoginCount",
+    "MarketingPause",
     "MediaFile",
     "MediaState",
     "Message",

@@ -164,6 +164,7 @@ class Part(Base):
 
     `in_doubt`: some call under the present key ended unknown. What refuses a repetition says nothing of that call, so
     the key stays until the provider speaks of the key itself. `billing` is what the provider says of its price.
+    `lost` counts how often the provider took it, then said that it did not go out, and it was queued again.
     """
 
     __tablename__ = "part"
@@ -192,6 +193,7 @@ class Part(Base):
     key_round: Mapped[int] = mapped_column(Integer, default=1)
     key_round_at: Mapped[datetime | None]
     in_doubt: Mapped[bool] = mapped_column(Boolean, default=False)
+    lost: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
     sending_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("sender.id"))
@@ -264,7 +266,8 @@ class ReceiptRow(Base):
     """A provider's word, kept even when its message is not known yet (`part_id` empty), and matched later.
 
     `at` is by the provider's clock where it gives one, `received_at` by ours. `loss` classes the code of a failure.
-    `our_key` is the key of the call that it speaks of, where the provider gives it back.
+    `our_key` is the key of the call that it speaks of, where the provider gives it back. `setback` is what a failure
+    asks for besides (`channels.base.Setback`).
     """
 
     __tablename__ = "receipt"
@@ -293,3 +296,4 @@ class ReceiptRow(Base):
     part_id: Mapped[int | None] = mapped_column(ForeignKey("part.id"))
     our_key: Mapped[str] = mapped_column(String(64), default="", server_default="")
     billing: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    setback: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -45,6 +45,7 @@ class Sender(Base):
     `windowed`: only templates go out when a customer has not written lately (`channels.HasWindow`, `ServiceWindow`).
     From `window_known_from` on we have listened for long enough to know so of those of whom there is no row.
     `mark_read` is when customers see that they were read: replied, received, never; "" where the provider cannot.
+    `resumed_at` is when a person said last that it may send again: what is told of calls before that is old.
 
     `line_state` is "" for channels whose lines do not fail, else the provider's last word (`channels.base.LineState`)
     with its `line_code` and `line_detail`. `line_at` is when it was asked last, `line_changed_at` when the state began,
@@ -105,6 +106,7 @@ class Sender(Base):
     windowed: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     window_known_from: Mapped[datetime | None]
     mark_read: Mapped[str] = mapped_column(String(12), default="", server_default="")
+    resumed_at: Mapped[datetime | None]
     line_state: Mapped[str] = mapped_column(String(12), default="")
     line_code: Mapped[str] = mapped_column(String(64), default="")
     line_detail: Mapped[str] = mapped_column(Text, default="")
@@ -147,6 +149,23 @@ class ServiceWindow(Base):
     refused_at: Mapped[datetime | None]
 
 
+class MarketingPause(Base):
+    """Until when a person gets no marketing from a location, because the provider withholds it from them.
+
+    A row for each of their addresses; `code` is the provider's own. It is over by itself.
+    """
+
+    __tablename__ = "marketing_pause"
+    __table_args__ = (UniqueConstraint("location_id", "kind", "value"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(160))
+    until: Mapped[datetime] = mapped_column(index=True)
+    code: Mapped[str] = mapped_column(String(64))
+
+
 class ProviderAccount(Base):
     """An account at a provider, which several senders may share, of several locations too.
 
@@ -177,7 +196,7 @@ class Gate(Base):
 
     `next_at` is the pace: the earliest start of the next call. `blocked_until` is a fault: nothing starts before.
     `failures` counts faults in a row: it lengthens the next block, and from the third on only one call at a time is
-    let through, until one succeeds.
+    let through, until one succeeds. `own_pace`: a person has set it, so it does not follow what the provider tells.
     """
 
     __tablename__ = "gate"
@@ -185,6 +204,7 @@ class Gate(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     pace: Mapped[float] = mapped_column(Float, default=0.0)
     burst: Mapped[float] = mapped_column(Float, default=1.0)
+    own_pace: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     next_at: Mapped[datetime | None]
     blocked_until: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(Text, default="")

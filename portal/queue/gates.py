@@ -73,10 +73,17 @@ class Budget:
         return True
 
 
-def ensure(session: Session, key: str, pace: float, burst: float) -> None:
-    """Makes the gate, or gives it a new pace (calls a second; 0 is no limit) and burst."""
-    statement = insert(session, Gate).values(key=key, pace=pace, burst=burst, failures=0, reason="")
-    session.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"pace": pace, "burst": burst}))
+def ensure(session: Session, key: str, pace: float, burst: float, *, own: bool = False) -> None:
+    """Makes the gate, or gives it a new pace (calls a second; 0 is no limit) and burst. `own`: a person chose it."""
+    new = {"pace": pace, "burst": burst, "own_pace": own}
+    statement = insert(session, Gate).values(key=key, failures=0, reason="", **new)
+    session.execute(statement.on_conflict_do_update(index_elements=["key"], set_=new))
+
+
+def follow(session: Session, key: str, pace: float) -> None:
+    """The other side tells the pace that it takes: a gate without any limit, or with a person's own, keeps it."""
+    theirs = update(Gate).where(Gate.key == key, Gate.pace > 0, Gate.pace != pace, Gate.own_pace.is_(False))
+    session.execute(theirs.values(pace=pace))
 
 
 def block(session: Session, key: str, reason: str, *, seconds: float | None, count: bool = True) -> datetime:
@@ -132,5 +139,5 @@ def _is_shut(gate: Gate) -> bool:
 
 def ensure_exists(session: Session, key: str, pace: float = 0.0, burst: float = 1.0) -> None:
     """Makes the gate if there is none; one that is there keeps its pace."""
-    values = {"key": key, "pace": pace, "burst": burst, "failures": 0, "reason": ""}
+    values = {"key": key, "pace": pace, "burst": burst, "failures": 0, "reason": "", "own_pace": False}
     session.execute(insert(session, Gate).values(**values).on_conflict_do_nothing(index_elements=["key"]))

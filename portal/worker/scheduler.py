@@ -19,6 +19,7 @@ from portal.messaging import (
     account_watch,
     first_sender,
     lines,
+    marketing_pauses,
     media,
     media_upkeep,
     registrations,
@@ -120,6 +121,7 @@ class Clockwork:
         self._sweep_at_once(rejections.look_for_missed)
         self._sweep_at_once(rejections.look_for_ends)
         self._sweep_at_once(lines.forget_notices)
+        self._sweep_at_once(marketing_pauses.forget)
         self._sweep_at_once(registrations.enqueue_due)
         self._sweep_at_once(templates.enqueue_due)
 

@@ -384,7 +384,7 @@ def test_what_may_have_gone_out_is_never_repeated(server, step):
     [
         (failure(130429), None),
         (failure(130429, 429, ("Retry-After: 3",)), 3.0),
-        (failure(131056), 6.0),
+        (failure(131056), None),
         (failure(4), 300.0),
         (failure(80007, 400, ("Retry-After: 0",)), 0.0),
         (
@@ -401,6 +401,14 @@ def test_what_may_have_gone_out_is_never_repeated(server, step):
 )
 def test_how_long_to_wait(server, step, seconds):
     assert refusal(server, step).retry_after == seconds
+
+
+def test_what_a_refusal_says_of_its_recipient_alone(server):
+    assert refusal(server, failure(131056)).crowded
+    for code in (131049, 130472):
+        error = refusal(server, failure(code))
+        assert (error.no_marketing, error.crowded) == (24 * 3600.0, False)
+    assert refusal(server, failure(131047)).no_marketing == 0
 
 
 def test_a_number_that_the_token_does_not_know(server):
@@ -507,7 +515,14 @@ def test_how_the_number_stands(server, account, word, state):
     server.script(answer(200, {"id": NUMBER, "status": word, "display_phone_number": "+1 555-078-3881"}))
     found = CHANNEL.line(HttpClient(), account)
     assert (found.state, found.code, found.address) == (LineState(state), word, "+15550783881")
-    assert (found.detail == "") is (state == "ready")
+    assert (found.detail == "") is (state == "ready") and found.pace is None
+
+
+@pytest.mark.parametrize(("both", "pace"), [(True, 20.0), (False, 80.0)])
+def test_how_fast_the_number_may_send(server, account, both, pace):
+    server.script(answer(200, {"id": NUMBER, "status": "CONNECTED", "is_on_biz_app": both}))
+    assert CHANNEL.line(HttpClient(), account).pace == pace
+    assert "is_on_biz_app" in server.calls[0].target
 
 
 def test_a_state_that_nobody_knows(server, account):

@@ -4,7 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from portal.channels.base import Inbound, Line, LineState, Loss, Notice, Outcome, Preference, TemplateNotice, Unread
+from portal.channels.base import (
+    Inbound,
+    Line,
+    LineState,
+    Loss,
+    Notice,
+    Outcome,
+    Preference,
+    Scope,
+    TemplateNotice,
+    Unread,
+)
 from portal.channels.content import AddressKind, Kind, Peer, Relation
 from portal.channels.whatsapp_cloud import codes
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
@@ -321,7 +332,7 @@ def test_what_was_said_before_the_number_came_to_us():
 
 @pytest.mark.parametrize(
     ("word", "outcome"),
-    [("sent", "sent"), ("delivered", "delivered"), ("read", "read"), ("played", "read"), ("failed", "failed")],
+    [("sent", "sent"), ("delivered", "delivered"), ("read", "read"), ("played", "played"), ("failed", "failed")],
 )
 def test_statuses(word, outcome):
     said = status(
@@ -361,12 +372,44 @@ def test_a_failure_has_a_sentence_that_promises_nothing(code):
 
 
 def test_classes_of_losses():
-    losses = {"131026": Loss.UNREACHABLE, "368": Loss.REJECTED, "132000": Loss.NONE}
-    losses |= dict.fromkeys(("131047", "131049", "131050", "130472"), Loss.WITHHELD)
+    losses = {
+        "131026": Loss.UNREACHABLE,
+        "131048": Loss.REJECTED,
+        "132000": Loss.NONE,
+        "131053": Loss.REJECTED,
+        "131016": Loss.REJECTED,
+    }
+    losses |= dict.fromkeys(("368", "131042", "190", "130429"), Loss.ACCOUNT)
+    losses |= dict.fromkeys(("131047", "131049", "131050", "130472", "131056"), Loss.WITHHELD)
     for code, loss in losses.items():
         assert one(statuses(status("failed", errors=[{"code": int(code)}]))).loss is loss
     bare = one(statuses(status("failed")))
     assert (bare.code, bare.loss) == ("failed", Loss.REJECTED)
+
+
+def setback(code, **more):
+    return one(statuses(status("failed", errors=[{"code": code, "title": "T"}], **more))).setback
+
+
+def test_a_failed_status_asks_for_what_the_same_refusal_would():
+    for code in (131042, 131031, 368, 131045, 131064, 190, 10, 200, 133010):
+        found = setback(code)
+        assert (found.scope, found.stops, found.retry) == (Scope.SENDER, True, True)
+    for code, seconds in ((130429, None), (131048, 900.0), (131016, None), (131057, 300.0)):
+        found = setback(code)
+        assert (found.scope, found.stops, found.retry, found.retry_after) == (Scope.SENDER, False, True, seconds)
+    for code in (131000, 131053, 131056):
+        found = setback(code)
+        assert (found.scope, found.retry, found.crowded) == (Scope.MESSAGE, True, code == 131056)
+        assert found.sentence.endswith(".") and "anew" not in found.sentence
+    for code in (131049, 130472):
+        assert (setback(code).retry, setback(code).no_marketing) == (False, 24 * 3600.0)
+    for code in (131026, 131047, 132001, 1, 2, 424242):
+        assert setback(code) is None
+
+
+def test_what_one_member_of_a_group_did_not_get_is_not_sent_to_all_again():
+    assert setback(131000, recipient_type="group", recipient_id="Y2Fw").retry is False
 
 
 def test_an_error_of_no_message():

@@ -67,7 +67,7 @@ def test_samples(name):
 
 
 def _check_receipt(name, found):
-    words = {"sent": Outcome.SENT, "delivered": Outcome.DELIVERED, "read": Outcome.READ, "played": Outcome.READ}
+    words = {"sent": Outcome.SENT, "delivered": Outcome.DELIVERED, "read": Outcome.READ, "played": Outcome.PLAYED}
     word = name.removeprefix("status_")
     assert isinstance(found, Receipt) and found.outcome is words.get(word, Outcome.FAILED)
     assert found.our_key and found.external_id and found.recipient and found.at

@@ -426,3 +426,15 @@ def test_every_switch_turns_on_and_off(meta: Meta, sandbox: Sandbox, call: Calle
         for on in (True, False):
             said = call.request("POST", f"/control/switches/{switch.name}", json={"on": on}).json()
             assert said == {"name": switch.name, "on": on}
+
+
+def test_the_first_try_of_each_message_is_lost(portal, sandbox, meta, number, wait) -> None:
+    people.write(sandbox, number, WHO, text="Hi")
+    sandbox.cloud.first_lost, sandbox.cloud.progress = 131000, Progress(0, 0, 900)
+
+    def taken(key: str) -> str:
+        return meta.send(biz_opaque_callback_data=key).json()["messages"][0]["id"]
+
+    first, second = taken("a-message:1"), taken("a-message:2")
+    wait(lambda: portal.statuses_of(first) == ["failed"])
+    wait(lambda: portal.statuses_of(second) == ["sent", "delivered"])

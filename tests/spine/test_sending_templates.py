@@ -69,6 +69,20 @@ def heard(portal, text: str = "Are you open?", external_id: str = "wamid.1") -> 
     return portal.messages("in")[-1]
 
 
+def test_a_template_is_looked_at_while_it_is_still_queued(portal, time, provider, monkeypatch):
+    """Were the process to die there, nobody would have to ask whether it went out."""
+    judge, seen = template_sending.refusal, []
+
+    def looks(session, sender, message):
+        seen.append(portal.parts_of(message)[0].status if message.parts else "new")
+        return judge(session, sender, message)
+
+    monkeypatch.setattr(template_sending, "refusal", looks)
+    compose(portal, "0917 555 0101", content=filled(portal, "visit", VISIT))
+    assert len(sent(portal, time, provider)) == 1
+    assert seen == ["queued"] and portal.statuses() == {"accepted": 1}
+
+
 def test_a_template_goes_out_in_one_call_and_everybody_reads_what_it_said(portal, time, provider):
     compose(portal, "0917 555 0101", content=filled(portal, "visit", VISIT))
     (call,) = sent(portal, time, provider)

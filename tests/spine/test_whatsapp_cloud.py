@@ -13,7 +13,19 @@ from portal.alerts import notices
 from portal.channels.base import Line, LineState
 from portal.messaging import lines, senders
 from portal.messaging.sweeping import settle_lost_calls
-from portal.models import Address, Alert, Contact, ContactMerge, Event, LedgerEntry, Message, OptOut, Part, Sender
+from portal.models import (
+    Address,
+    Alert,
+    Contact,
+    ContactMerge,
+    Event,
+    LedgerEntry,
+    Message,
+    OptOut,
+    Part,
+    ReceiptRow,
+    Sender,
+)
 from portal.sandbox import world
 from portal.worker.tasks import handlers
 from tests import cloudy
@@ -338,3 +350,51 @@ def test_secrets_are_in_no_log(cloud, caplog):
     assert TOKEN not in caplog.text and APP_SECRET not in caplog.text
     with cloud.portal.database.write() as session:
         senders.remove(session, cloud.sender)
+
+
+def lose(cloud, sent, code, external_id="wamid.OUT1", turn=1) -> None:
+    error = {"code": code, "title": "T", "message": "T"}
+    cloud.status("failed", external_id, f"{sent.uuid}:{turn}", errors=[error])
+
+
+@pytest.mark.parametrize("code", [131042, 131031, 368, 131045, 131064])
+def test_a_code_of_the_account_stops_the_sender_however_it_comes(cloud, code):
+    sent = send(cloud)
+    lose(cloud, sent, code)
+    with cloud.portal.session() as session:
+        stopped, other = session.get_one(Sender, cloud.sender), session.get_one(Sender, cloud.other)
+    assert (stopped.state, other.state) == ("paused", "active")
+    assert [each.subject for each in cloud.portal.jobs() if each.kind == "check_line"] == [cloud.sender]
+    assert [each.kind for each in cloud.everything(Alert)] == [notices.SENDER_FAULT]
+    work(cloud.portal, "send")
+    assert now(cloud, sent)[0] == "held" and len(cloud.graph.sent) == 1
+
+
+@pytest.mark.parametrize("code", [131000, 131053, 131056, 131016, 130429])
+def test_what_is_only_lost_for_now_is_tried_again(cloud, code):
+    sent = send(cloud)
+    lose(cloud, sent, code)
+    assert now(cloud, sent) == ("queued", None)
+    cloud.time.forward(seconds=30)
+    work(cloud.portal, "send")
+    assert [call["biz_opaque_callback_data"] for call in cloud.graph.sent] == [f"{sent.uuid}:1", f"{sent.uuid}:2"]
+    lose(cloud, sent, code)
+    cloud.status("delivered", "wamid.OUT2", f"{sent.uuid}:2")
+    assert now(cloud, sent) == ("delivered", "wamid.OUT2")
+    assert len(cloud.graph.sent) == 2
+
+
+@pytest.mark.parametrize("code", [131026, 131047, 132001, 1, 424242])
+def test_what_is_lost_for_good_is_not(cloud, code):
+    sent = send(cloud)
+    lose(cloud, sent, code)
+    cloud.settle()
+    assert now(cloud, sent)[0] == "failed" and len(cloud.graph.sent) == 1
+
+
+def test_read_and_played_are_both_kept(cloud):
+    sent = send(cloud)
+    for word in ("played", "read", "played", "delivered"):
+        cloud.status(word, "wamid.OUT1", f"{sent.uuid}:1")
+    assert sorted(row.outcome for row in cloud.everything(ReceiptRow)) == ["delivered", "played", "read"]
+    assert now(cloud, sent)[0] == "read"

@@ -3,13 +3,18 @@
 import secrets
 
 import pytest
+from sqlalchemy import select
 
+from portal.alerts import notices
 from portal.channels.content import Content, Kind, Relation
+from portal.credits import ledger
 from portal.errors import InvalidInput
 from portal.installations.lifecycle import ensure_location
-from portal.messaging import composing, senders, template_sending, template_texts
+from portal.messaging import composing, senders, setbacks, template_sending, template_texts
 from portal.messaging.composing import Draft
-from portal.models import Sender, TemplateRow
+from portal.messaging.provider_accounts import gates_of
+from portal.models import Alert, Gate, Sender, TemplateRow, Wallet
+from portal.queue import gates
 from portal.sandbox import Effect, Signature, world
 from portal.sandbox.whatsapp_cloud import people
 from portal.sandbox.whatsapp_cloud.numbers import Number, Progress
@@ -287,3 +292,65 @@ def test_a_sender_that_had_an_app_of_its_own_is_heard_by_the_shared_one(line, ag
     eventually(lambda: not account.override, what="the shared address at Meta")
     people.write(portal.sandbox, number, MARIA, text="Do you hear me?", name="Maria Santos")
     eventually(lambda: inbound(portal), what="the text in HighLevel")
+
+
+def test_what_meta_took_and_lost_goes_out_once_more_and_highlevel_does_not_flicker(chat, monkeypatch):
+    portal, number = chat
+    monkeypatch.setattr(setbacks, "FIRST_WAIT", 0.2)
+    portal.sandbox.cloud.first_lost, portal.sandbox.cloud.copies = 131000, 2
+    told = []
+    for count in range(5):
+        portal.sandbox.deliveries.send(f"text {count}")
+
+    def arrived() -> bool:
+        told.append(dict(portal.ghl_statuses()))
+        return portal.ghl_statuses() == {"delivered": 5}
+
+    eventually(arrived, what="delivered in HighLevel")
+    assert not any("failed" in each for each in told)
+    keys = sorted(one.key.rpartition(":")[2] for one in number.sent.values())
+    assert keys == ["1"] * 5 + ["2"] * 5, "two calls for each, the first of which came to nothing"
+    with portal.session() as session:
+        assert ledger.prove(session)[1] == []
+        assert session.scalars(select(Wallet)).one().held == 0
+
+
+def test_an_account_that_meta_is_not_paid_for_waits_for_a_person(chat):
+    portal, number = chat
+    cloud = portal.sandbox.cloud
+    cloud.progress = Progress(0.0, 0.1, 0.2, outcome="failed:131042")
+    portal.sandbox.deliveries.send("Yes, come")
+    eventually(lambda: portal.statuses() == {"held": 1}, what="held")
+    with portal.session() as session:
+        sender = session.scalars(select(Sender)).one()
+        [alert] = session.scalars(select(Alert).where(Alert.kind == notices.SENDER_FAULT))
+    assert sender.state == "paused" and "not paid" in sender.state_reason and "not paid" in alert.text
+    cloud.progress = Progress(0.0, 0.1, 0.2)
+    with portal.database.write() as session:
+        senders.resume(session, sender.id)
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered in HighLevel")
+    assert len(number.sent) == 2
+    with portal.session() as session:
+        assert session.scalars(select(Alert.closed_at).where(Alert.kind == notices.SENDER_FAULT)).one() is not None
+
+
+def test_a_number_that_is_in_the_phone_app_too_is_sent_less(database_url, sandbox, tmp_path):
+    sandbox.cloud.limits.enforced = False
+    more = {"whatsapp_app_secret": world.CLOUD_APP_SECRET, "whatsapp_webhook_token": world.CLOUD_VERIFY_TOKEN}
+    portal = Portal(database_url, sandbox, tmp_path, whatsapp_graph_url=f"{sandbox.url}/v26.0", **more)
+    try:
+        portal.install()
+        number = numbered(sandbox)
+        number.coexists = True
+        added = portal.add_sender("whatsapp_cloud", credentials={"phone_number_id": number.id})
+        with portal.database.write() as session:
+            gates.ensure(session, gates_of(session.get_one(Sender, added))[0], 80.0, 1.0)
+        portal.start()
+
+        def pace() -> float:
+            with portal.session() as session:
+                return session.get_one(Gate, gates_of(session.get_one(Sender, added))[0]).pace
+
+        eventually(lambda: pace() == 20.0, what="the pace of a number that is in the app too")
+    finally:
+        portal.close()

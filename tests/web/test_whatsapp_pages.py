@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from portal import clock
-from portal.messaging import optouts
+from portal.channels.base import Outcome, Receipt
+from portal.messaging import marketing_pauses, optouts
+from portal.messaging.receipts import take_receipt
 from portal.messaging.silence import MARKETING
-from portal.models import Event, EventState, Origin, Part, Sender, ServiceWindow
+from portal.models import Event, EventState, Message, Origin, Part, Sender, ServiceWindow
 from portal.web.admin.words import billed, free_until
 
 NUMBER = "+639170000042"
@@ -84,3 +86,31 @@ def test_a_webhook_that_nobody_was_there_for_can_be_replayed_on_its_page(databas
         row.note = "ignored: no sender here has the number 1"
         session.add(row)
     assert "Replay: apply it again" in signed_in().get(f"/admin/events/{row.id}").text
+
+
+def test_a_message_says_until_when_no_marketing_is_delivered(database, page, acme):
+    assert "No marketing is delivered" not in page()
+    with database.write() as session:
+        message = session.query(Message).order_by(Message.id.desc()).first()
+        marketing_pauses.begin(session, message, 3600.0, "131049")
+    # The page of the message that was queued first: its recipient is the same.
+    assert "No marketing is delivered to this customer until <time" in page()
+
+
+def test_a_voice_message_that_was_played_says_so(database, acme, queue, signed_in):
+    message = queue(acme, "Hello")
+    with database.write() as session:
+        part = session.query(Part).filter_by(message_id=message.id).one()
+        part.sender_id, part.external_id, part.status = acme.sender, "wamid.1", "accepted"
+        session.query(Message).filter_by(id=message.id).one().status = "accepted"
+    client = signed_in(acme.agency)
+
+    def shown() -> str:
+        return " ".join(client.get(f"/admin/messages/{message.uuid}").text.split())
+
+    for outcome in (Outcome.READ, Outcome.PLAYED):
+        assert "has listened to it" not in shown()
+        with database.write() as session:
+            take_receipt(session, session.get_one(Sender, acme.sender), Receipt("wamid.1", outcome), None)
+    assert "Played: the customer has listened to it." in shown()
+    assert "reports: read." in shown() and "reports: played." in shown()

@@ -110,7 +110,7 @@ STATUSES = {
     "sent": Outcome.SENT,
     "delivered": Outcome.DELIVERED,
     "read": Outcome.READ,
-    "played": Outcome.READ,
+    "played": Outcome.PLAYED,
     "failed": Outcome.FAILED,
     "noAccount": Outcome.FAILED,
     "notInGroup": Outcome.FAILED,

@@ -34,7 +34,7 @@ OUTCOMES = {
     "delivrd": Outcome.DELIVERED,
     "read": Outcome.READ,
     "seen": Outcome.READ,
-    "played": Outcome.READ,
+    "played": Outcome.PLAYED,
     "expired": Outcome.EXPIRED,
     "failed": Outcome.FAILED,
     "undelivered": Outcome.FAILED,

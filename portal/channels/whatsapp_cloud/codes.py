@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.channels.base import Loss, Scope
+from portal.channels.base import Loss, Scope, Setback
 from portal.channels.values import block, text
 
 LONGEST_WORDS = 200
@@ -19,7 +19,8 @@ class Refusal:
     """Whose fault it is, whether time or a repair helps, and the sentence.
 
     `wait`: seconds, where Meta names none. `doubt`: the call may have been made. `loss`: as a failed receipt.
-    `words`: what Meta says of this case tells more than the sentence, and follows it.
+    `words`: what Meta says of this case tells more than the sentence, and follows it. `crowded`, `no_marketing`: as in
+    `ChannelError`.
     """
 
     scope: Scope
@@ -30,23 +31,36 @@ class Refusal:
     wait: float | None = None
     loss: Loss = Loss.REJECTED
     words: bool = False
+    crowded: bool = False
+    no_marketing: float = 0.0
 
 
 _SENDER, _MESSAGE = Scope.SENDER, Scope.MESSAGE
 _HOUR = 3600.0
+_DAY = 24 * _HOUR
 
 
 def _later(sentence: str, wait: float | None = None) -> Refusal:
     return Refusal(_SENDER, True, sentence, wait=wait)
 
 
+def _too_fast(sentence: str, wait: float | None = None) -> Refusal:
+    """Nobody turns the number's messages away: they are too many at a time."""
+    return Refusal(_SENDER, True, sentence, wait=wait, loss=Loss.ACCOUNT)
+
+
 def _repair(sentence: str, words: bool = False) -> Refusal:
     """The sender can send nothing until a person has done something; what waits goes out then."""
-    return Refusal(_SENDER, True, sentence, stops=True, words=words)
+    return Refusal(_SENDER, True, sentence, stops=True, words=words, loss=Loss.ACCOUNT)
 
 
 def _never(sentence: str, loss: Loss = Loss.NONE, words: bool = False) -> Refusal:
     return Refusal(_MESSAGE, False, sentence, loss=loss, words=words)
+
+
+def _no_marketing(sentence: str) -> Refusal:
+    """Meta withholds marketing from this customer; repeated within a day it is withheld again, and longer."""
+    return Refusal(_MESSAGE, False, sentence, loss=Loss.WITHHELD, no_marketing=_DAY)
 
 
 _TOKEN = _repair("Meta does not take the access token any more: make a new one for the system user and enter it.")
@@ -70,9 +84,9 @@ REFUSALS: dict[str, Refusal] = {
     "131005": _PERMISSION,
     "1": Refusal(_SENDER, False, "Meta had an error of its own: it may have gone out.", doubt=True),
     "2": Refusal(_SENDER, False, "Meta's API was not available for a moment: it may have gone out.", doubt=True),
-    "4": _later("The Meta app has called too often: the sender waits by itself.", 300.0),
-    "80007": _later("The WhatsApp Business account has called too often: the sender waits by itself.", 300.0),
-    "130429": _later("The number has sent faster than Meta allows it: the sender waits by itself."),
+    "4": _too_fast("The Meta app has called too often: the sender waits by itself.", 300.0),
+    "80007": _too_fast("The WhatsApp Business account has called too often: the sender waits by itself.", 300.0),
+    "130429": _too_fast("The number has sent faster than Meta allows it: the sender waits by itself."),
     "131048": _later(
         "Meta holds the number back, because too many of its messages were blocked or reported: write less, and only "
         "to people who expect it.",
@@ -82,10 +96,11 @@ REFUSALS: dict[str, Refusal] = {
         _MESSAGE,
         True,
         "This customer was written to too often within seconds: it goes out by itself.",
-        wait=6.0,
+        loss=Loss.WITHHELD,
+        crowded=True,
     ),
     "131057": _later("Meta does maintenance on the account: the sender waits by itself.", 300.0),
-    "133016": _later("The number was registered too often within a short time: the sender waits by itself.", _HOUR),
+    "133016": _too_fast("The number was registered too often within a short time: the sender waits by itself.", _HOUR),
     "131000": Refusal(_MESSAGE, True, "Meta could not send it, for a reason it does not know: it is tried again."),
     "131016": _later("A service of Meta is not available: the sender waits by itself."),
     "131053": Refusal(
@@ -119,13 +134,11 @@ REFUSALS: dict[str, Refusal] = {
         Loss.UNREACHABLE,
     ),
     WINDOW_CLOSED: _never("The customer has not written for 24 hours: send a template.", Loss.WITHHELD),
-    "131049": _never(
-        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next.",
-        Loss.WITHHELD,
+    "131049": _no_marketing(
+        "Meta has not delivered it, because this customer gets enough marketing: wait a day at least before the next."
     ),
-    "130472": _never(
-        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today.",
-        Loss.WITHHELD,
+    "130472": _no_marketing(
+        "Meta has not delivered it: the customer is part of an experiment without marketing. Do not repeat it today."
     ),
     MARKETING_STOPPED: _never(
         "The customer has stopped marketing messages from this business: send none any more.", Loss.WITHHELD
@@ -168,11 +181,27 @@ def sentence(code: str, told: str) -> str:
 
 
 def lost(code: str, told: str) -> str:
-    """The same of a message that Meta took and lost: nothing is tried again by itself then."""
+    """The same of a message that Meta took and lost, and that is not tried any more."""
     found = of(code)
     if found.words or found.stops or not (found.retry or found.doubt):
         return sentence(code, told)
     return f"{cause(code)}: send it anew."
+
+
+def setback(code: str, told: str) -> Setback | None:
+    """What a message that Meta took and lost asks for besides: a failed status is as definite as a refusal."""
+    found = of(code)
+    if not (found.retry or found.no_marketing):
+        return None
+    return Setback(
+        found.scope,
+        retry=found.retry,
+        retry_after=found.wait,
+        stops=found.stops,
+        crowded=found.crowded,
+        no_marketing=found.no_marketing,
+        sentence=sentence(code, told),
+    )
 
 
 def cause(code: str) -> str:

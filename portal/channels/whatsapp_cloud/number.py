@@ -14,12 +14,13 @@ from portal.http import HttpClient
 
 Data = Mapping[str, Any]
 
-LINE_FIELDS = "display_phone_number,status,quality_rating"
+LINE_FIELDS = "display_phone_number,status,quality_rating,is_on_biz_app"
 FACTS = (
     "display_phone_number,verified_name,quality_rating,code_verification_status,status,throughput,"
     "messaging_limit_tier,platform_type,is_on_biz_app"
 )
-PACE, PHONE_PACE = "80 a second", "20 a second: the number is in the WhatsApp Business app too"
+# Messages a second, in and out (Meta, "Throughput"; numbers that are in the app too have no more).
+PACE, PHONE_PACE = 80.0, 20.0
 NO_VERIFY_TOKEN = "An app of the sender's own needs both: the app secret and the verify token."
 
 
@@ -73,12 +74,19 @@ def _line(said: Data) -> Line:
             retry=True,
         )
     state, sentence = STATES[word]
-    return Line(state, word, sentence, phone(said.get("display_phone_number")))
+    return Line(state, word, sentence, phone(said.get("display_phone_number")), _pace(said))
+
+
+def _pace(said: Data) -> float | None:
+    """None where Meta does not tell whether the number is in the WhatsApp Business app too."""
+    both = said.get("is_on_biz_app")
+    return (PHONE_PACE if both else PACE) if isinstance(both, bool) else None
 
 
 def _facts(said: Data) -> dict[str, str]:
     """What Meta tells, under our names, where it tells it."""
     both = said.get("is_on_biz_app") is True
+    beside = f"{PHONE_PACE:.0f} a second: the number is in the WhatsApp Business app too"
     told = {
         "number": phone(said.get("display_phone_number")),
         "name": text(said.get("verified_name"))[:120],
@@ -88,6 +96,6 @@ def _facts(said: Data) -> dict[str, str]:
         "limit": text(said.get("messaging_limit_tier")),
         "throughput": text(block(said.get("throughput")).get("level")),
         "platform": text(said.get("platform_type")),
-        "pace": PHONE_PACE if both else PACE,
+        "pace": beside if both else f"{PACE:.0f} a second",
     }
     return {name: value[:120] for name, value in told.items() if value}

@@ -1,9 +1,10 @@
 """A status of Meta as a receipt, with our own key and what Meta says of the price."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from portal.channels.base import ChannelError, ChannelEvent, Loss, Outcome, Receipt
+from portal.channels.base import ChannelError, ChannelEvent, Loss, Outcome, Receipt, Setback
 from portal.channels.values import block, blocks, identifier, moment, text
 from portal.channels.whatsapp_cloud import codes
 from portal.channels.whatsapp_cloud.addresses import group, person, phone
@@ -16,8 +17,7 @@ STATUSES = {
     "sent": Outcome.SENT,
     "delivered": Outcome.DELIVERED,
     "read": Outcome.READ,
-    # A voice message was listened to.
-    "played": Outcome.READ,
+    "played": Outcome.PLAYED,
     "failed": Outcome.FAILED,
 }
 # Legacy: the customer has deleted it on their side, which undoes nothing.
@@ -35,7 +35,7 @@ def status(said: Data, value: Data) -> Sequence[ChannelEvent]:
         raise ChannelError(f"This status is not known here: {word[:40]!r}.", code="status")
     if not external_id:
         raise ChannelError("The status names no message.", code="status")
-    failure = _failure(said) if outcome is Outcome.FAILED else (word, "", Loss.NONE)
+    failure = _failure(said) if outcome is Outcome.FAILED else (word, "", Loss.NONE, None)
     return [
         Receipt(
             external_id,
@@ -47,16 +47,25 @@ def status(said: Data, value: Data) -> Sequence[ChannelEvent]:
             loss=failure[2],
             our_key=text(said.get("biz_opaque_callback_data"))[:LONGEST_KEY],
             billing=_billing(said),
+            setback=failure[3],
         )
     ]
 
 
-def _failure(said: Data) -> tuple[str, str, Loss]:
-    """Code, sentence and class of the first error. Meta names more than one only for one and the same fault."""
+def _failure(said: Data) -> tuple[str, str, Loss, Setback | None]:
+    """Code, sentence and class of the first error, and what it asks for besides the message.
+
+    Meta names more than one only for one and the same fault. In a group each member has a status: what failed for one
+    of them has reached others, and is not sent again.
+    """
     first = next(iter(blocks(said.get("errors"))), {})
     code = text(first.get("code"))
     found = codes.of(code)
-    return code or "failed", codes.lost(code, codes.words(first)), found.loss
+    told = codes.words(first)
+    setback = codes.setback(code, told)
+    if setback is not None and said.get("recipient_type") == "group":
+        setback = replace(setback, retry=False)
+    return code or "failed", codes.lost(code, told), found.loss, setback
 
 
 def _recipient(said: Data) -> str:

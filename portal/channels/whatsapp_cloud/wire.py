@@ -124,6 +124,8 @@ def refuse(account: Account, answer: Response, *, sends: bool) -> NoReturn:
         retry_after=_wait(answer, found),
         unknown=doubt,
         stops=found.stops,
+        crowded=found.crowded,
+        no_marketing=found.no_marketing,
     )
 
 

@@ -20,8 +20,10 @@ def check(outcome: str) -> None:
         raise ValueError(f"outcome must be one of {', '.join(OUTCOMES)} or failed:<code>")
 
 
-def lost(provider: "CloudProvider", person: Person, category: str) -> int:
+def lost(provider: "CloudProvider", person: Person, category: str, key: str) -> int:
     """The code that it will fail with although it was taken, 0 for none."""
+    if provider.first_lost and key.rpartition(":")[2] in ("", "1"):
+        return provider.first_lost
     asked = _asked(provider, person)
     if asked.startswith("failed:"):
         return int(asked.removeprefix("failed:"))

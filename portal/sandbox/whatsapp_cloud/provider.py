@@ -59,8 +59,9 @@ class CloudProvider:
     alone. Of the webhooks: up to `batch` items go out in one request, gathered for `gather` seconds; `copies` is how
     often each request is posted, `shuffled` has the newest go first, `delay` is the pause before each, a `deaf` number
     posts none until it is switched off; `again_after` seconds pass before one that was not answered 200 is posted
-    again, each time twice as long; `early` posts the status `sent` before the send is answered; `signature` is how
-    requests are signed.
+    again, each time twice as long; `early` posts the status `sent` before the send is answered; with the code
+    `first_lost` (0: none) every message fails the first time, though it was taken; `signature` is how requests are
+    signed.
     """
 
     ids: Ids
@@ -84,6 +85,7 @@ class CloudProvider:
     deaf: bool = False
     again_after: float = 10.0
     early: bool = False
+    first_lost: int = 0
     signature: Signature = Signature.GOOD
     apps: dict[str, App] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -270,7 +272,7 @@ class CloudProvider:
             link=order.link,
             file=order.file,
         )
-        one.code = fate.lost(self, person, category)
+        one.code = fate.lost(self, person, category, one.key)
         return one
 
     def _keep_sent(self, number: Number, one: Sent) -> None:

@@ -31,6 +31,10 @@ def _undeliverable(sandbox: "Sandbox", on: bool, _: int | None) -> None:
     sandbox.cloud.progress = replace(sandbox.cloud.progress, outcome="failed:131026" if on else "delivered")
 
 
+def _unpaid(sandbox: "Sandbox", on: bool, _: int | None) -> None:
+    sandbox.cloud.progress = replace(sandbox.cloud.progress, outcome="failed:131042" if on else "delivered")
+
+
 def _expired(sandbox: "Sandbox", on: bool, _: int | None) -> None:
     for account in sandbox.cloud.accounts.values():
         account.expired = on
@@ -92,6 +96,24 @@ CLOUD_SWITCHES: tuple[Switch, ...] = (
         "GHL shows it as failed with the reason, never as delivered.",
         _undeliverable,
         lambda sandbox: sandbox.cloud.progress.outcome == "failed:131026",
+    ),
+    Switch(
+        "cloud_first_lost",
+        CLOUD,
+        "Taken, then lost",
+        "Meta takes every message; a moment later the first try of each has failed with 131000.",
+        "It goes out again by itself, once, after 15 seconds; GHL shows pending until then, never failed.",
+        _set("first_lost", 131000, 0),
+        lambda sandbox: sandbox.cloud.first_lost == 131000,
+    ),
+    Switch(
+        "cloud_unpaid",
+        CLOUD,
+        "Meta is not paid",
+        "Meta takes every message; a moment later it says 131042, until this is switched off.",
+        "The sender stops with an alert, its messages wait; once it is resumed they go out.",
+        _unpaid,
+        lambda sandbox: sandbox.cloud.progress.outcome == "failed:131042",
     ),
     Switch(
         "cloud_token_expired",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from portal.channels.base import Outcome
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
 from portal.web.admin import words
@@ -56,6 +57,11 @@ def upcoming(path: Path, moment: datetime) -> list[Next]:
     """The work that is queued for the message."""
     shut = {gate.key: gate for gate in path.gates if gate.blocked_until and gate.blocked_until > moment}
     return [_next(job, moment, shut.get(job.gate)) for job in path.jobs]
+
+
+def played(path: Path) -> bool:
+    """Has the customer listened to it? To HighLevel that is read."""
+    return any(receipt.outcome == Outcome.PLAYED for receipt in path.receipts)
 
 
 def told(message: Message) -> str:

@@ -59,6 +59,7 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "steps": history.steps(path),
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),
+        "played": history.played(path),
         "files": files.shown(services().settings.secret_key, path.files),
         "cancellable": may_cancel(row),
         "template_offered": offered(row),

@@ -33,7 +33,7 @@ WHATSAPP_CLOUD = Case(
         ("130429 throughput", _graph(429, 130429), later(None)),
         ("130429 with another status", _graph(400, 130429), later(None)),
         ("131048 spam", _graph(400, 131048), later(900)),
-        ("131056 pair", _graph(400, 131056), later(6, Scope.MESSAGE)),
+        ("131056 pair", _graph(400, 131056), later(None, Scope.MESSAGE)),
         ("131057 maintenance", _graph(500, 131057), later(300)),
         ("133016 registered too often", _graph(400, 133016), later(3600)),
         ("131000 something", _graph(500, 131000), later(None, Scope.MESSAGE)),

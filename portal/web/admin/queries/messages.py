@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal.messaging import windows
+from portal.messaging import marketing_pauses, windows
 from portal.messaging.media import files_of
 from portal.models import (
     Attempt,
@@ -56,6 +56,7 @@ class Path:
     later: Sequence[Message]
     files: Sequence[MediaFile]
     window: datetime | None
+    no_marketing_until: datetime | None
 
 
 def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> Page[Message]:
@@ -151,6 +152,7 @@ def path(session: Session, message: Message) -> Path:
         ).all(),
         files=files,
         window=windows.look(session, message) if message.sender is not None and message.sender.windowed else None,
+        no_marketing_until=marketing_pauses.look(session, message),
     )
 
 
