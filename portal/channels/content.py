@@ -24,7 +24,8 @@ class Kind(StrEnum):
     """What a message is. The kinds that need more than a text have it in `details`, in these shapes:
 
     LOCATION: `latitude`, `longitude` (degrees), `name`, `address`, `url`
-    CONTACT: `contacts`, a list of `{name, phones, organisation}`
+    CONTACT: `contacts`, a list of `{name, phones, organisation}`; where they are told, also `role` (in it), `birthday`,
+        and the lists `emails`, `urls`, `addresses` (each on one line)
     POLL: `question`, `options` (texts), `multiple`; VOTE: `question`, `options`, a list of `{text, voters}`
     BUTTONS: `header`, `footer`, `buttons`, a list of `{id, text, type, value}` (type: reply, url, call, copy)
     LIST: `title` (what opens it), `footer`, `sections`, a list of `{title, rows}`, a row `{id, text, description}`;
@@ -38,7 +39,9 @@ class Kind(StrEnum):
     SYSTEM: `type` (`number_changed`: `number` is the new one, E.164; `id_changed`; both may have `bsuid`, the new one);
         the text is the provider's own sentence
 
-    Of any kind: `forwarded`, True; `referral`, the advertisement it answers, `{url, type, id, headline, body, click}`.
+    Of any kind: `forwarded`, True; `product`, what it asks about in a catalogue, `{catalog, sku}`; `referral`, the
+    advertisement it answers, `{url, type, id, headline, body, click}`, where they are told also `media` (its kind),
+    `image`, `video`, `thumbnail` (addresses) and `greeting`.
 
     REACTION: the text is the emoji, "" when it was taken back. EDIT: the text is the new one. UNREADABLE: the provider
     could not read it, `code` says why. UNSUPPORTED: a kind nobody has described yet, its name in `details["type"]`.

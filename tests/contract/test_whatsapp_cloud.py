@@ -246,7 +246,14 @@ def test_places_and_contacts(server):
     assert place["location"] == {"latitude": 14.5, "longitude": 121.0, "name": "Makati", "address": "Makati"}
     people = [
         {"name": "Bo Reyes Cruz", "phones": ["+63 918 000 0000", "local 7"], "organisation": "R&C"},
-        {"phones": ["+639180000001"]},
+        {
+            "phones": ["+639180000001"],
+            "role": "Head",
+            "emails": ["a@b.example"],
+            "urls": ["https://b.example"],
+            "addresses": ["Ayala Ave 1, Makati"],
+            "birthday": "1990-02-03",
+        },
     ]
     said = sent(server, content(Kind.CONTACT, contacts=people))
     assert said["contacts"] == [
@@ -261,6 +268,11 @@ def test_places_and_contacts(server):
         {
             "name": {"formatted_name": "+639180000001", "first_name": "+639180000001"},
             "phones": [{"phone": "+639180000001", "type": "CELL", "wa_id": "639180000001"}],
+            "org": {"title": "Head"},
+            "emails": [{"email": "a@b.example", "type": "WORK"}],
+            "urls": [{"url": "https://b.example", "type": "WORK"}],
+            "addresses": [{"street": "Ayala Ave 1, Makati", "type": "WORK"}],
+            "birthday": "1990-02-03",
         },
     ]
 

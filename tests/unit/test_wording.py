@@ -130,6 +130,12 @@ TABLE = [
         "From the advertisement “Half price” https://fb.me/x\nhi",
     ),
     (Line(Kind.IMAGE, files=True, details={"referral": {"type": "post"}}), "From the post"),
+    (
+        Line(Kind.TEXT, "hi", {"referral": {"body": "Half price", "image": "https://a.example/i.jpg"}}),
+        "From the advertisement “Half price”\nPicture: https://a.example/i.jpg\nhi",
+    ),
+    (Line(Kind.TEXT, "hi", {"product": {"sku": "S", "catalog": ""}}), "About the product S\nhi"),
+    (Line(Kind.TEXT, "hi", {"product": "S", "referral": 5}), "hi"),
     (Line("of tomorrow", "Text"), "Text"),
 ]
 

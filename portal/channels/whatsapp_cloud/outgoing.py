@@ -7,8 +7,8 @@ from typing import Any
 from portal.channels.base import Outgoing
 from portal.channels.content import AddressKind, Content, Kind
 from portal.channels.values import number
-from portal.channels.whatsapp_cloud import fields, files, interactive
-from portal.channels.whatsapp_cloud.addresses import phone, recipient
+from portal.channels.whatsapp_cloud import cards, fields, files, interactive
+from portal.channels.whatsapp_cloud.addresses import recipient
 from portal.channels.whatsapp_cloud.unfit import at_most, unfit
 
 Details = Mapping[str, Any]
@@ -77,24 +77,7 @@ def _contacts(part: Outgoing, said: Details) -> Typed:
     if not 0 < len(people) <= fields.MOST_CONTACTS:
         raise unfit(f"A message has one to {fields.MOST_CONTACTS} contacts.", "contact")
     # `contacts` is the only type whose object is a list.
-    return "contacts", [_contact(each) for each in people]  # type: ignore[return-value]
-
-
-def _contact(said: Details) -> dict[str, Any]:
-    numbers = [str(each).strip() for each in said.get("phones") or () if str(each).strip()]
-    name = " ".join(str(said.get("name") or "").split()) or (numbers[0] if numbers else "")
-    if not numbers:
-        raise unfit("A contact needs a phone number.", "contact")
-    first, _, last = name.partition(" ")
-    company = {"org": {"company": str(said["organisation"])}} if said.get("organisation") else {}
-    called = {"formatted_name": name, "first_name": first} | ({"last_name": last} if last else {})
-    return {"name": called, "phones": [_number(each) for each in numbers], **company}
-
-
-def _number(written: str) -> dict[str, str]:
-    """With `wa_id` the card offers to write to the number."""
-    known = phone(written)
-    return {"phone": known or written, "type": "CELL"} | ({"wa_id": known.removeprefix("+")} if known else {})
+    return "contacts", [cards.written(each) for each in people]  # type: ignore[return-value]
 
 
 def _reaction(part: Outgoing, said: Details) -> Typed:
