@@ -10,6 +10,7 @@ from portal.messaging.silence import MARKETING
 from portal.models import Event, EventState, Origin, Part, Sender, ServiceWindow
 from portal.web.admin.words import billed, free_until
 
+BOTH_ENGINES = True
 NUMBER = "+639170000042"
 
 
