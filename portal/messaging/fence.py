@@ -16,7 +16,7 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import wants_files_described
 from portal.database import padded
-from portal.messaging import windows
+from portal.messaging import header_files, windows
 from portal.messaging.line_states import SENDING
 from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
@@ -70,7 +70,11 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """A part's files, which somebody has to look at before the fence lets it through."""
+    """A part's files, which somebody has to look at before the fence lets it through.
+
+    `header` is the address of the file above a template or buttons, where the provider has to be given a copy of it.
+    `code` is what the provider said last of the part.
+    """
 
     part_id: int
     message_id: int
@@ -79,6 +83,8 @@ class Cargo:
     sender_id: int
     location_id: int
     channel: str
+    header: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,8 @@ def let_through(
     connection = session.connection()
     found = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     open_ = [row for row in found if row.status == Status.QUEUED or _may_repeat(row)]
-    cargoes = {row.id: _cargo(row) for row in open_ if row.attachments and row.id not in looked and _described(row)}
+    unseen = (row for row in open_ if row.id not in looked)
+    cargoes = {row.id: cargo for row in unseen if (cargo := _cargo(row)) is not None}
     rows = [row for row in open_ if row.id not in cargoes]
     queued = [row for row in rows if row.status == Status.QUEUED]
     fresh = [row.id for row in queued if not row.windowed]
@@ -139,9 +146,14 @@ def _described(row: Row[Any]) -> bool:
     return wants_files_described(registry.get(row.channel))
 
 
-def _cargo(row: Row[Any]) -> Cargo:
+def _cargo(row: Row[Any]) -> Cargo | None:
+    header = (
+        header_files.to_copy(row.channel, row.kind, row.details, row.code) if row.kind in header_files.KINDS else ""
+    )
+    if not header and not (row.attachments and _described(row)):
+        return None
     there = row.id, row.message_id, row.number, tuple(row.attachments), row.sender_id, row.location_id
-    return Cargo(*there, row.channel)
+    return Cargo(*there, row.channel, header, row.code)
 
 
 def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
@@ -174,6 +186,7 @@ _WANTED = (
         Part.attachments,
         Part.segments,
         Part.price,
+        Part.code,
         Message.id.label("message_id"),
         Message.uuid.label("message_uuid"),
         Message.status.label("message_was"),

@@ -1,7 +1,7 @@
 """Messages that are more than a text or a file: what they must have, and whether a sender can send them. Pure.
 
 The numbers are WhatsApp's own, as GREEN-API's documentation of SendPoll and SendInteractiveButtons, and Meta's of
-interactive lists, give them.
+interactive lists and Flows, give them. Where one provider takes less than another, its `Limits` say so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,11 @@ MOST_BUTTONS, MOST_BUTTON = 3, 25
 MOST_OPENER, MOST_ROWS, MOST_ROW, MOST_ROW_TEXT = 20, 10, 24, 72
 MOST_NAME = 200
 MOST_ADDRESS = 2000
+MEDIA = ("image", "video", "document")
 # A family of four with skin tones takes eleven.
 MOST_EMOJI = 16
+MOST_FLOW, MOST_SCREEN = 200, 200
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 WORDS: Mapping[str, str] = MappingProxyType(
     {
         Kind.LOCATION: "a location",
@@ -27,6 +30,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Kind.POLL: "a poll",
         Kind.BUTTONS: "buttons",
         Kind.LIST: "a list",
+        Kind.FLOW: "a form",
+        Kind.LOCATION_REQUEST: "a question for the place",
         Kind.TEMPLATE: "a template",
         Kind.REACTION: "a reaction",
     }
@@ -52,7 +57,7 @@ def is_marketing(content: Content) -> bool:
     return content.kind is Kind.TEMPLATE and str(content.details.get("category") or "").upper() == "MARKETING"
 
 
-def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
+def unfit(channel: Channel, name: str, kind: str, text: str, details: Mapping[str, Any] = NO_DETAILS) -> str:
     """Why the sender called `name` cannot send it, with what to do; "" when it can."""
     if kind in WORDS and kind not in kinds_of(channel):
         return f"{name} ({channel.name}) cannot send {WORDS[kind]}: choose another sender, or write it as a text."
@@ -60,6 +65,13 @@ def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
     # The text of a template is what it will say, and not sent.
     if most and len(text) > most and kind != Kind.TEMPLATE:
         return f"The message has {len(text)} characters, and {channel.name} takes at most {most}: shorten it."
+    longest = limits_of(channel).button
+    if (
+        kind == Kind.BUTTONS
+        and longest
+        and any(len(each.get("text", "")) > longest for each in details.get("buttons") or ())
+    ):
+        return f"A button may have {longest} characters at {channel.name}: shorten it."
     return ""
 
 
@@ -105,6 +117,18 @@ def _check_buttons(details: Mapping[str, Any], text: str) -> None:
         raise InvalidInput("A button that opens a page needs its address: https://…")
     if opening and len(opening) < len(buttons):
         raise InvalidInput("A button that opens a page cannot stand beside buttons to answer with.")
+    _check_media(details)
+
+
+def _check_media(details: Mapping[str, Any]) -> None:
+    """The file in the place of a header."""
+    said = details.get("media")
+    if not said:
+        return
+    if not isinstance(said, Mapping) or said.get("kind") not in MEDIA or not _is_address(said.get("url")):
+        raise InvalidInput("What stands above the text is a picture, a video or a document, at its address: https://…")
+    if details.get("header"):
+        raise InvalidInput("A header is a text or a file, not both.")
 
 
 def _is_address(value: object) -> bool:
@@ -127,6 +151,23 @@ def _check_list(details: Mapping[str, Any], text: str) -> None:
         raise InvalidInput(f"What stands below a row of a list has at most {MOST_ROW_TEXT} characters.")
 
 
+def _check_flow(details: Mapping[str, Any], text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("A form needs a text above it.")
+    if not 1 <= len(str(details.get("flow") or "").strip()) <= MOST_FLOW:
+        raise InvalidInput("A form needs the ID or the name of its Flow, from Meta's WhatsApp manager.")
+    if not 1 <= len(str(details.get("button") or "").strip()) <= MOST_OPENER:
+        raise InvalidInput(f"A form needs a word that opens it, of at most {MOST_OPENER} characters.")
+    if len(str(details.get("screen") or "")) > MOST_SCREEN:
+        raise InvalidInput(f"The name of a form's screen has at most {MOST_SCREEN} characters.")
+    _check_media(details)
+
+
+def _check_location_request(_details: Mapping[str, Any], text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("A question for the place needs a text: what the place is wanted for.")
+
+
 def _check_template(details: Mapping[str, Any], _text: str) -> None:
     """Whether it fits a template of its sender is `template_sending`'s to say."""
     if not details.get("name"):
@@ -145,6 +186,8 @@ _CHECKS = {
     Kind.POLL: _check_poll,
     Kind.BUTTONS: _check_buttons,
     Kind.LIST: _check_list,
+    Kind.FLOW: _check_flow,
+    Kind.LOCATION_REQUEST: _check_location_request,
     Kind.TEMPLATE: _check_template,
     Kind.REACTION: _check_reaction,
 }

@@ -154,7 +154,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body)
+    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body, message.details)
     if unfit := unfit or refusal(session, sender, message):
         return _Place(None, failure=unfit, code="unfit")
     if address is None:

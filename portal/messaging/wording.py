@@ -146,7 +146,15 @@ def _votes(option: Details) -> str:
 def _buttons(line: Line) -> str:
     said = line.details
     buttons = [_button(each) for each in _entries(said, "buttons")]
-    return _lines(said.get("header"), line.text, said.get("footer"), *buttons)
+    return _lines(_above(said), line.text, said.get("footer"), *buttons)
+
+
+def _above(said: Details) -> str:
+    """What stands above the text: words, or a file by its address."""
+    media = said.get("media")
+    if not isinstance(media, Mapping) or not media.get("url"):
+        return str(said.get("header") or "")
+    return f"{FILES.get(str(media.get('kind')), 'File')}: {media['url']}"
 
 
 def _button(said: Details) -> str:
@@ -165,6 +173,15 @@ def _list(line: Line) -> str:
 def _choice(said: Details) -> str:
     words, more = str(said.get("text") or said.get("id") or ""), str(said.get("description") or "")
     return f"{words}: {more}" if more else words
+
+
+def _flow(line: Line) -> str:
+    said = line.details
+    return _lines(_above(said), line.text, said.get("footer"), f"[{said.get('button') or 'Form'}]")
+
+
+def _location_request(line: Line) -> str:
+    return _lines(line.text, "[Send location]")
 
 
 def _tap(line: Line) -> str:
@@ -289,6 +306,8 @@ _SAYINGS: Mapping[str, Callable[[Line], str]] = {
     Kind.BUTTONS: _buttons,
     Kind.TEMPLATE: _buttons,
     Kind.LIST: _list,
+    Kind.FLOW: _flow,
+    Kind.LOCATION_REQUEST: _location_request,
     Kind.TAP: _tap,
     Kind.INVITE: _invite,
     Kind.REACTION: _reaction,

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -211,8 +212,11 @@ def test_a_reaction(http, account, number, chat):
     assert number.heard(chat).reaction == ""
 
 
-def test_a_file_of_the_inside_is_handed_over(sandbox, http, account, cloud, number, chat):
-    file = File(f"{sandbox.url}/green-media/cat.png", "cat.png", "image/png", 900)
+def test_a_file_is_handed_over_and_named_by_its_id(sandbox, http, account, cloud, number, chat, tmp_path):
+    content = tmp_path / "cat"
+    content.write_bytes(http.request("GET", f"{sandbox.url}/green-media/cat.png", private_hosts=True).body)
+    file = File("https://portal.test/cat.png", "cat.png", "image/png", 900)
+    file = replace(file, handed=CHANNEL.hand_over(http, account, file, content))
     sent = CHANNEL.send(http, account, Outgoing(RAMON, "Look", "1:1", files=[file])).external_id
     kept = cloud.files.get(number.sent[sent].file)
     assert (number.sent[sent].kind, kept.mime) == ("image", "image/png") and kept.content.startswith(b"\x89PNG")
