@@ -146,7 +146,7 @@ class Content:
 class Limits:
     """What one call takes: characters of a text, of a file's caption and of a button, and bytes of a file.
 
-    0: no limit is known.
+    0: no limit is known. `above`: the kinds of files that may stand above buttons.
     """
 
     text: int = 0
@@ -154,3 +154,4 @@ class Limits:
     file_bytes: int = 0
     files: Sequence[str] = ()  # MIME types or `image/*`; empty: all
     button: int = 0
+    above: Sequence[str] = ()

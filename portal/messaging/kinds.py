@@ -44,7 +44,12 @@ def check(content: Content, text: str, attachments: Sequence[str]) -> None:
         raise InvalidInput(f"{content.kind.value.capitalize()} is nothing that can be written here.")
     if attachments:
         raise InvalidInput(f"Files go in a message of their own, not beside {WORDS[content.kind]}.")
-    _CHECKS[content.kind](content.details, text)
+    try:
+        _CHECKS[content.kind](content.details, text)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise InvalidInput(
+            f"The details of {WORDS[content.kind]} are not of the shape that they should have."
+        ) from None
 
 
 def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
@@ -65,13 +70,20 @@ def unfit(channel: Channel, name: str, kind: str, text: str, details: Mapping[st
     # The text of a template is what it will say, and not sent.
     if most and len(text) > most and kind != Kind.TEMPLATE:
         return f"The message has {len(text)} characters, and {channel.name} takes at most {most}: shorten it."
-    longest = limits_of(channel).button
-    if (
-        kind == Kind.BUTTONS
-        and longest
-        and any(len(each.get("text", "")) > longest for each in details.get("buttons") or ())
-    ):
-        return f"A button may have {longest} characters at {channel.name}: shorten it."
+    return _unfit_buttons(channel, name, kind, details)
+
+
+def _unfit_buttons(channel: Channel, name: str, kind: str, details: Mapping[str, Any]) -> str:
+    """The same of what stands around a text."""
+    limits, media = limits_of(channel), details.get("media")
+    if kind == Kind.BUTTONS and limits.button:
+        for each in details.get("buttons") or ():
+            if len(str(each.get("text") or "")) > limits.button:
+                return (
+                    f"A button has at most {limits.button} characters at {channel.name}: shorten “{each['text'][:40]}”."
+                )
+    if kind in (Kind.BUTTONS, Kind.FLOW) and media and media.get("kind") not in limits.above:
+        return f"{name} ({channel.name}) puts no such file above a text: send it in a message of its own."
     return ""
 
 
@@ -158,6 +170,8 @@ def _check_flow(details: Mapping[str, Any], text: str) -> None:
         raise InvalidInput("A form needs the ID or the name of its Flow, from Meta's WhatsApp manager.")
     if not 1 <= len(str(details.get("button") or "").strip()) <= MOST_OPENER:
         raise InvalidInput(f"A form needs a word that opens it, of at most {MOST_OPENER} characters.")
+    if not isinstance(details.get("data") or {}, Mapping):
+        raise InvalidInput("What a form is filled with beforehand is one object: field and value.")
     if len(str(details.get("screen") or "")) > MOST_SCREEN:
         raise InvalidInput(f"The name of a form's screen has at most {MOST_SCREEN} characters.")
     _check_media(details)

@@ -12,7 +12,18 @@ from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
-from portal.messaging import addressing, contacts, first_line, kinds, line_states, optouts, parts, quoting, routing
+from portal.messaging import (
+    addressing,
+    contacts,
+    content_commands,
+    first_line,
+    kinds,
+    line_states,
+    optouts,
+    parts,
+    quoting,
+    routing,
+)
 from portal.messaging.charges import move_credits
 from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
@@ -144,7 +155,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         message.sender_id, message.family = sender.id, sender.family
         address = addressing.find(session, conversation, message, registry.get(sender.channel), sender.family)
         quoting.keep_own(session, message, sender)
-        if wrong := take_command(session, sender, message):
+        if wrong := take_command(session, sender, message) or content_commands.take(session, message):
             return _Place(None, failure=wrong, code="unfit")
         # Before anything that holds it back: waiting changes nothing about it.
         named = address[0] if address else message.address

@@ -55,7 +55,11 @@ def interactive(kind: str, part: Outgoing, said: Details, action: dict[str, Any]
     """The object around an action: the text, and what stands above and below it."""
     if not part.text.strip():
         raise unfit("Buttons and lists need a text above them.", "buttons")
-    at_most(part.text, fields.LONGEST_BODY, "The text above buttons or a list")
+    at_most(
+        part.text,
+        fields.LONGEST_LIST_BODY if kind == "list" else fields.LONGEST_BODY,
+        "The text above buttons or a list",
+    )
     header, footer = str(said.get("header") or ""), str(said.get("footer") or "")
     at_most(header, fields.LONGEST_HEADER, "The header")
     at_most(footer, fields.LONGEST_FOOTER, "The footer")
@@ -75,7 +79,7 @@ def _media(part: Outgoing, said: Details) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not given.get("url"):
         return {}
     kind, url = str(given.get("kind") or ""), str(given["url"])
-    if kind not in ("image", "video", "document") or not url.startswith(("https://", "http://")):
+    if kind not in fields.ABOVE or not url.startswith(("https://", "http://")):
         raise unfit("Above buttons there may be a picture, a video or a document, at an https:// address.", "header")
     file = part.files[0] if part.files else File(url)
     named = files.named(file) | ({"filename": names.outgoing_name(file)} if kind == "document" else {})
