@@ -562,6 +562,13 @@ def test_blue_ticks(server, account):
     CHANNEL.mark_read(HttpClient(), account, "wamid.IN")
     assert server.calls[0].target == f"/v26.0/{NUMBER}/messages"
     assert server.calls[0].json() == {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.IN"}
+    typing = {"type": "text"}
+    asked = [("yes", "received", typing), ("yes", "replied", None), ("yes", "", None), ("no", "received", None)]
+    for wanted, when, shown in asked:
+        server.script(DONE)
+        more = {"typing": wanted, "mark_read": when}
+        CHANNEL.mark_read(HttpClient(), made(server, CREDENTIALS | more), "wamid.IN")
+        assert server.calls[-1].json().get("typing_indicator") == shown
     server.script(failure(131009))
     with pytest.raises(ChannelError) as caught:
         CHANNEL.mark_read(HttpClient(), account, "wamid.IN")
@@ -692,6 +699,77 @@ def test_a_probe_says_what_is_wrong(server):
     assert not half.ok and "verify token" in half.detail
     with pytest.raises(ChannelError):
         probe(server, answer(503, body=b""))
+
+
+WITHOUT = {name: value for name, value in CREDENTIALS.items() if name != "waba_id"}
+NO_FIELD = failure(100, message="(#100) Tried accessing nonexisting field (whatsapp_business_account)")
+
+
+def granted(*accounts, scope="whatsapp_business_management"):
+    return answer(200, {"data": {"granular_scopes": [{"scope": scope, "target_ids": list(accounts)}, {"scope": "x"}]}})
+
+
+def find(server, *steps):
+    server.script(*steps)
+    return CHANNEL.find(HttpClient(), made(server, WITHOUT))
+
+
+def test_the_account_of_a_number_is_found(server):
+    assert CHANNEL.lacks(WITHOUT) and not CHANNEL.lacks(CREDENTIALS)
+    mine, other = page([{"id": NUMBER}]), page([{"id": "1"}])
+    told = answer(200, {"id": NUMBER, "whatsapp_business_account": {"id": ACCOUNT}})
+    assert find(server, told, mine) == {"waba_id": ACCOUNT}
+    asked = [call.target.partition("?")[0].rpartition("/")[2] for call in server.calls]
+    assert asked == [NUMBER, "phone_numbers"], "the token is put into an address only where it has to be"
+    assert find(server, NO_FIELD, granted("11", ACCOUNT), other, mine) == {"waba_id": ACCOUNT}
+    assert find(server, NO_FIELD, granted("11", ACCOUNT), failure(100, error_subcode=33), mine) == {"waba_id": ACCOUNT}
+    assert find(server, NO_FIELD, granted(ACCOUNT, scope="whatsapp_business_messaging"), mine) == {"waba_id": ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (NO_FIELD, granted("11"), page([{"id": "1"}])),
+        (NO_FIELD, granted()),
+        (NO_FIELD, answer(200, {"data": {"granular_scopes": "odd", "is_valid": True}})),
+        (NO_FIELD, failure(190, 401)),
+        (answer(200, {"whatsapp_business_account": 5}), failure(10, 403)),
+    ],
+)
+def test_or_it_is_not_and_nobody_guesses(server, steps):
+    assert find(server, *steps) == {}
+
+
+def test_while_meta_is_away_nothing_is_said_of_it(server):
+    with pytest.raises(ChannelError) as caught:
+        find(server, answer(503, body=b""))
+    assert caught.value.retry
+
+
+def test_a_number_without_its_account_sends_and_says_what_it_lacks(server):
+    account = made(server, WITHOUT)
+    found = probe(server, answer(200, NODE), NO_FIELD, granted(), credentials=WITHOUT)
+    assert found.ok and "knows no templates until" in found.detail and "account" not in found.facts
+    told = answer(200, {"whatsapp_business_account": {"id": ACCOUNT}})
+    found = probe(server, answer(200, NODE), told, page([{"id": NUMBER}]), credentials=WITHOUT)
+    assert found.ok and "templates" not in found.detail and found.facts["account"] == ACCOUNT
+    before = len(server.calls)
+    with pytest.raises(ChannelError) as caught:
+        CHANNEL.templates(HttpClient(), account)
+    assert (caught.value.code, caught.value.retry) == ("no_account", False)
+    assert CHANNEL.connect(HttpClient(), account, URL) is None
+    CHANNEL.disconnect(HttpClient(), account, URL)
+    assert len(server.calls) == before and CHANNEL.groups(WITHOUT) == ""
+
+
+def test_without_its_account_an_app_of_ones_own_gets_our_address_for_the_number(server):
+    own = made(server, WITHOUT | {"app_secret": SECRET, "verify_token": "verify-me-please"})
+    nothing, ours = ({"webhook_configuration": {"phone_number": url}} for url in ("", URL))
+    server.script(answer(200, nothing), DONE, answer(200, ours))
+    assert CHANNEL.connect(HttpClient(), own, URL) is True
+    assert [(call.method, call.target.partition("?")[0]) for call in server.calls] == [
+        (method, f"/v26.0/{NUMBER}") for method in ("GET", "POST", "GET")
+    ]
 
 
 def test_where_a_file_is(server, account):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from portal.channels.base import (
     Accepted,
@@ -20,7 +21,8 @@ from portal.channels.base import (
 from portal.channels.capabilities import Template
 from portal.channels.content import AddressKind, File
 from portal.channels.whatsapp_cloud import connect, files, media, number, peek, templates, webhook
-from portal.channels.whatsapp_cloud.fields import FIELDS, KINDS, LIMITS, account_id, number_id, own_app
+from portal.channels.whatsapp_cloud.account import find
+from portal.channels.whatsapp_cloud.fields import FIELDS, KINDS, LIMITS, account_id, number_id, own_app, shows_typing
 from portal.channels.whatsapp_cloud.outgoing import order
 from portal.channels.whatsapp_cloud.wire import ask, message_id, segment
 from portal.http import HttpClient
@@ -127,6 +129,15 @@ class WhatsAppCloud:
         """Takes our address out where the app is the sender's own."""
         connect.disconnect(http, account, webhook_url)
 
+    def lacks(self, credentials: Mapping[str, str]) -> bool:
+        """The WhatsApp Business account may be left out."""
+        return not account_id(credentials)
+
+    def find(self, http: HttpClient, account: Account) -> Mapping[str, str]:
+        """The number's account, where Meta tells it."""
+        found = find(http, account)
+        return {"waba_id": found} if found else {}
+
     def media_request(self, http: HttpClient, account: Account, url: str) -> tuple[str, Mapping[str, str]]:
         """The address of the next minutes, and the token."""
         return media.media_request(http, account, url)
@@ -136,8 +147,10 @@ class WhatsAppCloud:
         return files.hand_over(http, account, file, content)
 
     def mark_read(self, http: HttpClient, account: Account, external_id: str) -> None:
-        """Blue ticks for a message and all before it."""
-        body = {"messaging_product": "whatsapp", "status": "read", "message_id": external_id}
+        """Blue ticks for a message and all before it; typing goes with them, and ends with the answer or by itself."""
+        body: dict[str, Any] = {"messaging_product": "whatsapp", "status": "read", "message_id": external_id}
+        if shows_typing(account.credentials):
+            body["typing_indicator"] = {"type": "text"}
         ask(http, account, self._messages(account), json=body)
 
     def templates(self, http: HttpClient, account: Account) -> Sequence[Template]:

@@ -58,7 +58,8 @@ FIELDS: tuple[CredentialField, ...] = (
     CredentialField(
         "waba_id",
         "WhatsApp Business account ID",
-        help="Of the account that the number belongs to: digits.",
+        required=False,
+        help="Of the account that the number belongs to: digits. Left out, Meta is asked for it.",
         pattern=_DIGITS,
     ),
     CredentialField(
@@ -84,6 +85,13 @@ FIELDS: tuple[CredentialField, ...] = (
         help="When the customer sees that their message was read: once somebody has replied, at once, or never.",
         choices=("replied", "received", "never"),
     ),
+    CredentialField(
+        "typing",
+        "Typing",
+        required=False,
+        help="With blue ticks at once: also show the customer for 25 seconds that somebody is typing.",
+        choices=("no", "yes"),
+    ),
 )
 
 
@@ -93,13 +101,18 @@ def number_id(credentials: Mapping[str, str]) -> str:
 
 
 def account_id(credentials: Mapping[str, str]) -> str:
-    """The WhatsApp Business account (WABA) above the number."""
+    """The WhatsApp Business account (WABA) above the number, "" while it is not known."""
     return credentials.get("waba_id", "")
 
 
 def token(credentials: Mapping[str, str]) -> str:
     """What every call shows."""
     return credentials.get("access_token", "")
+
+
+def shows_typing(credentials: Mapping[str, str]) -> bool:
+    """Is typing to be shown with the blue ticks? After an answer nobody types any more."""
+    return credentials.get("typing") == "yes" and credentials.get("mark_read") == "received"
 
 
 def own_app(credentials: Mapping[str, str]) -> tuple[str, str]:
