@@ -32,6 +32,8 @@ from portal.models import MediaFile
 # As `keeping` fetches: 100 MB at a megabyte a second.
 FETCH_SECONDS = 120.0
 LARGEST = 100_000_000
+# A copy that the provider does not take is offered so often: then it is the file that is at fault.
+COPY_TRIES = 3
 # Providers keep a copy for weeks; what is behind the address may change, so it is asked for again after this.
 KEEP = timedelta(hours=1)
 MOST_KEPT = 1000
@@ -52,14 +54,23 @@ class Copies:
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, tuple[datetime, str]] = OrderedDict()
 
-    def handed(self, cargo: Cargo, file: File) -> File:
-        """The file with the provider's id of its copy, if it needs one. Raises `ChannelError`; nothing was sent."""
+    def handed(self, cargo: Cargo, file: File, tries: int) -> File:
+        """The file with the provider's id of its copy, if it needs one. Raises `ChannelError`; nothing was sent.
+
+        `tries` is how often the part was tried before: what failed with a copy too is copied anew.
+        """
         channel, key = registry.get(cargo.channel), (cargo.sender_id, file.url)
         if not isinstance(channel, TakesUploads):
             return file
-        known = self._known(key)
+        failed = cargo.code in channel.not_fetched
+        known = "" if failed and tries > 1 else self._known(key)
         if not known and wants_copy(channel, file.url, cargo.code):
-            known = self._hand_over(channel, cargo, file)
+            try:
+                known = self._hand_over(channel, cargo, file)
+            except ChannelError as error:
+                if error.code in channel.not_fetched and tries >= COPY_TRIES:
+                    raise ChannelError(error.message, code=error.code) from None
+                raise
             self._keep(key, known)
         return replace(file, handed=known)
 

@@ -59,7 +59,7 @@ class Looker:
                 found = self._look(cargo, address, tries)
             judge(found, limits)
             url = public_address(self.app_url, address)
-            files.append(self._copies.handed(cargo, File(url, found.name, found.type, found.size)))
+            files.append(self._copies.handed(cargo, File(url, found.name, found.type, found.size), tries))
         return files
 
     def _ours(self, cargo: Cargo, address: str) -> Found | None:

@@ -137,6 +137,28 @@ def test_a_file_that_is_gone_by_then_is_tried_again_and_never_sent_half(cloud, f
     assert len(cloud.graph.sent) == len(cloud.graph.uploads) == 1
 
 
+def test_a_file_that_meta_takes_in_no_way_fails_in_the_end(cloud, files, monkeypatch):
+    asked = []
+
+    def upload(form):
+        asked.append(form)
+        return {
+            "error": {"code": 131053, "message": "(#131053) Media upload error", "error_data": {"details": "Codec"}}
+        }
+
+    monkeypatch.setattr(cloud.graph, "upload", upload)
+    message = send(cloud, f"{files.url}/a.jpg")
+    assert row(cloud, message).status == "failed" and "Codec" in row(cloud, message).reason
+    assert len(asked) == copies.COPY_TRIES + 1 and cloud.graph.sent == []
+
+
+def test_a_copy_that_meta_cannot_use_is_made_anew(cloud, files):
+    send(cloud, f"{files.url}/a.jpg")
+    cloud.graph.refuse = [131053, 131053, 131053]
+    send(cloud, f"{files.url}/a.jpg")
+    assert len(cloud.graph.uploads) > 1 and cloud.graph.sent[-1]["image"]["id"] == f"47{len(cloud.graph.uploads)}"
+
+
 BILL = {"name": "bill", "language": "en", "category": "UTILITY"}
 
 
