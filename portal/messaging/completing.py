@@ -54,5 +54,5 @@ class Completer:
             if isinstance(channel, AppWebhook):
                 sender.webhook_group = channel.groups(credentials)[:128]
             templates.ask_again(session, sender)
-            log.info("credentials found", extra={"sender_id": sender.id, "fields": sorted(found)})
+            log.info("credentials found", extra={"sender_id": sender.id})
         return True
