@@ -1,11 +1,12 @@
 """Files that Meta cannot fetch are given to it before the message that names them, which is sent once all the same."""
 
 import pytest
+from sqlalchemy import update
 
 from portal.channels import handing
 from portal.channels.content import Content, Kind
-from portal.messaging import copies
-from portal.models import Attempt, MediaFile, Message
+from portal.messaging import copies, outbound, sending
+from portal.models import Attempt, MediaFile, Message, Part
 from portal.worker.tasks import handlers
 from tests import cloudy
 from tests.cloudy import APP_SECRET
@@ -81,6 +82,15 @@ def test_meta_is_given_a_copy_after_it_could_not_fetch_the_link(cloud, files, ou
     assert call["biz_opaque_callback_data"] == f"{message.uuid}:2", "a key of its own after a definite refusal"
     assert row(cloud, message).status == "accepted"
     assert [each.code for each in cloud.everything(Attempt)] == ["131053", ""]
+
+
+def test_also_when_meta_said_so_by_a_status(cloud, files, outside):
+    """However a part comes back into the queue: what was last said of it stands in its row."""
+    message = cloudy.send(cloud, "", phone=ANA, attachments=[f"{files.url}/a.jpg"])
+    with cloud.portal.database.write() as session:
+        session.execute(update(Part).where(Part.message_id == message.id).values(code="131053"))
+    settle(cloud.portal, cloud.time, "send")
+    assert cloud.graph.sent[0]["image"] == {"id": "471"}
 
 
 def test_other_refusals_are_no_reason_for_a_copy(cloud, files, outside):
@@ -184,8 +194,6 @@ def test_a_header_that_meta_can_fetch_is_not_looked_at(cloud, files, outside):
 
 @pytest.mark.parametrize("kind", ["image", "video", "document"])
 def test_the_file_above_a_template_is_handed_over_too(cloud, files, kind, monkeypatch):
-    from portal.messaging import outbound, sending
-
     # Whether the account has such a template is another test's matter.
     monkeypatch.setattr(outbound, "refusal", lambda *_: "")
     monkeypatch.setattr(sending.template_sending, "refusal", lambda *_: "")
