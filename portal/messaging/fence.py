@@ -108,8 +108,7 @@ def let_through(
     connection = session.connection()
     found = connection.execute(_WANTED, {"ids": padded(list(part_ids))}).all()
     open_ = [row for row in found if row.status == Status.QUEUED or _may_repeat(row)]
-    unseen = (row for row in open_ if row.id not in looked)
-    cargoes = {row.id: cargo for row in unseen if (cargo := _cargo(row)) is not None}
+    cargoes = {row.id: _cargo(row) for row in open_ if row.id not in looked and _to_be_looked_at(row)}
     rows = [row for row in open_ if row.id not in cargoes]
     queued = [row for row in rows if row.status == Status.QUEUED]
     fresh = [row.id for row in queued if not row.windowed]
@@ -142,18 +141,18 @@ def _may_repeat(row: Row[Any]) -> bool:
     return row.status in _IN_DOUBT and registry.get(row.channel).idempotent
 
 
-def _described(row: Row[Any]) -> bool:
-    return wants_files_described(registry.get(row.channel))
+def _to_be_looked_at(row: Row[Any]) -> bool:
+    return bool(_header(row) or (row.attachments and wants_files_described(registry.get(row.channel))))
 
 
-def _cargo(row: Row[Any]) -> Cargo | None:
-    header = (
-        header_files.to_copy(row.channel, row.kind, row.details, row.code) if row.kind in header_files.KINDS else ""
-    )
-    if not header and not (row.attachments and _described(row)):
-        return None
+def _header(row: Row[Any]) -> str:
+    headed = row.kind in header_files.KINDS
+    return header_files.to_copy(row.channel, row.kind, row.details, row.code) if headed else ""
+
+
+def _cargo(row: Row[Any]) -> Cargo:
     there = row.id, row.message_id, row.number, tuple(row.attachments), row.sender_id, row.location_id
-    return Cargo(*there, row.channel, header, row.code)
+    return Cargo(*there, row.channel, header=_header(row), code=row.code)
 
 
 def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:

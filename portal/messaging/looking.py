@@ -53,7 +53,7 @@ class Looker:
         `tries` is how often the part was tried before.
         """
         files = []
-        for address in cargo.attachments or [cargo.header]:
+        for address in cargo.attachments or filter(None, [cargo.header]):
             found = self._ours(cargo, address) or self._remembered(cargo, address)
             if found is None:
                 found = self._look(cargo, address, tries)

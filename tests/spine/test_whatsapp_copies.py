@@ -7,6 +7,7 @@ from portal.channels import handing
 from portal.channels.content import Content, Kind
 from portal.messaging import copies, outbound, sending
 from portal.models import Attempt, MediaFile, Message, Part
+from portal.sandbox import world
 from portal.worker.tasks import handlers
 from tests import cloudy
 from tests.cloudy import APP_SECRET
@@ -167,6 +168,23 @@ def test_a_copy_that_meta_cannot_use_is_made_anew(cloud, files):
     cloud.graph.refuse = [131053, 131053, 131053]
     send(cloud, f"{files.url}/a.jpg")
     assert len(cloud.graph.uploads) > 1 and cloud.graph.sent[-1]["image"]["id"] == f"47{len(cloud.graph.uploads)}"
+
+
+def test_a_copy_of_one_sender_is_nothing_to_another(cloud, files, monkeypatch):
+    """The message goes over to another number while the file is handed over."""
+    second = cloud.add("105540352242999", "30001", world.DEMO_LOCATIONS[0])
+    whole = cloud.graph.upload
+
+    def upload(form):
+        if not cloud.graph.uploads:
+            with cloud.portal.database.write() as session:
+                session.execute(update(Message).where(Message.direction == "out").values(sender_id=second))
+        return whole(form)
+
+    monkeypatch.setattr(cloud.graph, "upload", upload)
+    message = send(cloud, f"{files.url}/a.jpg")
+    assert row(cloud, message).sender_id == second and len(cloud.graph.uploads) == 2
+    assert [call["image"] for call in cloud.graph.sent] == [{"id": "472"}]
 
 
 BILL = {"name": "bill", "language": "en", "category": "UTILITY"}

@@ -21,11 +21,11 @@ FACTS = (
     "messaging_limit_tier,platform_type,is_on_biz_app"
 )
 PACE, PHONE_PACE = "80 a second", "20 a second: the number is in the WhatsApp Business app too"
+NO_VERIFY_TOKEN = "An app of the sender's own needs both: the app secret and the verify token."
 NO_ACCOUNT_FOUND = (
     "Meta does not tell which WhatsApp Business account it belongs to: it sends and receives, but knows no templates "
     "until that account's ID is entered."
 )
-NO_VERIFY_TOKEN = "An app of the sender's own needs both: the app secret and the verify token."
 
 
 def line(http: HttpClient, account: Account) -> Line:
