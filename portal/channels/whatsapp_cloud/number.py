@@ -56,10 +56,9 @@ def probe(http: HttpClient, account: Account) -> Probe:
     known = f"Meta knows the number {found.address or ''} ({facts.get('name', 'without a name')})."
     if found.state in (LineState.GONE, LineState.BLOCKED):
         return Probe(False, found.detail, facts)
-    more = known, found.detail, WARNINGS.get(found.code, ""), "" if found_above else NO_ACCOUNT_FOUND
-    return Probe(
-        True, " ".join(filter(None, more)), facts | ({"account": found_above} if not above and found_above else {})
-    )
+    words = known, found.detail, WARNINGS.get(found.code, ""), "" if found_above else NO_ACCOUNT_FOUND
+    told = {"account": found_above} if found_above and not above else {}
+    return Probe(True, " ".join(filter(None, words)), facts | told)
 
 
 def _asked(http: HttpClient, account: Account, fields: str) -> Data:
