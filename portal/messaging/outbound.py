@@ -12,19 +12,9 @@ from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
 from portal.channels import registry
 from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
-from portal.messaging import (
-    addressing,
-    contacts,
-    content_commands,
-    first_line,
-    kinds,
-    line_states,
-    optouts,
-    parts,
-    quoting,
-    routing,
-)
+from portal.messaging import addressing, contacts, first_line, kinds, line_states, optouts, parts, quoting, routing
 from portal.messaging.charges import move_credits
+from portal.messaging.content_commands import take as take_content
 from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
@@ -155,7 +145,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         message.sender_id, message.family = sender.id, sender.family
         address = addressing.find(session, conversation, message, registry.get(sender.channel), sender.family)
         quoting.keep_own(session, message, sender)
-        if wrong := take_command(session, sender, message) or content_commands.take(session, message):
+        if wrong := take_command(session, sender, message) or take_content(session, message):
             return _Place(None, failure=wrong, code="unfit")
         # Before anything that holds it back: waiting changes nothing about it.
         named = address[0] if address else message.address
