@@ -17,6 +17,7 @@ from portal.media.stores import Stores
 from portal.messaging.account_watch import AccountWatch
 from portal.messaging.accounts import Accounts
 from portal.messaging.bulk import BulkOutbox
+from portal.messaging.copies import Copies
 from portal.messaging.dnd_into_ghl import DndIntoGhl
 from portal.messaging.ghl_files import GhlFiles
 from portal.messaging.into_ghl import IntoGhl
@@ -70,6 +71,7 @@ def make_services(settings: Settings, database: Database) -> Services:
     accounts = Accounts(database, vault, settings)
     line_watch = LineWatch(database, http, accounts)
     stores = Stores(http, settings.media_dir, settings.media_stores)
+    copies = Copies(database, settings, http, accounts, stores)
     files = GhlFiles(database, settings, stores)
     into_ghl = IntoGhl(database, settings, http, tokens, files)
     return Services(
@@ -85,7 +87,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         bulk=BulkInstaller(database, oauth, tokens, settings.ghl_app_id),
         consents=Consents(database, vault, oauth, settings.redirect_uri),
         accounts=accounts,
-        outbox=Outbox(database, http, accounts, Looker(database, settings, http)),
+        outbox=Outbox(database, http, accounts, Looker(database, settings, http, copies)),
         bulk_outbox=BulkOutbox(database, http, accounts),
         poller=Poller(database, http, accounts),
         account_watch=AccountWatch(database, http, accounts),

@@ -46,7 +46,7 @@ class Cloudy(Pretend):
     fields = (
         CredentialField("phone_number_id", "Phone number id"),
         CredentialField("access_token", "Access token", secret=True),
-        CredentialField("waba_id", "Business account id"),
+        CredentialField("waba_id", "Business account id", required=False),
         CredentialField("app_secret", "App secret", secret=True, required=False),
         CredentialField("verify_token", "Verify token", secret=True, required=False),
         CredentialField("mark_read", "Blue ticks", required=False, choices=("replied", "received", "never")),
@@ -68,7 +68,7 @@ class Cloudy(Pretend):
         return next((each for each in self.addressees(request) if not each.startswith("group:")), "")
 
     def groups(self, credentials):
-        return credentials["waba_id"]
+        return credentials.get("waba_id", "")
 
     def addressees(self, request):
         return list(dict.fromkeys(item["to"] for item in _items(request) if item["to"]))

@@ -5,7 +5,12 @@ Only a sender that the operator lets reach private addresses gets that far (`Acc
 
 import ipaddress
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from portal.channels.base import Account, ChannelError
@@ -44,13 +49,31 @@ def fetched(http: HttpClient, account: Account, url: str) -> bytes:
 def multipart(fields: Mapping[str, str], content: bytes, name: str, mime: str = ANY_TYPE) -> tuple[bytes, str]:
     """A form with a file as its last part, named `file`: the body and its content type."""
     boundary = secrets.token_hex(16)
-    parts = [_part(boundary, field, value.encode()) for field, value in fields.items()]
-    parts.append(_part(boundary, "file", content, name, mime))
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+    begin, end = _around(boundary, fields, name, mime)
+    return begin + content + end, f"multipart/form-data; boundary={boundary}"
 
 
-def _part(boundary: str, name: str, value: bytes, file_name: str = "", mime: str = "") -> bytes:
+@contextmanager
+def multipart_file(fields: Mapping[str, str], content: Path, name: str, mime: str) -> Iterator[tuple[BinaryIO, str]]:
+    """The same of a file on disk, built on disk: it may have a hundred megabytes. Raises `OSError`."""
+    boundary = secrets.token_hex(16)
+    begin, end = _around(boundary, fields, name, mime)
+    with TemporaryFile(dir=content.parent) as body, content.open("rb") as source:
+        body.write(begin)
+        shutil.copyfileobj(source, body)
+        body.write(end)
+        body.seek(0)
+        yield body, f"multipart/form-data; boundary={boundary}"
+
+
+def _around(boundary: str, fields: Mapping[str, str], name: str, mime: str) -> tuple[bytes, bytes]:
+    """What stands before and after the file."""
+    parts = [_head(boundary, field) + value.encode() + b"\r\n" for field, value in fields.items()]
+    parts.append(_head(boundary, "file", name, mime))
+    return b"".join(parts), f"\r\n--{boundary}--\r\n".encode()
+
+
+def _head(boundary: str, name: str, file_name: str = "", mime: str = "") -> bytes:
     named = f'; filename="{file_name}"' if file_name else ""
     kind = f"Content-Type: {mime}\r\n" if mime else ""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n{kind}\r\n'
-    return head.encode() + value + b"\r\n"
+    return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n{kind}\r\n'.encode()

@@ -1,12 +1,15 @@
-"""What `flask send` sends besides texts and files: a place, a contact, a poll, buttons, a list, a template."""
+"""What `flask send` sends besides texts and files: a place, a contact, a poll, buttons, a list, a form, a template …"""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
-from portal.messaging import numbers
+from portal.messaging import kinds, numbers
+from portal.messaging.parts import kind_of
 from portal.models import Location
 
 # Addresses have commas too: those of maps, for one.
@@ -32,6 +35,10 @@ class Options:
     header_url: str = ""
     react: str = ""
     emoji: str | None = None
+    flow: str = ""
+    screen: str = ""
+    ask_location: bool = False
+    whole: str = ""
 
 
 def content(location: Location, said: Options) -> Content | None:
@@ -52,26 +59,60 @@ def content(location: Location, said: Options) -> Content | None:
     if said.menu:
         rows = [_row(number, text) for number, text in enumerate(said.rows, start=1)]
         return Content(Kind.LIST, {"title": said.menu, "footer": "", "sections": [{"title": "", "rows": rows}]})
+    if said.whole:
+        return _whole(said.whole)
+    if said.ask_location:
+        return Content(Kind.LOCATION_REQUEST)
+    return _with_buttons(said)
+
+
+def _with_buttons(said: Options) -> Content | None:
+    """What may have a file above its text."""
+    above = {"media": {"kind": kind_of(said.header_url), "url": said.header_url}} if said.header_url else {}
+    if said.flow:
+        told = {"flow": said.flow, "named": not said.flow.isdecimal(), "screen": said.screen}
+        return Content(Kind.FLOW, {**told, "button": said.buttons[0], **above})
     if said.link:
-        return Content(Kind.BUTTONS, {"buttons": [_link(said.link)]})
+        return Content(Kind.BUTTONS, {"buttons": [_link(said.link)], **above})
     if said.buttons:
         named = [{"id": str(number), "text": text, "type": "reply"} for number, text in enumerate(said.buttons, 1)]
-        return Content(Kind.BUTTONS, {"buttons": named})
+        return Content(Kind.BUTTONS, {"buttons": named, **above})
     return None
 
 
+def _whole(text: str) -> Content:
+    """A content as JSON: its `kind`, and beside it the details, in the shapes that `channels.content.Kind` gives."""
+    try:
+        said: Any = json.loads(text)
+        kind = Kind(said.pop("kind"))
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        able = ", ".join(kinds.WORDS)
+        raise InvalidInput(f'A content is one JSON object with its "kind": {able}. The rest are its details.') from None
+    if kind is Kind.REACTION:
+        raise InvalidInput("A reaction is --react MESSAGE_ID --emoji EMOJI; an empty emoji takes it back.")
+    return Content(kind, said)
+
+
 def _check(said: Options) -> None:
-    things = (said.place, said.contact, said.poll, said.buttons, said.link, said.menu, said.template, said.react)
-    if sum(map(bool, things)) > 1:
+    buttons = said.buttons and not said.flow
+    things = (said.place, said.contact, said.poll, buttons, said.link, said.menu, said.template, said.react)
+    if sum(map(bool, (*things, said.flow, said.ask_location, said.whole))) > 1:
         raise InvalidInput(
-            "One message is one thing: a place, a contact, a poll, buttons, a link, a list, a template or a reaction."
+            "One message is one thing: a place, a contact, a poll, buttons, a link, a list, a form, a question for the "
+            "place, a template, a reaction or a content."
         )
+    if said.flow and len(said.buttons) != 1:
+        raise InvalidInput("A form needs one --button: the word that opens it.")
+    if said.screen and not said.flow:
+        raise InvalidInput("A screen belongs to a form: name its Flow with --flow.")
     if (said.options or said.multiple) and not said.poll:
         raise InvalidInput("Options belong to a poll: name its question with --poll.")
     if said.rows and not said.menu:
         raise InvalidInput("Rows belong to a list: name the word that opens it with --list.")
-    if (said.language or said.values or said.header_url) and not said.template:
-        raise InvalidInput("A language, variables and a header belong to a template: name it with --template.")
+    if (said.language or said.values) and not said.template:
+        raise InvalidInput("A language and variables belong to a template: name it with --template.")
+    if said.header_url and not (said.template or said.buttons or said.link):
+        raise InvalidInput("A header belongs to a template, to buttons, a link or a form.")
     if bool(said.react) != (said.emoji is not None):
         raise InvalidInput("A reaction is --react MESSAGE_ID --emoji EMOJI; an empty emoji takes it back.")
 

@@ -42,7 +42,11 @@ AUTHOR = "the command line"
 @click.option(
     "--var", "values", multiple=True, callback=pairs, metavar="NAME=VALUE", help="A variable of the template."
 )
-@click.option("--header-url", default="", metavar="URL", help="The file above the template's text.")
+@click.option("--header-url", default="", metavar="URL", help="The file above a template's text, or above buttons.")
+@click.option("--flow", default="", metavar="ID", help="A form (a Flow of Meta's), opened by one --button.")
+@click.option("--screen", default="", metavar="NAME", help="The form's first screen, where its endpoint chooses none.")
+@click.option("--ask-location", is_flag=True, help="Below the text a button that sends where the customer is.")
+@click.option("--content", "whole", default="", metavar="JSON", help='Anything else: {"kind": …, and its details}.')
 @click.option("--react", default="", metavar="MESSAGE_ID", help="Reacts to a message; needs --emoji.")
 @click.option("--emoji", help="The reaction; an empty one takes it back.")
 @click.option("--answers", default="", metavar="MESSAGE_ID", help="Answers a message in its own conversation.")
@@ -60,7 +64,7 @@ def send(
     key: str,
     **more: Any,
 ) -> None:
-    """Sends a text, a file, a place, a contact, a poll, buttons, a list, a template or a reaction.
+    """Sends a text, a file, a place, a contact, a poll, buttons, a list, a form, a template, a reaction …
 
     Prints for each recipient the id of its message or the reason why there is none.
     """

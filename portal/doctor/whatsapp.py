@@ -46,8 +46,8 @@ def _app(services: Services, shared: int) -> Iterator[Finding]:
 def _first(services: Services, places: list[str]) -> Iterator[Finding]:
     told = services.settings
     if told.whatsapp_first and not first_sender.is_set(told):
-        says = "WHATSAPP_TOKEN, WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_WABA_ID: a first sender needs all three of them."
-        yield warn(NAME, says, "Set all three, or none.")
+        says = "WHATSAPP_TOKEN and WHATSAPP_PHONE_NUMBER_ID: a first sender needs both of them."
+        yield warn(NAME, says, "Set both, or none of the settings of a first sender.")
     elif told.whatsapp_first and len(places) > 1:
         says = "The sender of WHATSAPP_PHONE_NUMBER_ID was not added: there are several sub-accounts."
         remedy = f"flask sender add --location {places[0]} --channel whatsapp_cloud (or another of them)"

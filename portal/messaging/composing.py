@@ -21,7 +21,7 @@ from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending
+from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.quoting import Quoted
 from portal.messaging.storable import storable, storable_details
@@ -30,6 +30,8 @@ from portal.models.base import new_uuid
 
 SOURCE = "portal"
 LONGEST = 10_000
+# A template that is nothing but a text may have that many; what it says is not typed, and has limits of its own.
+LONGEST_TEMPLATE = template_texts.MOST_BODY_ALONE
 MOST_RECIPIENTS = 10_000
 MOST_ATTACHMENTS = 10
 FURTHEST = timedelta(days=365)
@@ -99,7 +101,7 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
     bulk_id = str(_id(location, key, "")) if len(good) > 1 else ""
     for place in range(0, len(good), AT_ONCE):
         kept = _Kept(
-            storable(draft.text, LONGEST),
+            storable(draft.text, _longest(draft)),
             good[place : place + AT_ONCE],
             storable(draft.by, 128),
             [storable(each, 2000) for each in draft.attachments],
@@ -140,8 +142,8 @@ def _check(session: Session, location: Location, draft: Draft, target: Message |
         kinds.check(draft.content, draft.text, draft.attachments)
     elif not draft.text.strip() and not draft.attachments:
         raise InvalidInput("The message is empty: write a text or attach a file.")
-    if len(draft.text) > LONGEST:
-        raise InvalidInput(f"The message is longer than {LONGEST} characters: shorten it.")
+    if len(draft.text) > _longest(draft):
+        raise InvalidInput(f"The message is longer than {_longest(draft)} characters: shorten it.")
     if len(draft.attachments) > MOST_ATTACHMENTS:
         raise InvalidInput(f"A message takes at most {MOST_ATTACHMENTS} attachments.")
     if target is not None and draft.to:
@@ -155,6 +157,11 @@ def _check(session: Session, location: Location, draft: Draft, target: Message |
     _check_senders(session, location, draft)
 
 
+def _longest(draft: Draft) -> int:
+    is_template = draft.content is not None and draft.content.kind is Kind.TEMPLATE
+    return LONGEST_TEMPLATE if is_template else LONGEST
+
+
 def _check_senders(session: Session, location: Location, draft: Draft) -> None:
     """Nothing is queued that no sender in question could send: which one it is may be the routing's choice."""
     own = select(Sender).where(Sender.location_id == location.id, Sender.state != SenderState.REMOVED)
@@ -164,7 +171,8 @@ def _check_senders(session: Session, location: Location, draft: Draft) -> None:
     if draft.sender_id is not None and not found:
         raise InvalidInput(f"There is no sender {draft.sender_id} in this sub-account.")
     kind = draft.content.kind if draft.content else Kind.TEXT
-    unfit = [kinds.unfit(registry.get(each.channel), each.name, kind, draft.text) for each in found]
+    details = draft.content.details if draft.content else {}
+    unfit = [kinds.unfit(registry.get(each.channel), each.name, kind, draft.text, details) for each in found]
     if unfit and all(unfit):
         raise InvalidInput(unfit[0])
 

@@ -17,7 +17,7 @@ from portal.channels import registry
 from portal.channels.capabilities import wants_files_described
 from portal.channels.content import Kind
 from portal.database import padded
-from portal.messaging import marketing_pauses, windows
+from portal.messaging import header_files, marketing_pauses, windows
 from portal.messaging.line_states import SENDING
 from portal.messaging.silence import NOTHING_STOPS, NOTHING_STOPS_MARKETING
 from portal.models import (
@@ -72,7 +72,11 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """A part's files, or its template, which somebody has to look at before the fence lets it through."""
+    """A part's files, or its template, which somebody has to look at before the fence lets it through.
+
+    `header` is the address of the file above a template or buttons, where the provider has to be given a copy of it.
+    `code` is what the provider said last of the part.
+    """
 
     part_id: int
     message_id: int
@@ -82,6 +86,8 @@ class Cargo:
     location_id: int
     channel: str
     kind: str
+    header: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +146,19 @@ def _may_repeat(row: Row[Any]) -> bool:
 
 
 def _to_be_looked_at(row: Row[Any]) -> bool:
-    return row.kind == Kind.TEMPLATE or bool(row.attachments and wants_files_described(registry.get(row.channel)))
+    if row.kind == Kind.TEMPLATE or _header(row):
+        return True
+    return bool(row.attachments and wants_files_described(registry.get(row.channel)))
+
+
+def _header(row: Row[Any]) -> str:
+    headed = row.kind in header_files.KINDS
+    return header_files.to_copy(row.channel, row.kind, row.details, row.code) if headed else ""
 
 
 def _cargo(row: Row[Any]) -> Cargo:
     there = row.id, row.message_id, row.number, tuple(row.attachments), row.sender_id, row.location_id
-    return Cargo(*there, row.channel, row.kind)
+    return Cargo(*there, row.channel, row.kind, header=_header(row), code=row.code)
 
 
 def _by_id(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
@@ -179,6 +192,7 @@ _WANTED = (
         Part.segments,
         Part.price,
         Part.lost,
+        Part.code,
         Message.id.label("message_id"),
         Message.uuid.label("message_uuid"),
         Message.status.label("message_was"),

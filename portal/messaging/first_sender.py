@@ -21,7 +21,7 @@ from portal.models.tenants import HERE
 log = logging.getLogger(__name__)
 
 KIND = "whatsapp_cloud"
-NEEDED = ("phone_number_id", "access_token", "waba_id")
+NEEDED = ("phone_number_id", "access_token")
 NAME = "WhatsApp"
 
 

@@ -1,7 +1,7 @@
 """Messages that are more than a text or a file: what they must have, and whether a sender can send them. Pure.
 
 The numbers are WhatsApp's own, as GREEN-API's documentation of SendPoll and SendInteractiveButtons, and Meta's of
-interactive lists, give them.
+interactive lists and Flows, give them. Where one provider takes less than another, its `Limits` say so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,11 @@ MOST_BUTTONS, MOST_BUTTON = 3, 25
 MOST_OPENER, MOST_ROWS, MOST_ROW, MOST_ROW_TEXT = 20, 10, 24, 72
 MOST_NAME = 200
 MOST_ADDRESS = 2000
+MEDIA = ("image", "video", "document")
 # A family of four with skin tones takes eleven.
 MOST_EMOJI = 16
+MOST_FLOW, MOST_SCREEN = 200, 200
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 WORDS: Mapping[str, str] = MappingProxyType(
     {
         Kind.LOCATION: "a location",
@@ -27,6 +30,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Kind.POLL: "a poll",
         Kind.BUTTONS: "buttons",
         Kind.LIST: "a list",
+        Kind.FLOW: "a form",
+        Kind.LOCATION_REQUEST: "a question for the place",
         Kind.TEMPLATE: "a template",
         Kind.REACTION: "a reaction",
     }
@@ -39,7 +44,12 @@ def check(content: Content, text: str, attachments: Sequence[str]) -> None:
         raise InvalidInput(f"{content.kind.value.capitalize()} is nothing that can be written here.")
     if attachments:
         raise InvalidInput(f"Files go in a message of their own, not beside {WORDS[content.kind]}.")
-    _CHECKS[content.kind](content.details, text)
+    try:
+        _CHECKS[content.kind](content.details, text)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise InvalidInput(
+            f"The details of {WORDS[content.kind]} are not of the shape that they should have."
+        ) from None
 
 
 def content_of(kind: str, details: Mapping[str, Any]) -> Content | None:
@@ -52,7 +62,7 @@ def is_marketing(content: Content) -> bool:
     return content.kind is Kind.TEMPLATE and str(content.details.get("category") or "").upper() == "MARKETING"
 
 
-def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
+def unfit(channel: Channel, name: str, kind: str, text: str, details: Mapping[str, Any] = NO_DETAILS) -> str:
     """Why the sender called `name` cannot send it, with what to do; "" when it can."""
     if kind in WORDS and kind not in kinds_of(channel):
         return f"{name} ({channel.name}) cannot send {WORDS[kind]}: choose another sender, or write it as a text."
@@ -60,6 +70,20 @@ def unfit(channel: Channel, name: str, kind: str, text: str) -> str:
     # The text of a template is what it will say, and not sent.
     if most and len(text) > most and kind != Kind.TEMPLATE:
         return f"The message has {len(text)} characters, and {channel.name} takes at most {most}: shorten it."
+    return _unfit_buttons(channel, name, kind, details)
+
+
+def _unfit_buttons(channel: Channel, name: str, kind: str, details: Mapping[str, Any]) -> str:
+    """The same of what stands around a text."""
+    limits, media = limits_of(channel), details.get("media")
+    if kind == Kind.BUTTONS and limits.button:
+        for each in details.get("buttons") or ():
+            if len(str(each.get("text") or "")) > limits.button:
+                return (
+                    f"A button has at most {limits.button} characters at {channel.name}: shorten “{each['text'][:40]}”."
+                )
+    if kind in (Kind.BUTTONS, Kind.FLOW) and media and media.get("kind") not in limits.above:
+        return f"{name} ({channel.name}) puts no such file above a text: send it in a message of its own."
     return ""
 
 
@@ -105,6 +129,18 @@ def _check_buttons(details: Mapping[str, Any], text: str) -> None:
         raise InvalidInput("A button that opens a page needs its address: https://…")
     if opening and len(opening) < len(buttons):
         raise InvalidInput("A button that opens a page cannot stand beside buttons to answer with.")
+    _check_media(details)
+
+
+def _check_media(details: Mapping[str, Any]) -> None:
+    """The file in the place of a header."""
+    said = details.get("media")
+    if not said:
+        return
+    if not isinstance(said, Mapping) or said.get("kind") not in MEDIA or not _is_address(said.get("url")):
+        raise InvalidInput("What stands above the text is a picture, a video or a document, at its address: https://…")
+    if details.get("header"):
+        raise InvalidInput("A header is a text or a file, not both.")
 
 
 def _is_address(value: object) -> bool:
@@ -127,6 +163,25 @@ def _check_list(details: Mapping[str, Any], text: str) -> None:
         raise InvalidInput(f"What stands below a row of a list has at most {MOST_ROW_TEXT} characters.")
 
 
+def _check_flow(details: Mapping[str, Any], text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("A form needs a text above it.")
+    if not 1 <= len(str(details.get("flow") or "").strip()) <= MOST_FLOW:
+        raise InvalidInput("A form needs the ID or the name of its Flow, from Meta's WhatsApp manager.")
+    if not 1 <= len(str(details.get("button") or "").strip()) <= MOST_OPENER:
+        raise InvalidInput(f"A form needs a word that opens it, of at most {MOST_OPENER} characters.")
+    if not isinstance(details.get("data") or {}, Mapping):
+        raise InvalidInput("What a form is filled with beforehand is one object: field and value.")
+    if len(str(details.get("screen") or "")) > MOST_SCREEN:
+        raise InvalidInput(f"The name of a form's screen has at most {MOST_SCREEN} characters.")
+    _check_media(details)
+
+
+def _check_location_request(_details: Mapping[str, Any], text: str) -> None:
+    if not text.strip():
+        raise InvalidInput("A question for the place needs a text: what the place is wanted for.")
+
+
 def _check_template(details: Mapping[str, Any], _text: str) -> None:
     """Whether it fits a template of its sender is `template_sending`'s to say."""
     if not details.get("name"):
@@ -145,6 +200,8 @@ _CHECKS = {
     Kind.POLL: _check_poll,
     Kind.BUTTONS: _check_buttons,
     Kind.LIST: _check_list,
+    Kind.FLOW: _check_flow,
+    Kind.LOCATION_REQUEST: _check_location_request,
     Kind.TEMPLATE: _check_template,
     Kind.REACTION: _check_reaction,
 }

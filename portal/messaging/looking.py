@@ -21,6 +21,7 @@ from portal.database import Database, insert
 from portal.http import HttpClient
 from portal.media import fetching
 from portal.media.fetching import FetchError, Found, in_words
+from portal.messaging.copies import Copies
 from portal.messaging.fence import Cargo
 from portal.messaging.media import host_of, key_in, public_address, title
 from portal.messaging.storable import storable
@@ -39,22 +40,26 @@ GONE_TRIES = 6
 class Looker:
     """Describes files for channels that want it. Raises `ChannelError`, always before anything was sent."""
 
-    def __init__(self, database: Database, settings: Settings, http: HttpClient) -> None:
+    def __init__(self, database: Database, settings: Settings, http: HttpClient, copies: Copies) -> None:
         self._database = database
         self._settings = settings
         self._http = http
+        self._copies = copies
         self.app_url = settings.app_url
 
     def describe(self, cargo: Cargo, limits: Limits, tries: int) -> list[File]:
-        """The part's files, each with name, type and size. `tries` is how often the part was tried before."""
+        """The part's files, each with name, type and size, and given to the provider where it cannot fetch them.
+
+        `tries` is how often the part was tried before.
+        """
         files = []
-        for address in cargo.attachments:
+        for address in cargo.attachments or filter(None, [cargo.header]):
             found = self._ours(cargo, address) or self._remembered(cargo, address)
             if found is None:
                 found = self._look(cargo, address, tries)
             judge(found, limits)
             url = public_address(self.app_url, address)
-            files.append(File(url, found.name, found.type, found.size))
+            files.append(self._copies.handed(cargo, File(url, found.name, found.type, found.size), tries))
         return files
 
     def _ours(self, cargo: Cargo, address: str) -> Found | None:

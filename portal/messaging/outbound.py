@@ -26,6 +26,7 @@ from portal.messaging import (
     routing,
 )
 from portal.messaging.charges import move_credits
+from portal.messaging.content_commands import take as take_content
 from portal.messaging.locks import lock_conversation
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
@@ -156,7 +157,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         message.sender_id, message.family = sender.id, sender.family
         address = addressing.find(session, conversation, message, registry.get(sender.channel), sender.family)
         quoting.keep_own(session, message, sender)
-        if wrong := take_command(session, sender, message):
+        if wrong := take_command(session, sender, message) or take_content(session, message):
             return _Place(None, failure=wrong, code="unfit")
         # Before anything that holds it back: waiting changes nothing about it.
         named = address[0] if address else message.address
@@ -166,7 +167,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, hold=choice.reason)
     if conversation.held_reason:
         return _Place(None, hold=conversation.held_reason)
-    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body)
+    unfit = kinds.unfit(registry.get(sender.channel), sender.name, message.kind, message.body, message.details)
     if unfit := unfit or refusal(session, sender, message):
         return _Place(None, failure=unfit, code="unfit")
     if address is None:

@@ -15,7 +15,7 @@ _KINDS = {
     "video": ("mp4", "mpeg", "mov", "3gp", "webm"),
     "audio": ("mp3", "wav", "ogg", "opus", "m4a", "amr", "aac"),
 }
-_WITH_TEXT = frozenset({Kind.BUTTONS, Kind.LIST, Kind.REACTION})
+_WITH_TEXT = frozenset({Kind.BUTTONS, Kind.LIST, Kind.FLOW, Kind.LOCATION_REQUEST, Kind.REACTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def cut(
 ) -> list[Piece]:
     """SMS channels carry attachments as links in the text; the others send text and each attachment by itself.
 
-    A text that the channel takes as a caption goes with the first attachment: one call less. Buttons and lists stand
-    below their text, a reaction is its text, and that of a template is what the template says, not to be sent besides;
-    every other content is a call of its own, after the text. `family` is the sender's own: a channel may have senders
-    of several.
+    A text that the channel takes as a caption goes with the first attachment: one call less. Buttons, lists and forms
+    stand below their text, a reaction is its text, and that of a template is what the template says, not to be sent
+    besides; every other content is a call of its own, after the text. `family` is the sender's own: a channel may have
+    senders of several.
     """
     if content is not None:
         own = content.kind in _WITH_TEXT

@@ -20,6 +20,7 @@ from portal.http import HttpClient
 from portal.installations.moves import sync_webhook
 from portal.messaging import windows
 from portal.messaging.accounts import Accounts
+from portal.messaging.completing import Completer
 from portal.messaging.senders import webhook_url
 from portal.models import Location, Sender, SenderState
 from portal.models.tenants import HERE
@@ -36,11 +37,14 @@ AT_ONCE = 100
 class Registrations:
     """Carries out `sync_webhook` jobs. What is wanted stands in the sender's and the location's rows."""
 
-    def __init__(self, database: Database, http: HttpClient, accounts: Accounts, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, http: HttpClient, accounts: Accounts, settings: Settings, completer: Completer
+    ) -> None:
         self._database = database
         self._http = http
         self._accounts = accounts
         self._settings = settings
+        self._completer = completer
 
     def sync(self, due: Due) -> bool:
         """Brings the provider's setting in line with the rows; True when its lane may go on."""
@@ -50,6 +54,8 @@ class Registrations:
             heir = None if wanted else _heir(session, sender)
         changed = None
         try:
+            if wanted and self._completer.complete(sender):
+                return self._anew(due)
             # Who was removed and added again is another sender of the same line: its webhook is wanted.
             if heir is None:
                 changed = self._call(sender, wanted=wanted)
@@ -60,6 +66,12 @@ class Registrations:
             text = f"The portal failed on it ({type(error).__name__}); see its log."
             return self._failed(due, sender, ChannelError(text), wanted=wanted)
         return self._done(due, sender, wanted=wanted, changed=bool(changed))
+
+    def _anew(self, due: Due) -> bool:
+        """With the credentials of now."""
+        with self._database.write() as session:
+            postpone(session, due, clock.now())
+        return False
 
     def _call(self, sender: Sender, *, wanted: bool) -> bool | None:
         channel = registry.registrar(sender.channel)

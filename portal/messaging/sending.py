@@ -201,9 +201,12 @@ class Outbox:
         if looked is None:
             return self._as_they_are(passed.attachments)
         cargo, files = looked
-        if cargo.attachments == passed.attachments:
+        # A copy that one sender has given its provider is nothing to another's.
+        if (cargo.attachments, cargo.sender_id) == (passed.attachments, passed.sender_id):
             return files
-        return self._look(due, replace(cargo, attachments=passed.attachments))  # it was cut anew meanwhile
+        # It was cut anew meanwhile, or has another sender.
+        now = replace(cargo, attachments=passed.attachments, sender_id=passed.sender_id, channel=passed.channel)
+        return self._look(due, now)
 
     def _as_they_are(self, attachments: Sequence[str]) -> Sequence[File]:
         return [File(public_address(self._looker.app_url, each)) for each in attachments]

@@ -9,6 +9,7 @@ from portal.channels.content import CallState, Kind, Relation
 MAP = "https://www.google.com/maps?q={},{}"
 INVITATION = "https://chat.whatsapp.com/{}"
 LONGEST_QUOTE = 120
+LONGEST_ADVERTISEMENT = 400
 EARLIER = "an earlier message"
 # What a file is called where there is no text to go with it.
 FILES: Mapping[str, str] = {
@@ -55,6 +56,8 @@ def told(line: Line) -> str:
         said = f"Forwarded: {said}" if said else "Forwarded"
     if line.details.get("referral"):
         said = _lines(_advertisement(line.details["referral"]), said)
+    if line.details.get("product"):
+        said = _lines(_product(line.details["product"]), said)
     if line.about == Relation.REPLY:
         said = f"> {_quote(line.quoted) or EARLIER}\n{said}".rstrip()
     return f"{line.author}: {said}".rstrip() if line.author else said
@@ -113,10 +116,13 @@ def _contacts(line: Line) -> str:
 
 
 def _contact(said: Details) -> str:
-    name, organisation = str(said.get("name") or ""), str(said.get("organisation") or "")
-    who = f"{name} ({organisation})" if name and organisation else name or organisation
-    phones = ", ".join(str(each) for each in _items(said, "phones"))
-    return ", ".join(filter(None, (who, phones)))
+    """Who it is and how to reach them on one line; each address, which has commas of its own, on another."""
+    name = str(said.get("name") or "")
+    where = ", ".join(filter(None, (str(said.get("organisation") or ""), str(said.get("role") or ""))))
+    who = f"{name} ({where})" if name and where else name or where
+    reached = [str(each) for word in ("phones", "emails", "urls") for each in _items(said, word)]
+    born = f"born {said['birthday']}" if said.get("birthday") else ""
+    return _lines(", ".join(filter(None, (who, *reached, born))), *_items(said, "addresses"))
 
 
 def _poll(line: Line) -> str:
@@ -140,7 +146,15 @@ def _votes(option: Details) -> str:
 def _buttons(line: Line) -> str:
     said = line.details
     buttons = [_button(each) for each in _entries(said, "buttons")]
-    return _lines(said.get("header"), line.text, said.get("footer"), *buttons)
+    return _lines(_above(said), line.text, said.get("footer"), *buttons)
+
+
+def _above(said: Details) -> str:
+    """What stands above the text: words, or a file by its address."""
+    media = said.get("media")
+    if not isinstance(media, Mapping) or not media.get("url"):
+        return str(said.get("header") or "")
+    return f"{FILES.get(str(media.get('kind')), 'File')}: {media['url']}"
 
 
 def _button(said: Details) -> str:
@@ -159,6 +173,15 @@ def _list(line: Line) -> str:
 def _choice(said: Details) -> str:
     words, more = str(said.get("text") or said.get("id") or ""), str(said.get("description") or "")
     return f"{words}: {more}" if more else words
+
+
+def _flow(line: Line) -> str:
+    said = line.details
+    return _lines(_above(said), line.text, said.get("footer"), f"[{said.get('button') or 'Form'}]")
+
+
+def _location_request(line: Line) -> str:
+    return _lines(line.text, "[Send location]")
 
 
 def _tap(line: Line) -> str:
@@ -238,13 +261,24 @@ def _system(line: Line) -> str:
 
 
 def _advertisement(said: object) -> str:
-    """Where the customer came from, above what they wrote."""
+    """Where the customer came from, above what they wrote: the heading, its text, and what there was to see."""
     if not isinstance(said, Mapping):
         return ""
-    headline = " ".join(str(said.get("headline") or said.get("body") or "").split())
+    headline, body = (" ".join(str(said.get(word) or "").split()) for word in ("headline", "body"))
     url, kind = str(said.get("url") or ""), "post" if said.get("type") == "post" else "advertisement"
-    named = f" “{_quote(headline)}”" if headline else ""
-    return f"From the {kind}{named}" + (f" {url}" if url else "")
+    named = f" “{_quote(headline or body)}”" if headline or body else ""
+    seen = {"Picture": said.get("image") or said.get("thumbnail"), "Video": said.get("video")}
+    shown = [f"{what}: {address}" for what, address in seen.items() if address]
+    rest = f"“{_short(body, LONGEST_ADVERTISEMENT)}”" if headline and body else ""
+    return _lines(f"From the {kind}{named}" + (f" {url}" if url else ""), rest, *shown)
+
+
+def _product(said: object) -> str:
+    """What in the catalogue is asked about."""
+    if not isinstance(said, Mapping):
+        return ""
+    catalog = f" (catalogue {said['catalog']})" if said.get("catalog") else ""
+    return f"About the product {said.get('sku') or '?'}{catalog}"
 
 
 def _unreadable(line: Line) -> str:
@@ -272,6 +306,8 @@ _SAYINGS: Mapping[str, Callable[[Line], str]] = {
     Kind.BUTTONS: _buttons,
     Kind.TEMPLATE: _buttons,
     Kind.LIST: _list,
+    Kind.FLOW: _flow,
+    Kind.LOCATION_REQUEST: _location_request,
     Kind.TAP: _tap,
     Kind.INVITE: _invite,
     Kind.REACTION: _reaction,

@@ -15,6 +15,7 @@ from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk, dnd, lines, optouts, reading, templates
 from portal.messaging.calls import TELL, Calls
+from portal.messaging.completing import Completer
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.reading import ReadMarker
@@ -177,7 +178,8 @@ class Upkeep:
 def handlers(services: Services) -> Mapping[str, Handler]:
     """Every kind of job, carried out one at a time."""
     upkeep, installing = Upkeep(services), Installing(services)
-    registrations = Registrations(services.database, services.http, services.accounts, services.settings)
+    completer = Completer(services.database, services.http, services.accounts, services.vault)
+    registrations = Registrations(services.database, services.http, services.accounts, services.settings, completer)
     return {
         "send": services.outbox.send,
         bulk.KIND: services.bulk_outbox.send,

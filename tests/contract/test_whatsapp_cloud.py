@@ -3,12 +3,14 @@
 import json
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 
-from portal.channels import capabilities
+from portal.channels import capabilities, registry
 from portal.channels.base import Account, ChannelError, LineState, Outgoing, Registers, Scope
 from portal.channels.content import AddressKind, Content, File, Kind
+from portal.channels.handing import wants_copy
 from portal.channels.whatsapp_cloud import codes, fields
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
 from portal.http import HttpClient
@@ -215,30 +217,140 @@ def test_a_text_beside_a_file_is_never_lost(server, mime):
     assert said["type"] == ("image" if mime == "image/png" else "document")
 
 
-def test_a_file_that_meta_cannot_fetch_is_handed_over(server):
-    server.script(answer(200, body=b"PNG...", headers=("X: 1",)), answer(200, {"id": "4711"}), TAKEN)
+def test_a_file_that_meta_cannot_fetch_is_handed_over_before_it_is_sent(server, tmp_path):
+    content = tmp_path / "a"
+    content.write_bytes(b"PNG..." * 50_000)
+    server.script(answer(200, {"id": "4711"}), TAKEN)
     file = File(f"{server.url}/media/k/a.png", 'a"b.png', "image/png", 6)
-    assert sent(server, part("Look", files=[file]))["image"] == {"id": "4711", "caption": "Look"}
-    fetched, uploaded, _ = server.calls
-    assert "authorization" not in fetched.headers, "the token is Meta's"
+    assert CHANNEL.hand_over(HttpClient(), made(server), file, content) == "4711"
+    (uploaded,) = server.calls
     assert (uploaded.method, uploaded.target) == ("POST", f"/v26.0/{NUMBER}/media")
     assert uploaded.headers["content-type"].startswith("multipart/form-data; boundary=")
     for piece in (
         b'name="messaging_product"\r\n\r\nwhatsapp',
         b'name="type"\r\n\r\nimage/png',
         b'"a_b.png"',
-        b"PNG...",
+        b"PNG..." * 50_000,
     ):
         assert piece in uploaded.body
+    assert sent(server, part("Look", files=[replace(file, handed="4711")]))["image"] == {
+        "id": "4711",
+        "caption": "Look",
+    }
 
 
-def test_a_file_that_could_not_be_handed_over_was_not_sent(server):
-    file = File(f"{server.url}/a.png", "a.png", "image/png", 6)
-    for steps in ([answer(404, {})], [answer(200, body=b"x"), reset_after], [answer(200, body=b"x"), answer(200, {})]):
-        server.script(*steps)
-        with pytest.raises(ChannelError) as caught:
-            CHANNEL.send(HttpClient(), made(server), part(files=[file]))
-        assert (caught.value.retry, caught.value.unknown) == (True, False)
+@pytest.mark.parametrize("step", [reset_after, answer(200, {}), failure(131053), failure(1, 500), None])
+def test_handing_over_leaves_nothing_in_doubt(server, tmp_path, step):
+    """Nothing is sent by it, whatever becomes of the call; nor by a file that is gone from the disk."""
+    content = tmp_path / "a"
+    if step is not None:
+        content.write_bytes(b"PNG")
+        server.script(step)
+    file = File("https://portal.test/a.png", "a.png", "image/png", 6)
+    with pytest.raises(ChannelError) as caught:
+        CHANNEL.hand_over(HttpClient(), made(server), file, content)
+    assert (caught.value.retry, caught.value.unknown) == (True, False)
+
+
+def test_when_meta_is_given_a_copy():
+    for url, code, wanted in (
+        ("https://portal.test/a.png", "", False),
+        ("https://portal.test/a.png", "131053", True),
+        ("https://portal.test/a.png", "131000", False),
+        ("http://127.0.0.1:8000/media/k/a.png", "", True),
+    ):
+        assert wants_copy(CHANNEL, url, code) is wanted
+    assert not wants_copy(registry.get("simulator"), "http://127.0.0.1/a", "131053")
+
+
+def test_the_file_above_a_template_may_be_a_copy(server):
+    document = {"link": "https://portal.test/a.pdf", "filename": "a.pdf"}
+    header = {"type": "header", "parameters": [{"type": "document", "document": document}]}
+    body = {"type": "body", "parameters": [{"type": "text", "text": "link"}]}
+    given = content(Kind.TEMPLATE, name="bill", language="en", components=[header, body])
+    assert sent(server, given)["template"]["components"] == [header, body]
+    copy = replace(given, files=[File(document["link"], handed="4711")])
+    assert sent(server, copy)["template"]["components"] == [
+        {"type": "header", "parameters": [{"type": "document", "document": {"id": "4711", "filename": "a.pdf"}}]},
+        body,
+    ]
+    assert sent(server, replace(given, files=[File(document["link"])]))["template"]["components"] == [header, body]
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "document"])
+def test_a_file_above_buttons_and_forms(server, kind):
+    media = {"kind": kind, "url": "https://portal.test/a%20b.bin"}
+    name = {"filename": "a b.bin"} if kind == "document" else {}
+    buttons = content(Kind.BUTTONS, "Coming?", header="lost", media=media, buttons=[{"text": "Yes"}])
+    found = sent(server, buttons)["interactive"]
+    assert found["header"] == {"type": kind, kind: {"link": media["url"], **name}}
+    copy = replace(buttons, files=[File(media["url"], "a b.bin", handed="4711")])
+    assert sent(server, copy)["interactive"]["header"] == {"type": kind, kind: {"id": "4711", **name}}
+    opens = content(
+        Kind.BUTTONS, "See", media=media, buttons=[{"text": "Go", "type": "url", "value": "https://a.test"}]
+    )
+    assert sent(server, opens)["interactive"]["header"]["type"] == kind
+    form = content(Kind.FLOW, "Book", media=media, flow="77", button="Book")
+    assert sent(server, form)["interactive"]["header"]["type"] == kind
+
+
+@pytest.mark.parametrize("media", [{"kind": "audio", "url": "https://a.test/a"}, {"kind": "image", "url": "a.png"}])
+def test_what_may_not_stand_above_buttons(server, media):
+    unfit(server, content(Kind.BUTTONS, "Coming?", media=media, buttons=[{"text": "Yes"}]))
+
+
+def test_forms(server):
+    data = {"day": "Friday"}
+    given = content(
+        Kind.FLOW, "Choose a day", header="Visit", footer="Bo", flow="77", button="Book now", screen="DAYS", data=data
+    )
+    assert sent(server, given)["interactive"] == {
+        "type": "flow",
+        "header": {"type": "text", "text": "Visit"},
+        "body": {"text": "Choose a day"},
+        "footer": {"text": "Bo"},
+        "action": {
+            "name": "flow",
+            "parameters": {
+                "flow_message_version": "3",
+                "flow_id": "77",
+                "flow_cta": "Book now",
+                "flow_token": "unused",
+                "flow_action": "navigate",
+                "flow_action_payload": {"screen": "DAYS", "data": data},
+            },
+        },
+    }
+    named = content(Kind.FLOW, "Choose", flow="visit", named=True, button="Book", token="t1", draft=True)
+    assert sent(server, named)["interactive"]["action"]["parameters"] == {
+        "flow_message_version": "3",
+        "flow_name": "visit",
+        "flow_cta": "Book",
+        "flow_token": "t1",
+        "flow_action": "data_exchange",
+        "mode": "draft",
+    }
+    bare = sent(server, content(Kind.FLOW, "Choose", flow="77", button="Book", screen="DAYS", data={}))
+    assert bare["interactive"]["action"]["parameters"]["flow_action_payload"] == {"screen": "DAYS"}
+    for odd in ({"flow": ""}, {"button": ""}, {"button": "x" * 21}, {"token": "x" * 201}, {"header": "x" * 61}):
+        unfit_form = {"flow": "77", "button": "Book"} | odd
+        with pytest.raises(ChannelError):
+            CHANNEL.send(HttpClient(), made(server), content(Kind.FLOW, "Choose", **unfit_form))
+
+
+def test_a_question_for_the_place(server):
+    assert sent(server, content(Kind.LOCATION_REQUEST, "Where shall we come?"))["interactive"] == {
+        "type": "location_request_message",
+        "body": {"text": "Where shall we come?"},
+        "action": {"name": "send_location"},
+    }
+
+
+@pytest.mark.parametrize("kind", [Kind.LOCATION_REQUEST, Kind.FLOW])
+def test_what_asks_needs_words_and_goes_into_no_group(server, kind):
+    unfit(server, content(kind, "", flow="77", button="Book"))
+    group = Outgoing("1203-1", "Where?", "1:1", to_kind=AddressKind.GROUP, content=Content(kind))
+    unfit(server, group)
 
 
 def test_places_and_contacts(server):
@@ -246,7 +358,14 @@ def test_places_and_contacts(server):
     assert place["location"] == {"latitude": 14.5, "longitude": 121.0, "name": "Makati", "address": "Makati"}
     people = [
         {"name": "Bo Reyes Cruz", "phones": ["+63 918 000 0000", "local 7"], "organisation": "R&C"},
-        {"phones": ["+639180000001"]},
+        {
+            "phones": ["+639180000001"],
+            "role": "Head",
+            "emails": ["a@b.example"],
+            "urls": ["https://b.example"],
+            "addresses": ["Ayala Ave 1, Makati"],
+            "birthday": "1990-02-03",
+        },
     ]
     said = sent(server, content(Kind.CONTACT, contacts=people))
     assert said["contacts"] == [
@@ -261,6 +380,11 @@ def test_places_and_contacts(server):
         {
             "name": {"formatted_name": "+639180000001", "first_name": "+639180000001"},
             "phones": [{"phone": "+639180000001", "type": "CELL", "wa_id": "639180000001"}],
+            "org": {"title": "Head"},
+            "emails": [{"email": "a@b.example", "type": "WORK"}],
+            "urls": [{"url": "https://b.example", "type": "WORK"}],
+            "addresses": [{"street": "Ayala Ave 1, Makati", "type": "WORK"}],
+            "birthday": "1990-02-03",
         },
     ]
 
@@ -446,6 +570,13 @@ def test_blue_ticks(server, account):
     CHANNEL.mark_read(HttpClient(), account, "wamid.IN")
     assert server.calls[0].target == f"/v26.0/{NUMBER}/messages"
     assert server.calls[0].json() == {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.IN"}
+    typing = {"type": "text"}
+    asked = [("yes", "received", typing), ("yes", "replied", None), ("yes", "", None), ("no", "received", None)]
+    for wanted, when, shown in asked:
+        server.script(DONE)
+        more = {"typing": wanted, "mark_read": when}
+        CHANNEL.mark_read(HttpClient(), made(server, CREDENTIALS | more), "wamid.IN")
+        assert server.calls[-1].json().get("typing_indicator") == shown
     server.script(failure(131009))
     with pytest.raises(ChannelError) as caught:
         CHANNEL.mark_read(HttpClient(), account, "wamid.IN")
@@ -583,6 +714,77 @@ def test_a_probe_says_what_is_wrong(server):
     assert not half.ok and "verify token" in half.detail
     with pytest.raises(ChannelError):
         probe(server, answer(503, body=b""))
+
+
+WITHOUT = {name: value for name, value in CREDENTIALS.items() if name != "waba_id"}
+NO_FIELD = failure(100, message="(#100) Tried accessing nonexisting field (whatsapp_business_account)")
+
+
+def granted(*accounts, scope="whatsapp_business_management"):
+    return answer(200, {"data": {"granular_scopes": [{"scope": scope, "target_ids": list(accounts)}, {"scope": "x"}]}})
+
+
+def find(server, *steps):
+    server.script(*steps)
+    return CHANNEL.find(HttpClient(), made(server, WITHOUT))
+
+
+def test_the_account_of_a_number_is_found(server):
+    assert CHANNEL.lacks(WITHOUT) and not CHANNEL.lacks(CREDENTIALS)
+    mine, other = page([{"id": NUMBER}]), page([{"id": "1"}])
+    told = answer(200, {"id": NUMBER, "whatsapp_business_account": {"id": ACCOUNT}})
+    assert find(server, told, mine) == {"waba_id": ACCOUNT}
+    asked = [call.target.partition("?")[0].rpartition("/")[2] for call in server.calls]
+    assert asked == [NUMBER, "phone_numbers"], "the token is put into an address only where it has to be"
+    assert find(server, NO_FIELD, granted("11", ACCOUNT), other, mine) == {"waba_id": ACCOUNT}
+    assert find(server, NO_FIELD, granted("11", ACCOUNT), failure(100, error_subcode=33), mine) == {"waba_id": ACCOUNT}
+    assert find(server, NO_FIELD, granted(ACCOUNT, scope="whatsapp_business_messaging"), mine) == {"waba_id": ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (NO_FIELD, granted("11"), page([{"id": "1"}])),
+        (NO_FIELD, granted()),
+        (NO_FIELD, answer(200, {"data": {"granular_scopes": "odd", "is_valid": True}})),
+        (NO_FIELD, failure(190, 401)),
+        (answer(200, {"whatsapp_business_account": 5}), failure(10, 403)),
+    ],
+)
+def test_or_it_is_not_and_nobody_guesses(server, steps):
+    assert find(server, *steps) == {}
+
+
+def test_while_meta_is_away_nothing_is_said_of_it(server):
+    with pytest.raises(ChannelError) as caught:
+        find(server, answer(503, body=b""))
+    assert caught.value.retry
+
+
+def test_a_number_without_its_account_sends_and_says_what_it_lacks(server):
+    account = made(server, WITHOUT)
+    found = probe(server, answer(200, NODE), NO_FIELD, granted(), credentials=WITHOUT)
+    assert found.ok and "knows no templates until" in found.detail and "account" not in found.facts
+    told = answer(200, {"whatsapp_business_account": {"id": ACCOUNT}})
+    found = probe(server, answer(200, NODE), told, page([{"id": NUMBER}]), credentials=WITHOUT)
+    assert found.ok and "templates" not in found.detail and found.facts["account"] == ACCOUNT
+    before = len(server.calls)
+    with pytest.raises(ChannelError) as caught:
+        CHANNEL.templates(HttpClient(), account)
+    assert (caught.value.code, caught.value.retry) == ("no_account", False)
+    assert CHANNEL.connect(HttpClient(), account, URL) is None
+    CHANNEL.disconnect(HttpClient(), account, URL)
+    assert len(server.calls) == before and CHANNEL.groups(WITHOUT) == ""
+
+
+def test_without_its_account_an_app_of_ones_own_gets_our_address_for_the_number(server):
+    own = made(server, WITHOUT | {"app_secret": SECRET, "verify_token": "verify-me-please"})
+    nothing, ours = ({"webhook_configuration": {"phone_number": url}} for url in ("", URL))
+    server.script(answer(200, nothing), DONE, answer(200, ours))
+    assert CHANNEL.connect(HttpClient(), own, URL) is True
+    assert [(call.method, call.target.partition("?")[0]) for call in server.calls] == [
+        (method, f"/v26.0/{NUMBER}") for method in ("GET", "POST", "GET")
+    ]
 
 
 def test_where_a_file_is(server, account):

@@ -229,6 +229,16 @@ def test_what_stands_beside_a_message():
         "body": "",
         "click": "C",
     }
+    media = {"media_type": "image", "image_url": "https://cdn.example/a.jpg", "thumbnail_url": "javascript:alert(1)"}
+    shown = read(referral=ad | media | {"welcome_message": "Hi"}, context={"referred_product": {"catalog_id": 7}})
+    assert {key: shown.details["referral"].get(key) for key in ("media", "image", "thumbnail", "greeting")} == {
+        "media": "image",
+        "image": "https://cdn.example/a.jpg",
+        "thumbnail": None,
+        "greeting": None,
+    }
+    assert shown.details["product"] == {"catalog": "7", "sku": ""} and shown.about is None
+    assert "product" not in read(context={"referred_product": {}}).details
     answer = read(context={"from": LINE, "id": "wamid.OUT"})
     assert (answer.about.relation, answer.about.external_id) == (Relation.REPLY, "wamid.OUT")
 

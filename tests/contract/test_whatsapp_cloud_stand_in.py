@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -185,6 +186,8 @@ def test_the_closed_window_is_told_afterwards(http, account, webhook, wait):
                 "sections": [{"title": "Week", "rows": [{"id": "1", "text": "Mon", "description": "am"}]}],
             },
         ),
+        Content(Kind.FLOW, {"flow": "7001", "button": "Book", "screen": "DAYS", "header": "Visit", "footer": "Repair"}),
+        Content(Kind.LOCATION_REQUEST),
         Content(
             Kind.TEMPLATE,
             {
@@ -211,11 +214,34 @@ def test_a_reaction(http, account, number, chat):
     assert number.heard(chat).reaction == ""
 
 
-def test_a_file_of_the_inside_is_handed_over(sandbox, http, account, cloud, number, chat):
-    file = File(f"{sandbox.url}/green-media/cat.png", "cat.png", "image/png", 900)
+def test_a_file_is_handed_over_and_named_by_its_id(sandbox, http, account, cloud, number, chat, tmp_path):
+    content = tmp_path / "cat"
+    content.write_bytes(http.request("GET", f"{sandbox.url}/green-media/cat.png", private_hosts=True).body)
+    file = File("https://portal.test/cat.png", "cat.png", "image/png", 900)
+    file = replace(file, handed=CHANNEL.hand_over(http, account, file, content))
     sent = CHANNEL.send(http, account, Outgoing(RAMON, "Look", "1:1", files=[file])).external_id
     kept = cloud.files.get(number.sent[sent].file)
     assert (number.sent[sent].kind, kept.mime) == ("image", "image/png") and kept.content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", [Kind.BUTTONS, Kind.FLOW])
+def test_a_copy_stands_above_buttons_and_forms(http, account, cloud, number, chat, tmp_path, kind):
+    content = tmp_path / "b"
+    content.write_bytes(b"%PDF-1.7")
+    file = File("https://portal.test/b.pdf", "b.pdf", "application/pdf", 8)
+    file = replace(file, handed=CHANNEL.hand_over(http, account, file, content))
+    told = {"media": {"kind": "document", "url": file.url}, "buttons": [{"text": "Yes"}], "flow": "7", "button": "Book"}
+    part = Outgoing(RAMON, "Your bill", "1:1", files=[file], content=Content(kind, told))
+    sent = CHANNEL.send(http, account, part).external_id
+    assert cloud.files.get(number.sent[sent].file).content == b"%PDF-1.7"
+
+
+def test_typing_goes_with_the_blue_ticks(http, account, number, chat):
+    CHANNEL.mark_read(http, account, chat)
+    assert number.heard(chat).read_at and not number.heard(chat).typing_at
+    told = {"mark_read": "received", "typing": "yes"}
+    CHANNEL.mark_read(http, replace(account, credentials={**account.credentials, **told}), chat)
+    assert number.heard(chat).typing_at
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "audio", "voice", "document", "sticker"])

@@ -83,6 +83,21 @@ def test_a_template_is_looked_at_while_it_is_still_queued(portal, time, provider
     assert seen == ["queued"] and portal.statuses() == {"accepted": 1}
 
 
+def test_a_template_that_is_a_text_alone_may_be_as_long_as_meta_takes_it(portal, time, provider):
+    """The limit of 10 000 is one of what people type; what a template says has limits of its own."""
+    provider.listed.append(said("letter", {"type": "BODY", "text": "Dear {{1}}"}))
+    later(portal, time)
+    compose(portal, "0917 555 0101", content=filled(portal, "letter", {"1": "a" * 20_000}))
+    (call,) = sent(portal, time, provider)
+    assert call["content"]["components"][0]["parameters"][0]["text"] == "a" * 20_000
+    (message,) = portal.messages()
+    assert len(message.body) == 20_005 and message.status == "accepted"
+    with pytest.raises(InvalidInput, match="32768: shorten it"):
+        filled(portal, "letter", {"1": "a" * 32_768})
+    with pytest.raises(InvalidInput, match="10000 characters"):
+        compose(portal, "0917 555 0101", text="a" * 10_001)
+
+
 def test_a_template_goes_out_in_one_call_and_everybody_reads_what_it_said(portal, time, provider):
     compose(portal, "0917 555 0101", content=filled(portal, "visit", VISIT))
     (call,) = sent(portal, time, provider)

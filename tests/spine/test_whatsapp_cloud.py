@@ -40,10 +40,12 @@ TOKEN = "EAAG-a-token-of-the-tests"
 
 
 class Graph:
-    """Takes sends. `lose`: so many answers that are never given, though the message was taken."""
+    """Takes sends. `lose`: so many answers that are never given, though the message was taken; `refuse`: codes."""
 
     def __init__(self) -> None:
         self.sent: list[dict] = []
+        self.uploads: list[bytes] = []
+        self.refuse: list[int] = []
         self.read: list[str] = []
         self.lose = 0
 
@@ -51,12 +53,18 @@ class Graph:
         if said.get("status") == "read":
             self.read.append(said["message_id"])
             return {"success": True}
+        if self.refuse:
+            return {"error": {"code": self.refuse.pop(0), "message": "(#1) No", "type": "OAuthException"}}
         self.sent.append(said)
         if self.lose:
             self.lose -= 1
             return None
         number = len(self.sent)
         return {"messaging_product": "whatsapp", "messages": [{"id": f"wamid.OUT{number}"}]}
+
+    def upload(self, form: bytes) -> dict:
+        self.uploads.append(form)
+        return {"id": f"47{len(self.uploads)}"}
 
 
 @contextmanager
@@ -65,13 +73,14 @@ def serving(graph: Graph):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            answer = graph.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = graph.upload(raw) if self.path.endswith("/media") else graph.take(json.loads(raw))
             if answer is None:
                 self.close_connection = True
                 self.connection.close()
                 return
             body = json.dumps(answer).encode()
-            self.send_response(200)
+            self.send_response(400 if "error" in answer else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

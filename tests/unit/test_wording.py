@@ -130,6 +130,21 @@ TABLE = [
         "From the advertisement “Half price” https://fb.me/x\nhi",
     ),
     (Line(Kind.IMAGE, files=True, details={"referral": {"type": "post"}}), "From the post"),
+    (
+        Line(Kind.TEXT, "hi", {"referral": {"body": "Half price", "image": "https://a.example/i.jpg"}}),
+        "From the advertisement “Half price”\nPicture: https://a.example/i.jpg\nhi",
+    ),
+    (Line(Kind.TEXT, "hi", {"product": {"sku": "S", "catalog": ""}}), "About the product S\nhi"),
+    (Line(Kind.TEXT, "hi", {"product": "S", "referral": 5}), "hi"),
+    (
+        Line(Kind.FLOW, "Choose a day", {"flow": "7", "button": "Book", "header": "Visit", "footer": "Bo"}),
+        "Visit\nChoose a day\nBo\n[Book]",
+    ),
+    (
+        Line(Kind.BUTTONS, "Yes?", {"media": {"kind": "image", "url": "https://a.example/i.jpg"}, "buttons": []}),
+        "Photo: https://a.example/i.jpg\nYes?",
+    ),
+    (Line(Kind.LOCATION_REQUEST, "Where are you?"), "Where are you?\n[Send location]"),
     (Line("of tomorrow", "Text"), "Text"),
 ]
 

@@ -12,6 +12,7 @@ from portal.messaging.silence import MARKETING
 from portal.models import Event, EventState, Message, Origin, Part, Sender, ServiceWindow
 from portal.web.admin.words import billed, free_until
 
+BOTH_ENGINES = True
 NUMBER = "+639170000042"
 
 
@@ -48,6 +49,31 @@ def test_a_message_says_until_when_one_may_write_freely(page):
 
 def test_and_that_it_is_over(page):
     assert "Only templates may go out since <time" in page(closes_in=-timedelta(hours=5))
+
+
+def test_a_message_says_which_advertisement_or_product_it_answers(database, acme, queue, signed_in):
+    message = queue(acme, "Is it free?")
+    ad = {
+        "headline": "Roofs <b>",
+        "id": "1202",
+        "click": "ARAk",
+        "greeting": "How can we help?",
+        "image": "https://a.example",
+    }
+    with database.write() as session:
+        row = session.get_one(Message, message.id)
+        row.details = {"referral": ad, "product": {"sku": "GUTTER-5M", "catalog": "700"}}
+    shown = " ".join(signed_in(acme.agency).get(f"/admin/messages/{message.uuid}").text.split())
+    for words in (
+        "Roofs &lt;b&gt;",
+        "<code>1202</code>",
+        "<code>ARAk</code>",
+        "How can we help?",
+        "GUTTER-5M",
+        "catalogue 700",
+    ):
+        assert words in shown
+    assert "Picture: https://a.example" in shown, "and what HighLevel is told"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from portal.channels.base import (
     Accepted,
@@ -17,10 +19,10 @@ from portal.channels.base import (
     WebhookRequest,
 )
 from portal.channels.capabilities import Template
-from portal.channels.content import AddressKind
-from portal.channels.whatsapp_cloud import connect, media, number, peek, templates, webhook
-from portal.channels.whatsapp_cloud.fields import FIELDS, KINDS, LIMITS, account_id, number_id, own_app
-from portal.channels.whatsapp_cloud.files import handed_over
+from portal.channels.content import AddressKind, File
+from portal.channels.whatsapp_cloud import connect, files, media, number, peek, templates, webhook
+from portal.channels.whatsapp_cloud.account import find
+from portal.channels.whatsapp_cloud.fields import FIELDS, KINDS, LIMITS, account_id, number_id, own_app, shows_typing
 from portal.channels.whatsapp_cloud.outgoing import order
 from portal.channels.whatsapp_cloud.wire import ask, message_id, segment
 from portal.http import HttpClient
@@ -47,15 +49,15 @@ class WhatsAppCloud:
     limits = LIMITS
     address_kinds = (AddressKind.PHONE, AddressKind.BSUID, AddressKind.GROUP)
     window = timedelta(hours=24)
+    not_fetched = frozenset(("131053",))
     account_pace = 80.0
     account_poll_pace = 1.0
     # Questions about an account are few an hour (Graph API, "Business use case rate limits").
     line_seconds = 600.0
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
-        """One POST to `messages`, after the file was handed over where Meta cannot fetch it itself."""
-        body = handed_over(http, account, part, order(part))
-        said = ask(http, account, self._messages(account), json=body, sends=True)
+        """One POST to `messages`."""
+        said = ask(http, account, self._messages(account), json=order(part), sends=True)
         external_id, code = message_id(said)
         if not external_id:
             text = "Meta's answer names no message: it may have gone out."
@@ -127,13 +129,28 @@ class WhatsAppCloud:
         """Takes our address out where the app is the sender's own."""
         connect.disconnect(http, account, webhook_url)
 
+    def lacks(self, credentials: Mapping[str, str]) -> bool:
+        """The WhatsApp Business account may be left out."""
+        return not account_id(credentials)
+
+    def find(self, http: HttpClient, account: Account) -> Mapping[str, str]:
+        """The number's account, where Meta tells it."""
+        found = find(http, account)
+        return {"waba_id": found} if found else {}
+
     def media_request(self, http: HttpClient, account: Account, url: str) -> tuple[str, Mapping[str, str]]:
         """The address of the next minutes, and the token."""
         return media.media_request(http, account, url)
 
+    def hand_over(self, http: HttpClient, account: Account, file: File, content: Path) -> str:
+        """A copy of a file, by `POST /{number}/media`."""
+        return files.hand_over(http, account, file, content)
+
     def mark_read(self, http: HttpClient, account: Account, external_id: str) -> None:
-        """Blue ticks for a message and all before it."""
-        body = {"messaging_product": "whatsapp", "status": "read", "message_id": external_id}
+        """Blue ticks for a message and all before it; typing goes with them, and ends with the answer or by itself."""
+        body: dict[str, Any] = {"messaging_product": "whatsapp", "status": "read", "message_id": external_id}
+        if shows_typing(account.credentials):
+            body["typing_indicator"] = {"type": "text"}
         ask(http, account, self._messages(account), json=body)
 
     def templates(self, http: HttpClient, account: Account) -> Sequence[Template]:

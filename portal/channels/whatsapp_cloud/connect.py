@@ -29,6 +29,8 @@ def connect(http: HttpClient, account: Account, webhook_url: str) -> bool | None
         if not secret or not verify:
             raise ChannelError(NO_VERIFY_TOKEN, code="verify_token", scope=Scope.SENDER)
         return _own(http, account, webhook_url, verify)
+    if not account_id(account.credentials):
+        return None  # only the account can be subscribed: whether it is, its webhooks have to show
     return _shared(http, account, webhook_url)
 
 
@@ -42,7 +44,7 @@ def disconnect(http: HttpClient, account: Account, webhook_url: str) -> None:
     try:
         if _by_number(http, account) == webhook_url:
             ask(http, account, _number(account), json={BY_NUMBER: {OVERRIDE: ""}})
-        if any(_address(each) == webhook_url for each in _apps(http, account)):
+        if account_id(account.credentials) and any(_address(each) == webhook_url for each in _apps(http, account)):
             # Subscribing without an address takes the override out (Meta, "Delete WABA alternate callback").
             ask(http, account, _subscriptions(account), json={})
     except ChannelError as error:
@@ -85,10 +87,12 @@ def _lifted(http: HttpClient, account: Account, webhook_url: str) -> bool:
 def _own(http: HttpClient, account: Account, webhook_url: str, verify: str) -> bool:
     if len(webhook_url) > LONGEST_ADDRESS:
         raise ChannelError("Meta takes webhook addresses of at most 200 characters.", code="address")
+    wanted = {OVERRIDE: webhook_url, "verify_token": verify}
+    if not account_id(account.credentials):
+        return _own_number(http, account, wanted)
     addresses = [_address(each) for each in _apps(http, account)]
     if webhook_url in addresses:
         return False
-    wanted = {OVERRIDE: webhook_url, "verify_token": verify}
     neighbours = webhook_url.rpartition("/")[0] + "/"
     if any(address.startswith(neighbours) for address in addresses):
         return _own_number(http, account, wanted)
@@ -99,7 +103,7 @@ def _own(http: HttpClient, account: Account, webhook_url: str, verify: str) -> b
 
 
 def _own_number(http: HttpClient, account: Account, wanted: Mapping[str, str]) -> bool:
-    """Another sender's address stands at the account: ours goes to the number."""
+    """Another sender's address stands at the account, or nobody knows which it is: ours goes to the number."""
     if _by_number(http, account) == wanted[OVERRIDE]:
         return False
     ask(http, account, _number(account), json={BY_NUMBER: wanted})

@@ -12,15 +12,31 @@ GRAPH, VERSION = "https://graph.facebook.com", "v26.0"
 LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024
 LARGEST_DOCUMENT = 100_000_000
-LONGEST_BODY = 1024
+LONGEST_BODY, LONGEST_LIST_BODY = 1024, 4096
 LONGEST_HEADER = LONGEST_FOOTER = 60
+LONGEST_FLOW_TOKEN = 200
 MOST_BUTTONS, LONGEST_BUTTON, LONGEST_BUTTON_ID = 3, 20, 256
 MOST_ROWS, LONGEST_ROW, LONGEST_ROW_TEXT, LONGEST_ROW_ID, LONGEST_SECTION = 10, 24, 72, 200, 24
 MOST_CONTACTS = 257
 LONGEST_KEY = 512
 
-LIMITS = Limits(text=LONGEST_TEXT, caption=LONGEST_CAPTION, file_bytes=LARGEST_DOCUMENT)
-KINDS = frozenset((Kind.LOCATION, Kind.CONTACT, Kind.BUTTONS, Kind.LIST, Kind.TEMPLATE, Kind.REACTION))
+ABOVE = ("image", "video", "document")
+
+LIMITS = Limits(
+    text=LONGEST_TEXT, caption=LONGEST_CAPTION, file_bytes=LARGEST_DOCUMENT, button=LONGEST_BUTTON, above=ABOVE
+)
+KINDS = frozenset(
+    (
+        Kind.LOCATION,
+        Kind.CONTACT,
+        Kind.BUTTONS,
+        Kind.LIST,
+        Kind.FLOW,
+        Kind.LOCATION_REQUEST,
+        Kind.TEMPLATE,
+        Kind.REACTION,
+    )
+)
 
 _DIGITS = r"[0-9]{5,25}"
 _VERSIONED = re.compile(r"/v[0-9]+\.[0-9]+$")
@@ -42,7 +58,8 @@ FIELDS: tuple[CredentialField, ...] = (
     CredentialField(
         "waba_id",
         "WhatsApp Business account ID",
-        help="Of the account that the number belongs to: digits.",
+        required=False,
+        help="Of the account that the number belongs to: digits. Left out, Meta is asked for it.",
         pattern=_DIGITS,
     ),
     CredentialField(
@@ -68,6 +85,13 @@ FIELDS: tuple[CredentialField, ...] = (
         help="When the customer sees that their message was read: once somebody has replied, at once, or never.",
         choices=("replied", "received", "never"),
     ),
+    CredentialField(
+        "typing",
+        "Typing",
+        required=False,
+        help="With blue ticks at once: also show the customer for 25 seconds that somebody is typing.",
+        choices=("no", "yes"),
+    ),
 )
 
 
@@ -77,13 +101,18 @@ def number_id(credentials: Mapping[str, str]) -> str:
 
 
 def account_id(credentials: Mapping[str, str]) -> str:
-    """The WhatsApp Business account (WABA) above the number."""
+    """The WhatsApp Business account (WABA) above the number, "" while it is not known."""
     return credentials.get("waba_id", "")
 
 
 def token(credentials: Mapping[str, str]) -> str:
     """What every call shows."""
     return credentials.get("access_token", "")
+
+
+def shows_typing(credentials: Mapping[str, str]) -> bool:
+    """Is typing to be shown with the blue ticks? After an answer nobody types any more."""
+    return credentials.get("typing") == "yes" and credentials.get("mark_read") == "received"
 
 
 def own_app(credentials: Mapping[str, str]) -> tuple[str, str]:

@@ -1,16 +1,17 @@
-"""Files of messages: which of Meta's types one goes as, and handing over what Meta cannot fetch itself.
+"""Files of messages: which of Meta's types one goes as, and giving Meta a copy of what it cannot fetch itself.
 
 What a type does not take goes as a document, which takes everything, so that nothing is lost (Meta, "Supported media").
 """
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from portal.channels import files as names
 from portal.channels.base import Account, ChannelError, Outgoing, Scope
 from portal.channels.content import File
-from portal.channels.uploads import ANY_TYPE, fetched, inside, multipart
+from portal.channels.uploads import ANY_TYPE, multipart_file
 from portal.channels.values import identifier
 from portal.channels.whatsapp_cloud import fields
 from portal.channels.whatsapp_cloud.unfit import at_most, unfit
@@ -26,6 +27,8 @@ TYPES: Mapping[str, tuple[frozenset[str], int]] = {
     "sticker": (frozenset(("image/webp",)), 100_000),
 }
 DOCUMENT = "document"
+# For one try: 100 MB at a megabyte a second, with some to spare.
+UPLOAD_SECONDS = 120.0
 WITHOUT_CAPTION = frozenset(("audio", "sticker"))
 _MIME = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+_-]{1,80}")
 
@@ -41,7 +44,7 @@ def typed(part: Outgoing) -> tuple[str, dict[str, Any]]:
         raise unfit("WhatsApp takes files of at most 100 MB: send a smaller one, or a link.", "too_large")
     at_most(part.text, fields.LONGEST_CAPTION, "A file's caption")
     kind = type_of(file, bool(part.text))
-    inner = {"link": names.fetchable(file.url)}
+    inner = named(file)
     if part.text:
         inner["caption"] = part.text
     if kind == DOCUMENT:
@@ -58,20 +61,19 @@ def type_of(file: File, captioned: bool) -> str:
     return DOCUMENT
 
 
-def handed_over(http: HttpClient, account: Account, part: Outgoing, order: dict[str, Any]) -> dict[str, Any]:
-    """The order with its file by id, where Meta cannot fetch it. Raises `ChannelError`; nothing has been sent then."""
-    inner = order[order["type"]]
-    if not isinstance(inner, dict) or "link" not in inner or not inside(inner["link"]):
-        return order
-    media_id = upload(http, account, inner["link"], part.files[0])
-    return {**order, order["type"]: {"id": media_id, **{k: v for k, v in inner.items() if k != "link"}}}
+def named(file: File) -> dict[str, Any]:
+    """How Meta is told of a file: the id of the copy that it has, or where to fetch it."""
+    return {"id": file.handed} if file.handed else {"link": names.fetchable(file.url)}
 
 
-def upload(http: HttpClient, account: Account, url: str, file: File) -> str:
-    """Meta's id of the file, good for 30 days."""
-    content, mime = fetched(http, account, url), _mime(file) or ANY_TYPE
-    form = multipart({"messaging_product": "whatsapp", "type": mime}, content, _quotable(file), mime)
-    said = ask(http, account, f"{segment(fields.number_id(account.credentials))}/media", form=form)
+def hand_over(http: HttpClient, account: Account, file: File, content: Path) -> str:
+    """Meta's id of the file, good for 30 days. Raises `ChannelError`; nothing is sent by it."""
+    mime, path = _mime(file) or ANY_TYPE, f"{segment(fields.number_id(account.credentials))}/media"
+    try:
+        with multipart_file({"messaging_product": "whatsapp", "type": mime}, content, _quotable(file), mime) as form:
+            said = ask(http, account, path, form=form, deadline=UPLOAD_SECONDS)
+    except OSError as error:
+        raise ChannelError(f"The file cannot be read here ({error.strerror}).", code="file", retry=True) from None
     media_id = identifier(said.get("id"))
     if not media_id:
         text = "Meta's answer names no file: it is handed over anew."

@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portal.channels import files as names
 from portal.channels.base import Outgoing
-from portal.channels.whatsapp_cloud import fields
+from portal.channels.content import File
+from portal.channels.whatsapp_cloud import fields, files
 from portal.channels.whatsapp_cloud.unfit import at_most, unfit
 
 Details = Mapping[str, Any]
 Typed = tuple[str, dict[str, Any]]
+
+# A list has a text above it at most.
+WITH_MEDIA = frozenset(("button", "cta_url", "flow"))
 
 
 def buttons(part: Outgoing, said: Details) -> Typed:
@@ -18,9 +23,9 @@ def buttons(part: Outgoing, said: Details) -> Typed:
     if not 1 <= len(given) <= fields.MOST_BUTTONS:
         raise unfit("Buttons are one to three.", "buttons")
     if kinds == {"reply"}:
-        return _interactive("button", part, said, {"buttons": _replies(given)})
+        return interactive("button", part, said, {"buttons": _replies(given)})
     if kinds == {"url"} and len(given) == 1:
-        return _interactive("cta_url", part, said, {"name": "cta_url", "parameters": _opening(given[0])})
+        return interactive("cta_url", part, said, {"name": "cta_url", "parameters": _opening(given[0])})
     raise unfit(
         "WhatsApp Cloud takes up to three reply buttons, or a single one that opens an address. "
         "Buttons that call or copy need a template.",
@@ -43,22 +48,42 @@ def choices(part: Outgoing, said: Details) -> Typed:
         raise unfit("A list needs a word that opens it.", "list")
     at_most(button, fields.LONGEST_BUTTON, "The word that opens a list")
     around = {**said, "header": said.get("header") or (said.get("title") if said.get("button") else "")}
-    return _interactive("list", part, around, {"button": button, "sections": sections})
+    return interactive("list", part, around, {"button": button, "sections": sections})
 
 
-def _interactive(kind: str, part: Outgoing, said: Details, action: dict[str, Any]) -> Typed:
+def interactive(kind: str, part: Outgoing, said: Details, action: dict[str, Any]) -> Typed:
+    """The object around an action: the text, and what stands above and below it."""
     if not part.text.strip():
         raise unfit("Buttons and lists need a text above them.", "buttons")
-    at_most(part.text, fields.LONGEST_BODY, "The text above buttons or a list")
+    at_most(
+        part.text,
+        fields.LONGEST_LIST_BODY if kind == "list" else fields.LONGEST_BODY,
+        "The text above buttons or a list",
+    )
     header, footer = str(said.get("header") or ""), str(said.get("footer") or "")
     at_most(header, fields.LONGEST_HEADER, "The header")
     at_most(footer, fields.LONGEST_FOOTER, "The footer")
     inner: dict[str, Any] = {"type": kind, "body": {"text": part.text}, "action": action}
-    if header:
+    if above := _media(part, said) if kind in WITH_MEDIA else {}:
+        inner["header"] = above
+    elif header:
         inner["header"] = {"type": "text", "text": header}
     if footer:
         inner["footer"] = {"text": footer}
     return "interactive", inner
+
+
+def _media(part: Outgoing, said: Details) -> dict[str, Any]:
+    """A picture, a video or a document in the header's place, {} where there is none."""
+    given = said.get("media")
+    if not isinstance(given, Mapping) or not given.get("url"):
+        return {}
+    kind, url = str(given.get("kind") or ""), str(given["url"])
+    if kind not in fields.ABOVE or not url.startswith(("https://", "http://")):
+        raise unfit("Above buttons there may be a picture, a video or a document, at an https:// address.", "header")
+    file = part.files[0] if part.files else File(url)
+    named = files.named(file) | ({"filename": names.outgoing_name(file)} if kind == "document" else {})
+    return {"type": kind, kind: named}
 
 
 def _replies(given: Sequence[Details]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.channels.content import About, File, Kind, Relation
 from portal.channels.values import block, blocks, identifier, number, text
-from portal.channels.whatsapp_cloud import codes, media
+from portal.channels.whatsapp_cloud import beside, cards, codes, media
 from portal.channels.whatsapp_cloud.addresses import bsuid, phone
 
 LONGEST_TYPE = 80
@@ -40,7 +40,7 @@ def read(message: Data) -> Read:
         found = reader(message)
     if found.about is None:
         found = replace(found, about=_about(Relation.REPLY, block(message.get("context")).get("id")))
-    return replace(found, details={**found.details, **_around(message)})
+    return replace(found, details={**found.details, **beside.around(message)})
 
 
 def _text(message: Data) -> Read:
@@ -65,17 +65,7 @@ def _location(message: Data) -> Read:
 
 def _contacts(message: Data) -> Read:
     given = message.get("contacts")
-    return Read(Kind.CONTACT, details={"contacts": [_card(each) for each in blocks(given)]})
-
-
-def _card(said: Data) -> dict[str, Any]:
-    """A number that WhatsApp knows (`wa_id`) is E.164, others are as written."""
-    named = block(said.get("name"))
-    parts = (text(named.get(part)) for part in ("first_name", "last_name"))
-    name = text(named.get("formatted_name")) or " ".join(filter(None, parts))
-    phones = [phone(each.get("wa_id")) or text(each.get("phone"))[:40] for each in blocks(said.get("phones"))]
-    organisation = text(block(said.get("org")).get("company"))
-    return {"name": name, "phones": list(dict.fromkeys(filter(None, phones))), "organisation": organisation}
+    return Read(Kind.CONTACT, details={"contacts": [cards.read(each) for each in blocks(given)]})
 
 
 def _interactive(message: Data) -> Read:
@@ -210,22 +200,6 @@ def _unreadable(message: Data) -> Read:
 def _about(relation: Relation, told: object) -> About | None:
     found = identifier(told)
     return About(relation, found) if found else None
-
-
-def _around(message: Data) -> dict[str, Any]:
-    """What may stand beside any kind: that it was forwarded, and the advertisement that it answers."""
-    context, said = block(message.get("context")), block(message.get("referral"))
-    forwarded = context.get("forwarded") is True or context.get("frequently_forwarded") is True
-    fields = {
-        "url": "source_url",
-        "type": "source_type",
-        "id": "source_id",
-        "headline": "headline",
-        "body": "body",
-        "click": "ctwa_clid",
-    }
-    referral = {name: text(said.get(there)) for name, there in fields.items()}
-    return ({"forwarded": True} if forwarded else {}) | ({"referral": referral} if said else {})
 
 
 _READERS: dict[str, Callable[[Data], Read]] = {

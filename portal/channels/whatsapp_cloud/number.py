@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.channels.base import Account, ChannelError, Line, LineState, Probe, Scope
-from portal.channels.values import block, identifier, text
+from portal.channels.values import block, text
+from portal.channels.whatsapp_cloud.account import find, has_number, refusal_is_an_answer
 from portal.channels.whatsapp_cloud.addresses import phone
 from portal.channels.whatsapp_cloud.codes import NO_ACCOUNT
 from portal.channels.whatsapp_cloud.fields import account_id, number_id, own_app
 from portal.channels.whatsapp_cloud.states import STATES, WARNINGS
-from portal.channels.whatsapp_cloud.wire import ask, pages, segment
+from portal.channels.whatsapp_cloud.wire import ask, segment
 from portal.http import HttpClient
 
 Data = Mapping[str, Any]
@@ -22,6 +23,10 @@ FACTS = (
 # Messages a second, in and out (Meta, "Throughput"; numbers that are in the app too have no more).
 PACE, PHONE_PACE = 80.0, 20.0
 NO_VERIFY_TOKEN = "An app of the sender's own needs both: the app secret and the verify token."
+NO_ACCOUNT_FOUND = (
+    "Meta does not tell which WhatsApp Business account it belongs to: it sends and receives, but knows no templates "
+    "until that account's ID is entered."
+)
 
 
 def line(http: HttpClient, account: Account) -> Line:
@@ -37,9 +42,11 @@ def probe(http: HttpClient, account: Account) -> Probe:
     try:
         said = _asked(http, account, FACTS)
         facts = _facts(said)
-        belongs = _belongs(http, account)
+        above = account_id(account.credentials)
+        belongs = has_number(http, account, above) if above else True
+        found_above = above or find(http, account)
     except ChannelError as error:
-        if error.retry and not error.stops and error.code not in ("401", "403", "404"):
+        if not refusal_is_an_answer(error):
             raise
         # What is known of the number by then was told with this token: it is the account's ID that is wrong.
         return Probe(False, NO_ACCOUNT if facts and error.code == "100" else error.message, facts)
@@ -50,17 +57,13 @@ def probe(http: HttpClient, account: Account) -> Probe:
     known = f"Meta knows the number {found.address or ''} ({facts.get('name', 'without a name')})."
     if found.state in (LineState.GONE, LineState.BLOCKED):
         return Probe(False, found.detail, facts)
-    return Probe(True, " ".join(filter(None, (known, found.detail, WARNINGS.get(found.code, "")))), facts)
+    words = known, found.detail, WARNINGS.get(found.code, ""), "" if found_above else NO_ACCOUNT_FOUND
+    told = {"account": found_above} if found_above and not above else {}
+    return Probe(True, " ".join(filter(None, words)), facts | told)
 
 
 def _asked(http: HttpClient, account: Account, fields: str) -> Data:
     return ask(http, account, segment(number_id(account.credentials)), params={"fields": fields})
-
-
-def _belongs(http: HttpClient, account: Account) -> bool:
-    path = f"{segment(account_id(account.credentials))}/phone_numbers"
-    listed = pages(http, account, path, {"fields": "id", "limit": "100"})
-    return number_id(account.credentials) in {identifier(each.get("id")) for each in listed}
 
 
 def _line(said: Data) -> Line:

@@ -7,8 +7,8 @@ from typing import Any
 from portal.channels.base import Outgoing
 from portal.channels.content import AddressKind, Content, Kind
 from portal.channels.values import number
-from portal.channels.whatsapp_cloud import fields, files, interactive
-from portal.channels.whatsapp_cloud.addresses import phone, recipient
+from portal.channels.whatsapp_cloud import cards, fields, files, flows, interactive
+from portal.channels.whatsapp_cloud.addresses import recipient
 from portal.channels.whatsapp_cloud.unfit import at_most, unfit
 
 Details = Mapping[str, Any]
@@ -17,6 +17,8 @@ Typed = tuple[str, dict[str, Any]]
 
 # A template stands by itself, and a reaction names its message in its own way.
 WITHOUT_CONTEXT = frozenset((Kind.TEMPLATE, Kind.REACTION))
+# What may have a file above its text: `Outgoing.files` is that file as it was looked at, not another one.
+HEADED = frozenset((Kind.TEMPLATE, Kind.BUTTONS, Kind.FLOW))
 # All that groups take besides texts and files (Meta, "Group messaging").
 IN_GROUPS = frozenset((Kind.TEMPLATE,))
 _LINK = re.compile(r"https?://\S")
@@ -50,7 +52,7 @@ def _inner(part: Outgoing) -> Typed:
 
 def _content(part: Outgoing, content: Content) -> Typed:
     maker = _MAKERS.get(content.kind)
-    if maker is None or part.files:
+    if maker is None or (part.files and content.kind not in HEADED):
         raise unfit(f"WhatsApp Cloud cannot send this ({content.kind.value}): send a text instead.", "kind")
     if part.to_kind is AddressKind.GROUP and content.kind not in IN_GROUPS:
         raise unfit("WhatsApp takes texts, files and templates in groups: send one of those.", "group")
@@ -77,24 +79,7 @@ def _contacts(part: Outgoing, said: Details) -> Typed:
     if not 0 < len(people) <= fields.MOST_CONTACTS:
         raise unfit(f"A message has one to {fields.MOST_CONTACTS} contacts.", "contact")
     # `contacts` is the only type whose object is a list.
-    return "contacts", [_contact(each) for each in people]  # type: ignore[return-value]
-
-
-def _contact(said: Details) -> dict[str, Any]:
-    numbers = [str(each).strip() for each in said.get("phones") or () if str(each).strip()]
-    name = " ".join(str(said.get("name") or "").split()) or (numbers[0] if numbers else "")
-    if not numbers:
-        raise unfit("A contact needs a phone number.", "contact")
-    first, _, last = name.partition(" ")
-    company = {"org": {"company": str(said["organisation"])}} if said.get("organisation") else {}
-    called = {"formatted_name": name, "first_name": first} | ({"last_name": last} if last else {})
-    return {"name": called, "phones": [_number(each) for each in numbers], **company}
-
-
-def _number(written: str) -> dict[str, str]:
-    """With `wa_id` the card offers to write to the number."""
-    known = phone(written)
-    return {"phone": known or written, "type": "CELL"} | ({"wa_id": known.removeprefix("+")} if known else {})
+    return "contacts", [cards.written(each) for each in people]  # type: ignore[return-value]
 
 
 def _reaction(part: Outgoing, said: Details) -> Typed:
@@ -111,8 +96,24 @@ def _template(part: Outgoing, said: Details) -> Typed:
         raise unfit("A template for authentication goes to phone numbers only: ask for the number.", "131062")
     given = said.get("components")
     components = [dict(each) for each in given if isinstance(each, Mapping)] if isinstance(given, Sequence) else []
+    if part.files and part.files[0].handed:
+        components = [_with_copy(each, part.files[0].handed) for each in components]
     filled = {"components": components} if components else {}
     return "template", {"name": name, "language": {"code": language}, **filled}
+
+
+def _with_copy(component: dict[str, Any], handed: str) -> dict[str, Any]:
+    """A header whose file is the copy that Meta has; every other component as it is."""
+    if component.get("type") != "header":
+        return component
+    parameters = []
+    for each in component.get("parameters") or ():
+        said = each.get(each.get("type")) if isinstance(each, Mapping) else None
+        if isinstance(said, Mapping) and "link" in said:
+            rest = {name: value for name, value in said.items() if name != "link"}
+            each = {**each, each["type"]: {"id": handed, **rest}}
+        parameters.append(each)
+    return {**component, "parameters": parameters}
 
 
 _MAKERS: dict[Kind, Callable[[Outgoing, Details], Typed]] = {
@@ -120,6 +121,8 @@ _MAKERS: dict[Kind, Callable[[Outgoing, Details], Typed]] = {
     Kind.CONTACT: _contacts,
     Kind.BUTTONS: interactive.buttons,
     Kind.LIST: interactive.choices,
+    Kind.FLOW: flows.flow,
+    Kind.LOCATION_REQUEST: flows.location_request,
     Kind.REACTION: _reaction,
     Kind.TEMPLATE: _template,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.channels.base import Account
+from portal.channels.base import Account, ChannelError, Scope
 from portal.channels.capabilities import Template
 from portal.channels.values import block, blocks, identifier, text
 from portal.channels.whatsapp_cloud.fields import account_id
@@ -12,10 +12,13 @@ from portal.http import HttpClient
 
 FIELDS = "id,name,language,status,category,components,quality_score,rejected_reason"
 PAGE = "100"
+NO_ACCOUNT_YET = "The WhatsApp Business account of the number is not known: enter its ID (waba_id)."
 
 
 def templates(http: HttpClient, account: Account) -> Sequence[Template]:
     """All of them, page by page. Raises `ChannelError` where that cannot be said."""
+    if not account_id(account.credentials):
+        raise ChannelError(NO_ACCOUNT_YET, code="no_account", scope=Scope.SENDER)
     path = f"{segment(account_id(account.credentials))}/message_templates"
     listed = pages(http, account, path, {"fields": FIELDS, "limit": PAGE})
     found = [_template(each) for each in listed if text(each.get("name")) and text(each.get("language"))]

@@ -5,7 +5,7 @@ ever repeated, without the token.
 """
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import quote
 
 from portal.channels.base import Account, ChannelError, Scope
@@ -14,7 +14,7 @@ from portal.channels.whatsapp_cloud import codes
 from portal.channels.whatsapp_cloud.codes import Refusal
 from portal.channels.whatsapp_cloud.fields import base, own_app, token
 from portal.channels.whatsapp_cloud.peek import readable
-from portal.http import HttpClient, NotSent, OutcomeUnknown, Response
+from portal.http import LONGEST, HttpClient, NotSent, OutcomeUnknown, Response
 
 # Of templates that is 10 000, and an account may have 6 000.
 MOST_PAGES = 100
@@ -28,21 +28,31 @@ def call(
     path: str,
     *,
     json: Mapping[str, Any] | None = None,
-    form: tuple[bytes, str] | None = None,
+    form: tuple[BinaryIO, str] | None = None,
     params: Mapping[str, str] | None = None,
     sends: bool = False,
+    deadline: float = LONGEST,
 ) -> Response:
     """GET, or POST when there is something to say. Raises `ChannelError` when there is no whole answer.
 
-    `form` is a body and its content type. `sends`: the call may reach a customer, so that it is not repeated lightly.
+    `form` is a body and its content type, `deadline` seconds for all of it. `sends`: the call may reach a customer, so
+    that it is not repeated lightly.
     """
     verb = "GET" if json is None and form is None else "POST"
     data = None if form is None else form[0]
     headers = bearer(account) | ({} if form is None else {"Content-Type": form[1]})
     url = f"{base(account)}/{path}"
-    private = account.private_hosts
     try:
-        return http.request(verb, url, headers=headers, json=json, data=data, params=params, private_hosts=private)
+        return http.request(
+            verb,
+            url,
+            headers=headers,
+            json=json,
+            data=data,
+            params=params,
+            private_hosts=account.private_hosts,
+            deadline=deadline,
+        )
     except NotSent as error:
         raise ChannelError(error.message, code="unreached", scope=Scope.SENDER, retry=True) from error
     except OutcomeUnknown as error:
@@ -57,12 +67,13 @@ def ask(
     path: str,
     *,
     json: Mapping[str, Any] | None = None,
-    form: tuple[bytes, str] | None = None,
+    form: tuple[BinaryIO, str] | None = None,
     params: Mapping[str, str] | None = None,
     sends: bool = False,
+    deadline: float = LONGEST,
 ) -> Mapping[str, Any]:
     """The object that is answered. Raises `ChannelError` for anything but 200 with a JSON object without an error."""
-    answer = call(http, account, path, json=json, form=form, params=params, sends=sends)
+    answer = call(http, account, path, json=json, form=form, params=params, sends=sends, deadline=deadline)
     said = read(answer)
     if answer.status != 200 or not isinstance(said, dict) or "error" in said:
         refuse(account, answer, sends=sends)

@@ -109,6 +109,22 @@ def app() -> Response:
     return jsonify(nodes.chosen(own, "Application", ("link", "name", "id")))
 
 
+@blueprint.get("/debug_token")
+def debug_token() -> Response:
+    """What a token may do, and for which accounts it was given that."""
+    account = next(
+        (one for one in sandbox().cloud.accounts.values() if one.token == request.args.get("input_token")), None
+    )
+    if account is None:
+        return jsonify(
+            data={"is_valid": False, "scopes": [], "error": {"code": 190, "message": "Malformed access token"}}
+        )
+    scopes = ("whatsapp_business_management", "whatsapp_business_messaging")
+    granted = [{"scope": scope, "target_ids": [account.id]} for scope in scopes]
+    known = {"app_id": account.app_id, "type": "SYSTEM_USER", "is_valid": True, "expires_at": 0}
+    return jsonify(data={**known, "scopes": list(scopes), "granular_scopes": granted})
+
+
 @blueprint.get("/<node>")
 def look(node: str) -> Response:
     """A number, an account, a template or a file, with the `fields` that are asked for."""

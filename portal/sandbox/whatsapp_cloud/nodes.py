@@ -55,6 +55,8 @@ def number_fields(number: Number) -> Body:
         "account_mode": "LIVE",
         "messaging_limit_tier": "TIER_1K",
         "whatsapp_business_manager_messaging_limit": "TIER_1K",
+        # Meta does not describe this one.
+        "whatsapp_business_account": {"id": account.id},
         "is_official_business_account": False,
         "is_on_biz_app": number.coexists,
         "is_pin_enabled": False,

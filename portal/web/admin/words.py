@@ -154,6 +154,8 @@ KIND: Mapping[str, str] = {
     Kind.TAP: "tap on a button",
     Kind.CONTACT: "contact card",
     Kind.TEMPLATE: "buttons",
+    Kind.FLOW: "form to fill in",
+    Kind.LOCATION_REQUEST: "question for a place",
     Kind.INVITE: "invitation",
     Kind.UNREADABLE: "could not be read",
     Kind.UNSUPPORTED: "unknown kind",
