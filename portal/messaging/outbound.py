@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.alerts.notices import CHOOSE_DEFAULT, NOT_INSTALLED, raise_alert
+from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.channels import registry
 from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
@@ -28,6 +28,7 @@ from portal.messaging import (
 from portal.messaging.charges import move_credits
 from portal.messaging.content_commands import take as take_content
 from portal.messaging.locks import lock_conversation
+from portal.messaging.not_installed import why_not_installed
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
 from portal.messaging.statuses import move_message, move_part
@@ -143,13 +144,19 @@ def place(session: Session, location: Location, conversation: Conversation, mess
 def _prepare(session: Session, location: Location, conversation: Conversation, message: Message) -> _Place:
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
-        return _Place(None, hold=not_installed(session, location))
+        return _Place(None, hold=why_not_installed(session, location))
     if len(_candidates(session, location.id)) > 1 and first_line.must_ask(session, conversation, message):
         return _Place(None, hold=first_line.ASKING)
     choice = route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
-        raise_alert(session, CHOOSE_DEFAULT, location.ghl_id, f"{_name(location)}: {choice.reason}", location.id)
+        raise_alert(
+            session,
+            CHOOSE_DEFAULT,
+            location.ghl_id,
+            f"{location.name or location.ghl_id}: {choice.reason}",
+            location.id,
+        )
     if choice.verdict is routing.Verdict.FAIL:
         return _Place(None, failure=choice.reason)
     sender = session.get_one(Sender, choice.sender_id) if choice.sender_id is not None else None
@@ -303,25 +310,6 @@ def hold_conversation(session: Session, message: Message, reason: str) -> None:
     for each in waiting:
         _hold(session, conversation, each, reason)
         drop(session, "send", [part.id for part in each.parts])
-
-
-# Why nothing is sent for a location that is not installed.
-NOT_INSTALLED_REASONS = {
-    InstallState.NOT_INSTALLED: "The app is not installed in this sub-account: install it, and this goes out.",
-    InstallState.UNINSTALLED: "The app was uninstalled from this sub-account: install it again, and this goes out.",
-    InstallState.INACTIVE: "The sub-account is paused in HighLevel: activate it there, and this goes out.",
-}
-
-
-def not_installed(session: Session, location: Location) -> str:
-    """The reason to hold for a location that is not installed; a person is told that messages wait."""
-    reason = NOT_INSTALLED_REASONS[InstallState(location.install_state)]
-    raise_alert(session, NOT_INSTALLED, location.ghl_id, f"{_name(location)}: {reason}", location.id)
-    return reason
-
-
-def _name(location: Location) -> str:
-    return location.name or location.ghl_id
 
 
 def _new_message(location: Location, conversation: Conversation, request: Request) -> Message:

@@ -30,7 +30,7 @@ from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
 from portal.messaging.looking import Looker
 from portal.messaging.media import public_address
-from portal.messaging.outbound import not_installed
+from portal.messaging.not_installed import why_not_installed
 from portal.messaging.outcomes import Result, clean_outcome
 from portal.messaging.receipts import match_by_key
 from portal.messaging.releasing import release_conversations
@@ -335,7 +335,7 @@ class Outbox:
             detail = f"It could not go out in time. {message.reason or part.detail}".strip()
             end_message(session, part, Status.EXPIRED, WHO, "expired", detail)
         elif location.install_state != InstallState.INSTALLED:
-            hold_back(session, due, part, not_installed(session, location))
+            hold_back(session, due, part, why_not_installed(session, location))
         elif sender.state == SenderState.REMOVED and message.status != Status.QUEUED:
             detail = f"The sender {sender.name} was removed before this went out."
             end_message(session, part, Status.FAILED, WHO, "sender_removed", detail)
