@@ -150,7 +150,7 @@ class TestReceipts:
             ("delivered", Outcome.DELIVERED),
             ("DELIVRD", Outcome.DELIVERED),
             ("Read", Outcome.READ),
-            ("played", Outcome.READ),
+            ("played", Outcome.PLAYED),
             ("EXPIRED", Outcome.EXPIRED),
             ("failed", Outcome.FAILED),
             ("REJECTD", Outcome.FAILED),
