@@ -3,6 +3,7 @@
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
+from portal.channels.kannel.client import Kannel
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
@@ -13,6 +14,7 @@ _CHANNELS: tuple[Channel, ...] = (
     GreenApi(),
     WhatsAppCloud(),
     Twilio(),
+    Kannel(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
