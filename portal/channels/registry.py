@@ -2,6 +2,7 @@
 
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
+from portal.channels.generic_http.client import GenericHttp
 from portal.channels.green_api.client import GreenApi
 from portal.channels.kannel.client import Kannel
 from portal.channels.simulator.client import Simulator
@@ -15,6 +16,7 @@ _CHANNELS: tuple[Channel, ...] = (
     WhatsAppCloud(),
     Twilio(),
     Kannel(),
+    GenericHttp(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
-from portal.channels import registry
+from portal.channels import reading, registry
 from portal.channels.base import ChannelError, WebhookRequest
 from portal.channels.capabilities import AppWebhook
 from portal.config import Settings
@@ -198,7 +198,8 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         return f"{IGNORED}the sender was removed"
     if not request.body.strip() and not request.query:
         return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
-    done = effects.take(session, sender, channel.parse(request), event, context.vault)
+    said = reading.events(channel, request, lambda: account_of(sender, context.vault, context.settings.app_url))
+    done = effects.take(session, sender, said, event, context.vault)
     return ", ".join(done) or f"{IGNORED}it says nothing"
 
 
