@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.channels import reading
+from portal.channels import reading, registry
 from portal.channels.base import Account, ChannelError, Outcome, Receipt, Unread
 from portal.channels.content import File
 from portal.channels.generic_http import documents, settings, templates
@@ -375,3 +375,8 @@ def test_what_may_hold_a_secret_is_kept_as_one():
     shown = repr(GENERIC.account("https://gw.test"))
     assert not any(each in shown for each in (API_KEY, PASSWORD, HEADER))
     assert settings.problem(GENERIC.account("https://gw.test")) == ""
+
+
+def test_only_a_sender_with_an_address_for_that_is_asked_for_statuses():
+    assert reading.polls(CHANNEL, {"status_url": "/s/{{id}}"}) and not reading.polls(CHANNEL, BASIC)
+    assert [reading.polls(registry.get(kind), {}) for kind in ("twilio", "kannel")] == [True, False]

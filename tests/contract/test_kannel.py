@@ -140,6 +140,7 @@ def test_without_an_address_nobody_is_called(case):
         (JASMIN, answer(200, {"balance": 10.2, "sms_count": "ND"}), True),
         (JASMIN, answer(403, "Authentication failure for username:portal"), False),
         (JASMIN, said(404, "No Such Resource"), False),
+        (JASMIN, answer(400, "Authorization failed for user [portal] (Cannot check balance)."), True),
     ],
 )
 def test_probe(case, told, ok, server):

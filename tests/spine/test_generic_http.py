@@ -93,3 +93,25 @@ def test_the_examples_pass_the_probe(sandbox, tmp_path):
     for settings in EXAMPLES.values():
         wanted = senders.NewSender("generic_http", "", here(settings, url), url, operator=True)
         assert senders.check(HttpClient(), wanted, settings_for("sqlite://", sandbox, tmp_path)).ok
+
+
+@pytest.mark.parametrize("rig", ["json"], indirect=True)
+def test_a_gateway_that_can_be_asked_is_asked_when_reports_are_lost(rig):
+    rig.provider.lost = True
+    rig.sandbox.deliveries.send("Kumusta")
+    eventually(lambda: rig.told() and rig.status() == "delivered", what="delivered by the poll")
+    assert not rig.provider.posted
+
+
+def test_a_call_without_the_secret_is_turned_away(database_url, sandbox, tmp_path):
+    portal = Portal(database_url, sandbox, tmp_path)
+    portal.install()
+    rig = Rig(portal, DIALECTS["generic_http"], {"webhook_secret": "sesame", "webhook_place": "query:token"})
+    portal.start()
+    try:
+        for query, wanted in (("", 401), ("?token=open", 401), ("?token=sesame", 200)):
+            written = Written("S1", sandbox.clock(), MARIA, "21601", "Hi", f"{rig.url}/receive{query}")
+            assert [each.status for each in rig.provider.write(written)] == [wanted], query
+        eventually(lambda: rig.came() == ["Hi"], what="the text in HighLevel")
+    finally:
+        portal.close()

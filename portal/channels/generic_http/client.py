@@ -31,6 +31,10 @@ class GenericHttp:
         """Asks where there is an address for that, else None."""
         return wire.status(http, account, external_id)
 
+    def can_ask(self, credentials: Mapping[str, str]) -> bool:
+        """With an address for that."""
+        return bool(credentials.get("status_url"))
+
     def probe(self, http: HttpClient, account: Account) -> Probe:
         """Tries the templates; asks the gateway where there is an address for that. Sends nothing."""
         return wire.probe(http, account)

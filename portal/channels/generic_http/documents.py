@@ -20,7 +20,7 @@ LARGEST = 1024 * 1024
 MOST_ITEMS = 1000
 _STEP = re.compile(r"([^.\[\]/]*)((?:\[[0-9]{1,4}\])*)")
 _PLACE = re.compile(r"\[([0-9]{1,4})\]")
-_ENCODING = re.compile(rb"""<\?xml[^>]{0,100}encoding=["'](iso-8859-1|windows-1252|utf-16)["']""", re.IGNORECASE)
+_ENCODING = re.compile(rb"""<\?xml[^>]{0,100}encoding=["'](iso-8859-1|windows-1252)["']""", re.IGNORECASE)
 _WORD = re.compile(r"[\w.:@+-]{1,200}")
 
 Document = Any  # JSON, an XML element, the fields of a form, or a plain text

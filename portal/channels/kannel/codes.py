@@ -15,7 +15,7 @@ _NO_MONEY = config("The user's credit at the gateway is used up: raise it.")
 _NOT_A_NUMBER = invalid("The gateway does not take this number.")
 _NOT_FROM = config("The gateway does not let this user send from this number or name: check From.")
 _NO_ROUTE = invalid("The gateway has no route to this number: add one, then send it again.")
-_CARRIER_AWAY = throttled("The gateway has no link to the carrier at the moment: the sender waits by itself.", 60)
+_CARRIER_AWAY = throttled("The gateway cannot pass messages on at the moment: the sender waits by itself.", 60)
 
 # A part of the answer, in small letters → our name for it, and what it means.
 REFUSALS: dict[str, tuple[tuple[str, str, Refusal], ...]] = {
@@ -40,6 +40,7 @@ REFUSALS: dict[str, tuple[tuple[str, str, Refusal], ...]] = {
         ("not enough balance", "charging", _NO_MONEY),
         ("not enough submit_sm_count", "charging", _NO_MONEY),
         ("no bound connector", "no_connector", _CARRIER_AWAY),
+        ("interceptorpb not", "interceptor", _CARRIER_AWAY),
         ("no route found", "no_route", _NO_ROUTE),
         ("destination_address", "destination", invalid("Jasmin does not let this user write to this number.")),
         ("(destination", "destination", invalid("Jasmin does not let this user write to this number.")),
@@ -47,8 +48,14 @@ REFUSALS: dict[str, tuple[tuple[str, str, Refusal], ...]] = {
         ("(source", "source", _NOT_FROM),
         ("(content", "content", invalid("Jasmin does not let this user send such a text.")),
         ("mandatory argument", "argument", config("Jasmin misses a field: check the sender's settings.")),
+        ("argument [username]", "username", _NO_ACCESS),
+        ("argument [password]", "password", _NO_ACCESS),
+        ("argument [tags]", "tags", config("Jasmin takes letters, digits and - in tags: correct “Carrier link”.")),
         ("argument [to]", "to", _NOT_A_NUMBER),
         ("argument [from]", "from", _NOT_FROM),
+        # A right that some messages need must not stop those that do not.
+        ("long content not", "long_content", invalid("Jasmin lets this user send no long texts (http_long_content).")),
+        ("hex content not", "hex_content", invalid("Jasmin lets this user send no Unicode (hex_content): allow it.")),
         ("authorization failed", "authorization", config("Jasmin does not let this user do that: check its rights.")),
         ("argument", "argument", invalid("Jasmin refuses a field of the message: see its log.")),
     ),

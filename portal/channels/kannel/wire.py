@@ -27,6 +27,8 @@ REPORT = "dlr=%d&reply=%A&foreign=%F&at=%T"
 _KANNEL_TOOK = re.compile(r"(?:0: |3: |Sent\.)")
 _SPLITS = re.compile(r"Message splits: ([0-9]{1,3})", re.ASCII)
 _JASMIN_TOOK = re.compile(r'Success "([^"]{1,200})"')
+# Jasmin has looked at the password by then: the user alone may not see the balance.
+_NO_LOOK = "cannot check balance"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 Pairs = Sequence[tuple[str, str | bytes]]
@@ -54,7 +56,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
         return Probe(False, NO_ADDRESS.sentence)
     if dialect(account.credentials) == JASMIN:
         answer = _ask_balance(http, account)
-        known = answer.status == 200 and "balance" in said_object(answer)
+        known = (answer.status == 200 and "balance" in said_object(answer)) or _NO_LOOK in _words(answer).lower()
         facts = {"balance": text(said_object(answer).get("balance"))[:20]} if known else {}
     else:
         answer = _call(http, account, _login(account), sends=False)
