@@ -5,10 +5,12 @@ from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 import pytest
 
+from portal.channels import alphabet
 from portal.channels.base import ChannelError
 from portal.channels.content import File
 from portal.channels.kannel.client import Kannel
 from portal.http import HttpClient
+from portal.messaging import segments
 from tests.contract.cases import PART, WEBHOOK_URL, got
 from tests.contract.cases.kannel import JASMIN, JASMIN_ID, KANNEL, PASSWORD, said
 from tests.contract.standin import StandIn, answer
@@ -177,3 +179,10 @@ def test_a_report_brings_the_time_and_nothing_is_believed_that_is_not_said():
     assert told.at.isoformat() == "2026-01-01T00:01:00+00:00" and told.external_id == "41:1"
     [told] = Kannel().parse(got("status", f"id={JASMIN_ID}&message_status=DELIVRD&dlr=2"))
     assert told.outcome == "delivered" and told.our_key == ""
+
+
+def test_the_alphabet_is_the_one_that_parts_are_counted_by():
+    assert (alphabet.BASIC, alphabet.EXTENSION) == (segments.GSM7_BASIC, segments.GSM7_EXTENSION)
+    for text in ("a" * 160, "a" * 161, "€" * 80, "á" * 70, "👋" * 36):
+        assert alphabet.is_gsm(text) == (segments.split(text).encoding is segments.Encoding.GSM7)
+        assert alphabet.fits(text, 2) == (segments.count(text) <= 2)
