@@ -20,7 +20,12 @@ def ucs2(text: str) -> bytes:
 
 
 def fits(text: str, parts: int) -> bool:
-    """Does it take at most so many parts of a joined message (153 septets or 67 units each)?"""
+    """Does it surely take at most so many parts of a joined message (153 septets or 67 units each)?
+
+    A pair (`€`, an emoji) is not split over two parts, so each part of a text with pairs may end a unit short.
+    """
     if is_gsm(text):
-        return len(text) + sum(map(text.count, EXTENSION)) <= parts * _GSM_JOINED
-    return len(ucs2(text)) // 2 <= parts * _UCS2_JOINED
+        pairs = sum(map(text.count, EXTENSION))
+        return len(text) + pairs <= parts * (_GSM_JOINED - bool(pairs))
+    units = len(ucs2(text)) // 2
+    return units <= parts * (_UCS2_JOINED - (units > len(text)))
