@@ -2,7 +2,9 @@
 
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
+from portal.channels.generic_http.client import GenericHttp
 from portal.channels.green_api.client import GreenApi
+from portal.channels.kannel.client import Kannel
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
@@ -13,6 +15,8 @@ _CHANNELS: tuple[Channel, ...] = (
     GreenApi(),
     WhatsAppCloud(),
     Twilio(),
+    Kannel(),
+    GenericHttp(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,15 @@ KEPT_HEADERS = (
     "x-request-id",
     "x-forwarded-for",
 )
+
+
+# As providers that cannot sign show in the address who they are.
+_SECRET = re.compile(r"(?i)(?<![^&;])((?:token|secret|api[_-]?key|password|pass)=)[^&;]*")
+
+
+def without_secrets(query: str) -> str:
+    """The query of a request that was judged: what proved its caller is not kept in the clear."""
+    return _SECRET.sub(r"\1[redacted]", query)
 
 
 @dataclass(frozen=True, slots=True)

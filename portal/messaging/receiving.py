@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.alerts.notices import NO_MESSAGE_ID, PARKED, raise_alert
-from portal.channels import registry
+from portal.channels import reading, registry
 from portal.channels.base import ChannelError, WebhookRequest
 from portal.channels.capabilities import AppWebhook
 from portal.config import Settings
@@ -17,7 +17,7 @@ from portal.errors import InvalidInput, PortalError
 from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
-from portal.journal.entry import SEALED
+from portal.journal.entry import SEALED, without_secrets
 from portal.messaging import app_webhooks, composing, contact_events, contacts, effects, media, numbers, quoting
 from portal.messaging.accounts import account_of
 from portal.messaging.mirroring import EchoUnresolved
@@ -193,12 +193,13 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
         whole = replace(request, headers=context.vault.open_fields(sealed)) if sealed else request
         if not channel.verify(account_of(sender, context.vault, context.settings.app_url), whole):
             raise Parked(UNPROVED)
-        event.verified, event.headers = True, headers
+        event.verified, event.headers, event.query = True, headers, without_secrets(event.query)
     if sender.state == SenderState.REMOVED:
         return f"{IGNORED}the sender was removed"
     if not request.body.strip() and not request.query:
         return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
-    done = effects.take(session, sender, channel.parse(request), event, context.vault)
+    said = reading.events(channel, request, lambda: account_of(sender, context.vault, context.settings.app_url))
+    done = effects.take(session, sender, said, event, context.vault)
     return ", ".join(done) or f"{IGNORED}it says nothing"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.channels import registry
+from portal.channels import reading, registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
 from portal.channels.capabilities import SendsKinds, limits_of, wants_files_described
 from portal.channels.content import AddressKind, File, Kind
@@ -182,7 +182,8 @@ class Outbox:
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
         outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
-        return Result(due, passed, outcome, channel.idempotent, channel.polls, counts)
+        asks = reading.polls(channel, known.account.credentials)
+        return Result(due, passed, outcome, channel.idempotent, asks, counts)
 
     def _stale(self, cargo: Cargo) -> ChannelError | None:
         """Why a template is not what it was when it was queued, which may be long ago. Nothing went out."""

@@ -26,12 +26,12 @@ TELLS = [each for each in DIALECTS.values() if tells(each)]
 class Rig:
     """A portal with one sender of the dialect, whose webhooks the stand-in finds."""
 
-    def __init__(self, portal: Portal, dialect) -> None:
+    def __init__(self, portal: Portal, dialect, credentials: dict[str, str] | None = None) -> None:
         self.portal, self.dialect, self.sandbox = portal, dialect, portal.sandbox
         self.provider = portal.sandbox.sms[dialect.kind]
         self.provider.progress = Progress(0.0, 0.1)
         self.sender_id = portal.add_sender(
-            dialect.kind, credentials=self.provider.credentials, api_url=self.provider.url
+            dialect.kind, credentials=self.provider.credentials | (credentials or {}), api_url=self.provider.url
         )
         with portal.session() as session:
             key = session.get_one(Sender, self.sender_id).key

@@ -12,6 +12,7 @@ from portal.channels import registry
 from portal.channels.base import CredentialField
 from portal.channels.simulator.client import Simulator
 from portal.installations.lifecycle import ensure_location
+from portal.journal.entry import without_secrets
 from portal.journal.replay import drain
 from portal.messaging import senders
 from portal.models import Alert
@@ -154,3 +155,9 @@ def test_what_proves_the_caller_waits_sealed_for_the_end_of_an_outage(idle, bear
     else:
         assert event.state == "applied" and len(idle.messages("in")) == 1
         assert set(event.headers) <= {"content-type", "user-agent"}, "what was a secret is not kept"
+
+
+def test_what_proves_a_caller_in_the_address_is_not_kept():
+    kept = without_secrets("id=7&token=abc;Password=x&api-key=k&text=a+token=b&to=1&broken_token=stays")
+    assert kept == "id=7&token=[redacted];Password=[redacted]&api-key=[redacted]&text=a+token=b&to=1&broken_token=stays"
+    assert without_secrets("") == ""

@@ -14,7 +14,7 @@ from portal.alerts.notices import UNAUTHENTIC, raise_alert
 from portal.channels.base import WebhookRequest
 from portal.database import insert
 from portal.errors import Unauthentic
-from portal.journal.entry import KEPT_HEADERS, SEALED, Entry
+from portal.journal.entry import KEPT_HEADERS, SEALED, Entry, without_secrets
 from portal.models import Event, EventState
 from portal.services import Services
 from portal.web.webhooks.known import strangers
@@ -100,7 +100,7 @@ class Evidence:
 
     def _keep(self, services: Services, entry: Entry, why: str, recent: int) -> None:
         row = entry.row(EventState.REFUSED, why)
-        short = {"body": entry.body[:KEPT_BODY], "query": row["query"][:KEPT_BODY]}
+        short = {"body": entry.body[:KEPT_BODY], "query": without_secrets(row["query"])[:KEPT_BODY]}
         row.update(dedupe_key=None, verified=False, applied_at=clock.now(), **short)
         try:
             with services.database.write() as session:

@@ -7,7 +7,7 @@ from flask import Response
 from portal.channels import registry
 from portal.channels.base import Channel, WebhookRequest
 from portal.errors import InvalidInput, NotFound
-from portal.journal.entry import Entry
+from portal.journal.entry import Entry, without_secrets
 from portal.services import Services
 from portal.web.context import services
 from portal.web.webhooks import bp
@@ -38,7 +38,7 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
             action=action,
             sender_key=key,
             headers=proof(parts, heard, verified=verified),
-            query=heard.query,
+            query=without_secrets(heard.query) if verified else heard.query,
         )
     )
     return accepted(*channel.answer(heard))
