@@ -255,12 +255,16 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A customer does not want marketing any more, or wants it again. Everything else may still be sent to them."""
+    """A customer does not want marketing any more, or wants it again. Everything else may still be sent to them.
+
+    `everything` is True where it is about all messages of the sender's family: an opt-out that they told the provider.
+    """
 
     person: Peer
     marketing: bool
     at: datetime | None = None
     same_as: Sequence[Peer] = ()
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Every channel there is, one line each."""
 
+from portal.channels.africastalking.client import AfricasTalking
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
@@ -13,6 +14,7 @@ _CHANNELS: tuple[Channel, ...] = (
     GreenApi(),
     WhatsAppCloud(),
     Twilio(),
+    AfricasTalking(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
