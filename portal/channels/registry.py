@@ -4,6 +4,7 @@ from portal.channels.africastalking.client import AfricasTalking
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
+from portal.channels.semaphore.client import Semaphore
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
@@ -15,6 +16,7 @@ _CHANNELS: tuple[Channel, ...] = (
     WhatsAppCloud(),
     Twilio(),
     AfricasTalking(),
+    Semaphore(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
