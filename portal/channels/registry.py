@@ -3,6 +3,7 @@
 from portal.channels.africastalking.client import AfricasTalking
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
+from portal.channels.globe.client import Globe
 from portal.channels.green_api.client import GreenApi
 from portal.channels.semaphore.client import Semaphore
 from portal.channels.simulator.client import Simulator
@@ -17,6 +18,7 @@ _CHANNELS: tuple[Channel, ...] = (
     Twilio(),
     AfricasTalking(),
     Semaphore(),
+    Globe(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
