@@ -46,6 +46,7 @@ class Semaphore:
     account_pace = 2.0
     account_poll_pace = 0.5
     low_balance = LOW_BALANCE
+    last_word = Outcome.SENT
 
     def send(self, http: HttpClient, account: Account, part: Outgoing) -> Accepted:
         """One POST, unless Semaphore would say yes and do nothing. It cuts long texts itself."""
