@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
-from portal.channels.base import Account, BulkResult, Channel, Family, Line, WebhookRequest
+from portal.channels.base import Account, BulkResult, Channel, Family, Line, Outcome, WebhookRequest
 from portal.channels.content import AddressKind, Kind, Limits
 from portal.http import HttpClient
 
@@ -64,6 +64,13 @@ class HasBalance(Protocol):
     def balance(self, http: HttpClient, account: Account) -> Balance:
         """What is left now. Raises `ChannelError`."""
         ...
+
+
+@runtime_checkable
+class HasLastWord(Protocol):
+    """The provider has no better word than this one: from then on it is asked seldom, in case it changes its mind."""
+
+    last_word: Outcome
 
 
 @runtime_checkable
@@ -325,6 +332,11 @@ def is_sandbox(channel: Channel, credentials: Mapping[str, str]) -> bool:
 def bulk_limit(channel: Channel, credentials: Mapping[str, str]) -> int:
     """How many recipients one call may have; 0 where there is no bulk."""
     return channel.bulk_limit(credentials) if isinstance(channel, SendsBulk) else 0
+
+
+def last_word(channel: Channel) -> Outcome | None:
+    """The best that the provider ever says of a part; None where that is a delivery."""
+    return channel.last_word if isinstance(channel, HasLastWord) else None
 
 
 def account_key(channel: Channel, credentials: Mapping[str, str], api_url: str) -> str:

@@ -1,10 +1,13 @@
 """Every channel there is, one line each."""
 
+from portal.channels.africastalking.client import AfricasTalking
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.generic_http.client import GenericHttp
+from portal.channels.globe.client import Globe
 from portal.channels.green_api.client import GreenApi
 from portal.channels.kannel.client import Kannel
+from portal.channels.semaphore.client import Semaphore
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
@@ -17,6 +20,9 @@ _CHANNELS: tuple[Channel, ...] = (
     Twilio(),
     Kannel(),
     GenericHttp(),
+    AfricasTalking(),
+    Semaphore(),
+    Globe(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}

@@ -105,17 +105,18 @@ def learn(session: Session, message: Message, provider: str, code: str, detail: 
 
 
 def prefer(session: Session, sender: Sender, said: Preference, event: Event, peer: Peer) -> str:
-    """A customer has stopped marketing at the provider, or wants it again; other messages are not concerned."""
+    """A customer has stopped marketing, or everything, at the provider, or wants it again."""
     who = registry.get(sender.channel).name
     contact_id = contact_of(session, sender.location_id, peer.value)
+    family, what = (sender.family, "everything") if said.everything else (MARKETING, "marketing")
     if said.marketing:
-        by = f"{who} said that they want marketing again"
-        count = lift(session, sender.location_id, MARKETING, peer.value, by, contact_id)
-        return "marketing is wanted again" if count else "marketing was not stopped"
+        by = f"{who} said that they want {what} again"
+        count = lift(session, sender.location_id, family, peer.value, by, contact_id)
+        return f"{what} is wanted again" if count else f"{what} was not stopped"
     evidence = Evidence(Origin.PROVIDER, contact_id, code="preference", detail=f"Webhook {event.id}.", since=said.at)
-    source = f"{who} said that they have stopped marketing"
-    added = add(session, sender.location_id, MARKETING, peer.value, source, evidence)
-    return "marketing is stopped" if added else "marketing was stopped before"
+    source = f"{who} said that they have stopped {what}"
+    added = add(session, sender.location_id, family, peer.value, source, evidence)
+    return f"{what} is stopped" if added else f"{what} was stopped before"
 
 
 def add(

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels import registry
 from portal.channels.base import ChannelError, Receipt, Scope
+from portal.channels.capabilities import last_word
 from portal.database import Database, is_away
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
@@ -165,7 +166,7 @@ class Poller:
         elif moment - asked_since >= RECEIPT_WAIT:
             _give_up(part, "The provider gave no receipt within 72 hours.")
         else:
-            part.next_poll_at = min(moment + _pause(part.polls), max(asked_since + RECEIPT_WAIT, moment))
+            part.next_poll_at = min(moment + _pause(answer, part.polls), max(asked_since + RECEIPT_WAIT, moment))
             part.polls += 0 if ill else 1  # an account that cannot be asked makes no message older
 
 
@@ -177,12 +178,15 @@ def _is_quiet(answer: _Answer, moment: datetime) -> bool:
 
 def _next_poll(answer: _Answer, moment: datetime) -> dict[str, object]:
     asked_since = answer.part.accepted_at or moment
-    at = min(moment + _pause(answer.part.polls), max(asked_since + RECEIPT_WAIT, moment))
+    at = min(moment + _pause(answer, answer.part.polls), max(asked_since + RECEIPT_WAIT, moment))
     return {"b_id": answer.part.id, "b_at": at}
 
 
-def _pause(polls: int) -> timedelta:
-    return timedelta(seconds=PAUSES[min(polls, len(PAUSES) - 1)])
+def _pause(answer: _Answer, polls: int) -> timedelta:
+    """The longest one at once where the provider has said the best that it ever says."""
+    said = answer.receipt.outcome.value if answer.receipt is not None else answer.part.status
+    settled = said == last_word(registry.get(answer.part.channel))
+    return timedelta(seconds=PAUSES[-1] if settled else PAUSES[min(polls, len(PAUSES) - 1)])
 
 
 _PART = (

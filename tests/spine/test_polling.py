@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from portal import clock
+from portal.channels.base import Outcome
+from portal.channels.cast.client import Cast
 from portal.messaging import contacts, polling
 from portal.messaging.outbound import Request, queue_message
 from portal.models import Gate, Location, Part, Status
@@ -80,6 +82,15 @@ def test_each_answer_lengthens_the_pause(accepted):
     pauses = [pause_of(poll(accepted)) for _ in range(4)]
     assert pauses == list(polling.PAUSES[:4])
     assert part_of(accepted).status == Status.SENT
+
+
+def test_where_sent_is_the_best_that_is_ever_said_it_is_asked_seldom_from_then_on(accepted, monkeypatch):
+    monkeypatch.setattr(Cast, "last_word", Outcome.SENT, raising=False)
+    cast = accepted.sandbox.cast
+    known, cast._accepted = cast._accepted, {}
+    assert pause_of(poll(accepted)) == polling.PAUSES[0], "it is not sent yet"
+    cast._accepted = known
+    assert [pause_of(poll(accepted)) for _ in range(2)] == [polling.PAUSES[-1]] * 2
 
 
 def test_polls_stand_at_the_gate_of_the_account(accepted):

@@ -29,7 +29,8 @@ class Rig:
     def __init__(self, portal: Portal, dialect, credentials: dict[str, str] | None = None) -> None:
         self.portal, self.dialect, self.sandbox = portal, dialect, portal.sandbox
         self.provider = portal.sandbox.sms[dialect.kind]
-        self.provider.progress = Progress(0.0, 0.1)
+        # A report that crosses the answer to its call is matched by the next sweep, a minute later, or by a poll.
+        self.provider.progress = Progress(0.0, 0.1) if registry.get(dialect.kind).polls else Progress(0.5, 1.0)
         self.sender_id = portal.add_sender(
             dialect.kind, credentials=self.provider.credentials | (credentials or {}), api_url=self.provider.url
         )
