@@ -21,10 +21,13 @@ from portal.messaging.outbound import let_go, push_status
 from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
 from portal.messaging.storable import storable, storable_details
 from portal.models import Direction, Message, Part, ReceiptRow, Sender, Status, StatusChange
-from portal.queue.jobs import drop
+from portal.queue.jobs import SEND, drop, enqueue, job
 
 # After this a provider's silence is final: the message stays "sent, no receipt".
 RECEIPT_WAIT = timedelta(hours=72)
+# A receipt whose part nobody knows is looked at once more after this; later `sweeping.match_orphans` finds it.
+SECOND_LOOK = timedelta(seconds=1)
+MATCH = "match_receipt"
 # Keys as `fence.key_of` makes them: what else a provider gives back was written by another program.
 _KEY = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.([1-9]\d{0,3}))?:([1-9]\d{0,6})", re.ASCII)
 _UUID_LENGTH = 36
@@ -74,10 +77,28 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     if part is None and named is not None:
         return f"receipt kept with message {named.message.uuid}"
     if part is None:
+        _look_again(session, receipt_id)
         return "receipt kept: its message is not known yet"
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
     moved = apply_receipt(session, part, receipt, who or f"{sender.channel} receipt")
     return f"{receipt.outcome.value} for message {part.message.uuid}" + ("" if moved else ", which stays as it is")
+
+
+def _look_again(session: Session, receipt_id: int) -> None:
+    """The answer to the call may be on its way to the disk just now: then neither of the two sees the other."""
+    soon = clock.now() + SECOND_LOOK
+    enqueue(session, [job(SEND, MATCH, receipt_id, f"receipt:{receipt_id}", priority=10, run_at=soon)])
+
+
+def match(session: Session, receipt_id: int) -> bool:
+    """Looks for the part of a receipt that came before it was known; False when there is none still."""
+    row = session.get(ReceiptRow, receipt_id)
+    if row is None or row.part_id is not None:
+        return False
+    part = locked_part(session, row.sender_id, row.external_id)
+    if part is not None:
+        match_early_receipts(session, part, _who(session, part))
+    return part is not None
 
 
 def our_key(receipt: Receipt) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts, reading, templates
+from portal.messaging import bulk, dnd, lines, optouts, reading, receipts, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.completing import Completer
 from portal.messaging.first_line import READ
@@ -167,6 +167,13 @@ class Upkeep:
         log.info("held conversations are tried again", extra={"location": due.subject, "conversations": found})
         return True
 
+    def match_receipt(self, due: Due) -> bool:
+        """Brings a receipt together with its part, where the two were written at the same moment."""
+        with self._database.write() as session:
+            receipts.match(session, due.subject)
+            complete(session, [due.id])
+        return True
+
     def release(self, due: Due) -> bool:
         """Sends what one conversation holds, as far as it may go."""
         with self._database.write() as session:
@@ -199,6 +206,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
+        receipts.MATCH: upkeep.match_receipt,
         "check_location": installing.check_location,
         "mint_token": installing.mint_token,
         "install_locations": installing.install_locations,

@@ -16,6 +16,7 @@ from portal.messaging.receipts import take_receipt
 from portal.models import Event, Job, LedgerEntry, Location, Message, Part, ReceiptRow, Sender, Status, StatusChange
 from portal.queue.jobs import Due
 from portal.sandbox import world
+from portal.worker.tasks import handlers
 
 CONTACT = world.DEMO_PEOPLE[0][0][1]
 numbers = itertools.count(1)
@@ -195,3 +196,25 @@ def test_webhooks_take_the_quick_path(portal, monkeypatch):
         notes = effects.take(session, session.get_one(Sender, 1), said, Event(id=7), portal.parts.vault)
     assert notes == [f"{word} for message {portal.messages()[0].uuid}" for word in ("sent", "delivered")]
     assert facts(portal, message_id)["message"][0] == Status.DELIVERED
+
+
+def test_a_receipt_and_its_answer_that_did_not_see_each_other(portal):
+    """Both were being written at the same moment: a second look a second later brings them together."""
+    message_id, _ = accepted(portal)
+    thoroughly(portal, [told("the same moment", Outcome.DELIVERED, "d")])
+    [job] = [job for job in portal.jobs() if job.kind == "match_receipt"]
+    with portal.database.write() as session:
+        session.execute(update(Part).where(Part.message_id == message_id).values(external_id="the same moment"))
+    assert job.run_at > job.created_at
+    due = Due(job.id, job.kind, job.subject, job.lane, job.gate, 1, 0, job.created_at)
+    assert handlers(portal.parts)["match_receipt"](due)
+    assert facts(portal, message_id)["message"][0] == Status.DELIVERED
+    assert "match_receipt" not in {job.kind for job in portal.jobs()}
+
+
+def test_a_receipt_of_nobody_costs_one_second_look(portal):
+    thoroughly(portal, [told("nobody's", Outcome.DELIVERED), told("nobody's", Outcome.DELIVERED)])
+    [job] = [job for job in portal.jobs() if job.kind == "match_receipt"]
+    due = Due(job.id, job.kind, job.subject, job.lane, job.gate, 1, 0, job.created_at)
+    assert handlers(portal.parts)["match_receipt"](due)
+    assert "match_receipt" not in {job.kind for job in portal.jobs()}
