@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from portal.channels.content import About, AddressKind, Content, File, Kind, Peer
+from portal.channels.content import About, AddressKind, Content, File, Kind, Peer, Piece
 from portal.errors import PortalError
 from portal.http import HttpClient
 
@@ -192,6 +192,7 @@ class Inbound:
     `external_id` is "" when the provider gives none (then repeats are marked). `details` has the shape that `Kind`
     gives; `text` is the text or caption itself. `from_us` is True for what a person typed on the linked phone (it went
     to the chat), and `by_api` besides when it came through the provider's API, from us or from another program.
+    `piece` is set when it is one SMS of a longer text, which waits for the others.
     """
 
     sender: str
@@ -210,6 +211,7 @@ class Inbound:
     from_us: bool = False
     by_api: bool = False
     code: str = ""
+    piece: Piece | None = None
 
 
 class LineState(StrEnum):

@@ -67,6 +67,16 @@ class HasBalance(Protocol):
 
 
 @runtime_checkable
+class ReportsSegments(Protocol):
+    """Each SMS of a long text has an id and receipts of its own, which give our key back. Such a channel is not polled.
+
+    `Accepted` then has the first id and how many there are.
+    """
+
+    reports_segments: bool
+
+
+@runtime_checkable
 class ListsOptOuts(Protocol):
     """The provider keeps a list of its own of who has opted out."""
 

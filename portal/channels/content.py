@@ -115,6 +115,15 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """One SMS of a long text that its provider hands on cut: the `number`th of `total`, all with one `reference`."""
+
+    reference: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """An address with its kind and the name that goes with it, "" where none is known."""
 

@@ -12,9 +12,8 @@ from portal.alerts.notices import raise_alert
 from portal.channels.base import ChannelEvent, Inbound, Line, Notice, Preference, Receipt, TemplateNotice, Unread
 from portal.crypto import Vault
 from portal.database import is_away, is_conflict
-from portal.messaging import lines, merging, optouts, templates
+from portal.messaging import lines, merging, optouts, pieces, templates
 from portal.messaging.chats import PERSONAL, peer_of
-from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.receipts import take_receipt
 from portal.messaging.storable import storable
@@ -63,7 +62,7 @@ def _take(session: Session, sender: Sender, said: ChannelEvent, event: Event, va
     if isinstance(said, Receipt):
         return take_receipt(session, sender, said, event.id)
     if isinstance(said, Inbound):
-        return take_inbound(session, sender, said, event, vault)
+        return pieces.take(session, sender, said, event, vault)
     if isinstance(said, Line):
         return lines.hint(session, sender, said)
     if isinstance(said, Notice):
