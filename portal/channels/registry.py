@@ -5,6 +5,7 @@ from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
+from portal.channels.vonage.client import Vonage
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
 from portal.errors import InvalidInput
 
@@ -13,6 +14,7 @@ _CHANNELS: tuple[Channel, ...] = (
     GreenApi(),
     WhatsAppCloud(),
     Twilio(),
+    Vonage(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
