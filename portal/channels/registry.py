@@ -3,6 +3,7 @@
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
 from portal.channels.green_api.client import GreenApi
+from portal.channels.infobip.client import Infobip
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
 from portal.channels.vonage.client import Vonage
@@ -15,6 +16,7 @@ _CHANNELS: tuple[Channel, ...] = (
     WhatsAppCloud(),
     Twilio(),
     Vonage(),
+    Infobip(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
