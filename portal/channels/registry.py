@@ -2,6 +2,7 @@
 
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
+from portal.channels.clickatell.client import Clickatell
 from portal.channels.green_api.client import GreenApi
 from portal.channels.infobip.client import Infobip
 from portal.channels.simulator.client import Simulator
@@ -17,6 +18,7 @@ _CHANNELS: tuple[Channel, ...] = (
     Twilio(),
     Vonage(),
     Infobip(),
+    Clickatell(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}
