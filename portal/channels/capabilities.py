@@ -77,6 +77,13 @@ class ReportsSegments(Protocol):
 
 
 @runtime_checkable
+class ReceiptsAreHints(Protocol):
+    """Nothing but our unguessable address proves a report: the provider is asked before its last word counts."""
+
+    receipts_are_hints: bool
+
+
+@runtime_checkable
 class ListsOptOuts(Protocol):
     """The provider keeps a list of its own of who has opted out."""
 

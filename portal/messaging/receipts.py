@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
-from portal.messaging import optouts, rejections, segment_receipts, windows
+from portal.messaging import hints, optouts, rejections, segment_receipts, windows
 from portal.messaging.charges import move_credits
 from portal.messaging.outbound import let_go, push_status
 from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
@@ -62,14 +62,18 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         part = named if _claim(session, named, rounds, external_id, [receipt.outcome], who) else None
     if receipt_id is not None and receipt.outcome is Outcome.FAILED:
         rejections.note(session, sender.id)
+    # What the provider was asked for is no hint.
+    waits = part is not None and event_id is not None and hints.ask_first(session, sender, part, receipt)
     if receipt_id is None:
-        if part is not None:
+        if part is not None and not waits:
             match_early_receipts(session, part, who or f"{sender.channel} receipt")
         return "repeat of a known receipt"
     if part is None and named is not None:
         return f"receipt kept with message {named.message.uuid}"
     if part is None:
         return "receipt kept: its message is not known yet"
+    if waits:
+        return f"{receipt.outcome.value} for message {part.message.uuid}: the provider is asked whether it is so"
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
     moved = apply_receipt(session, part, receipt, who or f"{sender.channel} receipt")
     if segment_receipts.is_cut(session, part):

@@ -43,6 +43,7 @@ class Clickatell:
     separate_attachments = False
     confirms_delivery = True
     calls_back = True
+    receipts_are_hints = True
     account_pace = 20.0
     account_poll_pace = 5.0
     low_balance = LOW_BALANCE

@@ -38,6 +38,7 @@ class Infobip:
     separate_attachments = False
     confirms_delivery = True
     calls_back = True
+    receipts_are_hints = True
     account_pace = 30.0
     account_poll_pace = 5.0
     low_balance = LOW_BALANCE
