@@ -74,6 +74,23 @@ class HasLastWord(Protocol):
 
 
 @runtime_checkable
+class ReportsSegments(Protocol):
+    """Each SMS of a long text has an id and receipts of its own, which give our key back. Such a channel is not polled.
+
+    `Accepted` then has the first id and how many there are.
+    """
+
+    reports_segments: bool
+
+
+@runtime_checkable
+class ReceiptsAreHints(Protocol):
+    """Nothing but our unguessable address proves a report: the provider is asked before its last word counts."""
+
+    receipts_are_hints: bool
+
+
+@runtime_checkable
 class ListsOptOuts(Protocol):
     """The provider keeps a list of its own of who has opted out."""
 

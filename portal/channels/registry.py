@@ -3,13 +3,16 @@
 from portal.channels.africastalking.client import AfricasTalking
 from portal.channels.base import Channel, Registers
 from portal.channels.cast.client import Cast
+from portal.channels.clickatell.client import Clickatell
 from portal.channels.generic_http.client import GenericHttp
 from portal.channels.globe.client import Globe
 from portal.channels.green_api.client import GreenApi
+from portal.channels.infobip.client import Infobip
 from portal.channels.kannel.client import Kannel
 from portal.channels.semaphore.client import Semaphore
 from portal.channels.simulator.client import Simulator
 from portal.channels.twilio.client import Twilio
+from portal.channels.vonage.client import Vonage
 from portal.channels.whatsapp_cloud.client import WhatsAppCloud
 from portal.errors import InvalidInput
 
@@ -23,6 +26,9 @@ _CHANNELS: tuple[Channel, ...] = (
     AfricasTalking(),
     Semaphore(),
     Globe(),
+    Vonage(),
+    Infobip(),
+    Clickatell(),
     Simulator(),
 )
 _BY_KIND = {channel.kind: channel for channel in _CHANNELS}

@@ -12,10 +12,9 @@ from portal.alerts.notices import raise_alert
 from portal.channels.base import ChannelEvent, Inbound, Line, Notice, Preference, Receipt, TemplateNotice, Unread
 from portal.crypto import Vault
 from portal.database import is_away, is_conflict
-from portal.messaging import lines, merging, optouts, templates
+from portal.messaging import hints, lines, merging, optouts, pieces, segment_receipts, templates
 from portal.messaging.chats import PERSONAL, peer_of
 from portal.messaging.forward import Word, carry_forward
-from portal.messaging.inbound import take_inbound
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.receipts import take_receipt
 from portal.messaging.storable import storable
@@ -62,10 +61,9 @@ def take(
 
 def _take(session: Session, sender: Sender, said: ChannelEvent, event: Event, vault: Vault) -> str:
     if isinstance(said, Receipt):
-        [uuid] = carry_forward(session, [Word(sender.id, said, f"{sender.channel} receipt", event.id)])
-        return f"{said.outcome.value} for message {uuid}" if uuid else take_receipt(session, sender, said, event.id)
+        return _told(session, sender, said, event)
     if isinstance(said, Inbound):
-        return take_inbound(session, sender, said, event, vault)
+        return pieces.take(session, sender, said, event, vault)
     if isinstance(said, Line):
         return lines.hint(session, sender, said)
     if isinstance(said, Notice):
@@ -74,6 +72,14 @@ def _take(session: Session, sender: Sender, said: ChannelEvent, event: Event, va
         return templates.hint(session, sender, said)
     assert isinstance(said, Preference)
     return _prefer(session, sender, said, event)
+
+
+def _told(session: Session, sender: Sender, receipt: Receipt, event: Event) -> str:
+    uuid = ""
+    # Where it is to be proved first, or is about a piece of the text alone, somebody has to look at all of it.
+    if not hints.are_given_by(sender.channel) and not segment_receipts.are_given_by(sender.channel):
+        [uuid] = carry_forward(session, [Word(sender.id, receipt, f"{sender.channel} receipt", event.id)])
+    return f"{receipt.outcome.value} for message {uuid}" if uuid else take_receipt(session, sender, receipt, event.id)
 
 
 def _prefer(session: Session, sender: Sender, said: Preference, event: Event) -> str:

@@ -21,6 +21,7 @@ from portal.channels.capabilities import last_word
 from portal.database import Database, is_away
 from portal.group_commit import GroupCommit
 from portal.http import HttpClient
+from portal.messaging import hints
 from portal.messaging.accounts import Accounts
 from portal.messaging.forward import Word, carry_forward
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part, take_receipt
@@ -69,12 +70,16 @@ def enqueue_due(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came of one question. `part` is as it was before. Neither `receipt` nor `fault`: nothing new."""
+    """What came of one question. `part` is as it was before. Neither `receipt` nor `fault`: nothing new.
+
+    `said` is the provider's word, also when it is not new.
+    """
 
     due: Due
     part: Row[*tuple[Any, ...]]
     receipt: Receipt | None
     fault: ChannelError | None
+    said: Receipt | None = None
 
     @property
     def word(self) -> Word | None:
@@ -112,9 +117,10 @@ class Poller:
         except ChannelError as error:
             log.warning("status not learnt", extra={"part": part.id, "reason": error.message, "code": error.code})
             return _Answer(due, part, None, error)
+        said = receipt
         if receipt is not None and receipt.outcome.value == part.status and receipt.external_id == part.external_id:
             receipt = None  # it was told before
-        return _Answer(due, part, receipt, None)
+        return _Answer(due, part, receipt, None, said)
 
     def _commit(self, answers: Sequence[_Answer]) -> Sequence[SQLAlchemyError | None]:
         try:
@@ -129,6 +135,9 @@ class Poller:
         return [None] * len(answers)
 
     def _apply(self, session: Session, answers: Sequence[_Answer]) -> None:
+        for answer in answers:
+            if answer.said is not None and hints.are_given_by(answer.part.channel):
+                hints.answered(session, answer.part.sender_id, answer.part.external_id, answer.said.outcome)
         told = [answer for answer in answers if answer.word is not None]
         carried = carry_forward(session, [answer.word for answer in told if answer.word is not None])
         done = {answer.due.id for answer, moved in zip(told, carried, strict=True) if moved}

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
-from portal.messaging import optouts, rejections, setbacks, windows
+from portal.messaging import hints, optouts, rejections, segment_receipts, setbacks, windows
 from portal.messaging.charges import move_credits
 from portal.messaging.outbound import let_go, push_status
 from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
@@ -70,8 +70,10 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
         part = named if _claim(session, named, rounds, external_id, [receipt.outcome], who) else None
     if receipt_id is not None and receipt.outcome is Outcome.FAILED:
         rejections.note(session, sender.id)
+    # What the provider was asked for is no hint.
+    waits = part is not None and event_id is not None and hints.ask_first(session, sender, part, receipt)
     if receipt_id is None:
-        if part is not None:
+        if part is not None and not waits:
             match_early_receipts(session, part, who or f"{sender.channel} receipt")
         return "repeat of a known receipt"
     if part is None and named is not None:
@@ -79,8 +81,12 @@ def take_receipt(session: Session, sender: Sender, receipt: Receipt, event_id: i
     if part is None:
         _look_again(session, receipt_id)
         return "receipt kept: its message is not known yet"
+    if waits:
+        return f"{receipt.outcome.value} for message {part.message.uuid}: the provider is asked whether it is so"
     session.execute(update(ReceiptRow).where(ReceiptRow.id == receipt_id).values(part_id=part.id))
     moved = apply_receipt(session, part, receipt, who or f"{sender.channel} receipt")
+    if segment_receipts.is_cut(session, part):
+        match_by_key(session, part)  # those of its other SMS, which came before the answer to our call
     return f"{receipt.outcome.value} for message {part.message.uuid}" + ("" if moved else ", which stays as it is")
 
 
@@ -96,9 +102,10 @@ def match(session: Session, receipt_id: int) -> bool:
     if row is None or row.part_id is not None:
         return False
     part = locked_part(session, row.sender_id, row.external_id)
-    if part is not None:
-        match_early_receipts(session, part, _who(session, part))
-    return part is not None
+    if part is None or hints.are_fresh(session, part):
+        return False
+    match_early_receipts(session, part, _who(session, part))
+    return True
 
 
 def our_key(receipt: Receipt) -> str:
@@ -141,6 +148,7 @@ def lock_part(session: Session, message_id: int, part_id: int) -> Part:
 
 def apply_receipt(session: Session, part: Part, receipt: Receipt, who: str) -> bool:
     """Moves the part and its message, and the credits with them; True when something moved."""
+    receipt = segment_receipts.of_whole(session, part, receipt)
     before = part.status
     detail = receipt.detail
     if receipt.billing:
@@ -176,9 +184,12 @@ def take_back_rest(session: Session, failed: Part, detail: str) -> None:
             drop(session, "send", [each.id])
 
 
-def match_early_receipts(session: Session, part: Part, who: str) -> None:
-    """Applies receipts that came before the part had its provider id, in the order of their weight."""
-    same = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == part.external_id
+def match_early_receipts(session: Session, part: Part, who: str, external_id: str = "") -> None:
+    """Applies receipts that came before the part had its provider id, in the order of their weight.
+
+    `external_id` where it is another one: that of a further SMS of the same text.
+    """
+    same = ReceiptRow.sender_id == part.sender_id, ReceiptRow.external_id == (external_id or part.external_id)
     for row in _by_weight(session.scalars(select(ReceiptRow).where(*same, ReceiptRow.part_id.is_(None))).all()):
         row.part_id = part.id
         receipt = Receipt(
@@ -217,7 +228,7 @@ def match_by_key(session: Session, part: Part) -> bool:
         alike = [Outcome(each.outcome) for each in rows if each.external_id == row.external_id]
         rounds = int(row.our_key.rpartition(":")[2])
         if _claim(session, part, rounds, row.external_id, alike, ""):
-            match_early_receipts(session, part, _who(session, part))
+            match_early_receipts(session, part, _who(session, part), row.external_id)
             settled = True
     return settled
 
@@ -276,6 +287,8 @@ def _claim(session: Session, part: Part, rounds: int, external_id: str, outcomes
         _went_out(session, part, who or _who(session, part))
     elif free and not waits and same:
         part.external_id = external_id
+    elif segment_receipts.is_another(session, part, rounds, external_id):
+        return True
     else:
         _note_copy(session, part, rounds, external_id, who or _who(session, part))
         return False

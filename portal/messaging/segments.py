@@ -7,12 +7,7 @@ of a longer message gives 6 of its 140 octets to the header that joins the parts
 from dataclasses import dataclass
 from enum import StrEnum
 
-GSM7_BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
-GSM7 = GSM7_BASIC | GSM7_EXTENSION
+from portal.channels.alphabet import GSM7, GSM7_EXTENSION
 
 
 class Encoding(StrEnum):

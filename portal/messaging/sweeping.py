@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from portal import clock
 from portal.credits import ledger
 from portal.database import Database, is_away
+from portal.messaging import hints
 from portal.messaging.bulk import KIND as BULK
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import let_go, place, push_status
@@ -207,11 +208,15 @@ def match_orphans(database: Database) -> int:
 
 
 def _match_keyed(session: Session, part_id: int) -> bool:
-    return match_by_key(session, lock_part_alone(session, part_id))
+    part = lock_part_alone(session, part_id)
+    return not hints.are_fresh(session, part) and match_by_key(session, part)
 
 
 def _match_orphans(session: Session, part_id: int) -> bool:
-    match_early_receipts(session, lock_part_alone(session, part_id), "late match")
+    part = lock_part_alone(session, part_id)
+    if hints.are_fresh(session, part):
+        return False
+    match_early_receipts(session, part, "late match")
     return True
 
 

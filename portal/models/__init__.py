@@ -8,6 +8,7 @@ from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
+from portal.models.pieces import InboundPiece
 from portal.models.senders import (
     Gate,
     MarketingPause,
@@ -50,6 +51,7 @@ __all__ = [
     "Grant",
     "GrantKind",
     "GrantState",
+    "InboundPiece",
     "InstallEvent",
     "InstallState",
     "Job",

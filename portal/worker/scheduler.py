@@ -22,6 +22,7 @@ from portal.messaging import (
     marketing_pauses,
     media,
     media_upkeep,
+    pieces,
     registrations,
     rejections,
     relations,
@@ -73,6 +74,7 @@ class Clockwork:
         self._every(FINISH_SECONDS, self.finish_refreshes)
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
+        self._every(15, self.join_pieces)
         self._every(60, self.refresh_tokens)
         self._every(60, self.check_installations)
         self._every(60, self.watch_senders)
@@ -139,6 +141,12 @@ class Clockwork:
             free_ended(session)
         self._sweep(end_overdue)
 
+    def join_pieces(self) -> None:
+        """Makes messages of long texts whose missing SMS do not come any more."""
+        with self._database.write() as session:
+            done = pieces.join_overdue(session, self._services.vault)
+        self._note("join_pieces", done)
+
     def look_for_lost(self) -> None:
         """Looks for what should not be there: work without a job, calls without a process, holds nobody frees."""
         for sweep in (enqueue_forgotten, settle_lost_calls, release_old_holds, release_forgotten, match_orphans):
@@ -193,6 +201,7 @@ class Clockwork:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""
         before = clock.now() - timedelta(days=self._services.settings.retention_days)
         with self._database.write() as session:
+            pieces.forget(session, before)
             # Evidence of forgeries has no key worth keeping.
             session.execute(delete(Event).where(Event.state == EventState.REFUSED, Event.received_at < before))
         while True:

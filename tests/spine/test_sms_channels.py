@@ -37,7 +37,7 @@ class Rig:
         with portal.session() as session:
             key = session.get_one(Sender, self.sender_id).key
         self.url = f"{portal.settings.app_url}/webhooks/sms/{dialect.kind}/{key}"
-        if not dialect.names_calls:
+        if not dialect.names_calls or getattr(dialect, "console", False):
             self.provider.callback = f"{self.url}/status"  # entered in the provider's console
 
     def write(self, text: str, text_id: str = "", **more) -> None:

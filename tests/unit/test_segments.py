@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal.messaging.segments import GSM7, GSM7_BASIC, GSM7_EXTENSION, Encoding, count, split
+from portal.channels.alphabet import GSM7, GSM7_BASIC, GSM7_EXTENSION
+from portal.messaging.segments import Encoding, count, split
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OWN = json.loads((REPOSITORY / "tests" / "vectors" / "segments.json").read_text(encoding="utf-8"))["cases"]

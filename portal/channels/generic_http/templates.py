@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import phonenumbers
 
-from portal.channels.alphabet import is_gsm, ucs2
+from portal.channels.alphabet import is_gsm7, ucs2
 from portal.channels.base import Account, Outgoing
 from portal.channels.callbacks import KEY, status_url
 from portal.channels.generic_http.documents import Unreadable, xml
@@ -53,7 +53,7 @@ def values(account: Account, part: Outgoing) -> dict[str, str]:
         "to_national": national(part.to),
         "text": text,
         "hex": ucs2(text).hex(),
-        "unicode": "0" if is_gsm(text) else "1",
+        "unicode": "0" if is_gsm7(text) else "1",
         "uuid": str(uuid5(NAMESPACE_URL, part.idempotency_key)),
         KEY: part.idempotency_key.replace(":", "_"),
         "callback": status_url(account, part),

@@ -7,7 +7,7 @@ from typing import NoReturn
 from urllib.parse import urlencode
 
 from portal.channels import calling
-from portal.channels.alphabet import fits, is_gsm, ucs2
+from portal.channels.alphabet import fits, is_gsm7, ucs2
 from portal.channels.base import Accepted, Account, ChannelError, Outgoing, Probe
 from portal.channels.callbacks import status_url
 from portal.channels.calling import said_object
@@ -109,7 +109,7 @@ def _kannel_form(account: Account, part: Outgoing, body: str) -> Pairs:
     # Both are said always: older Kannels take Latin-1 for granted, newer ones UTF-8.
     form += (
         [("coding", "0"), ("charset", "UTF-8"), ("text", body)]
-        if is_gsm(body)
+        if is_gsm7(body)
         else [("coding", "2"), ("charset", "UTF-16BE"), ("text", ucs2(body))]
     )
     form += _more(known, smsc="smsc", validity="validity")
@@ -121,7 +121,7 @@ def _kannel_form(account: Account, part: Outgoing, body: str) -> Pairs:
 def _jasmin_form(account: Account, part: Outgoing, body: str) -> Pairs:
     known = account.credentials
     form = [*_login(account), ("from", known.get("from", "")), ("to", fields.number(known, part.to))]
-    form += [("coding", "0"), ("content", body)] if is_gsm(body) else [("coding", "8"), ("hex-content", _hex(body))]
+    form += [("coding", "0"), ("content", body)] if is_gsm7(body) else [("coding", "8"), ("hex-content", _hex(body))]
     form += _more(known, smsc="tags", validity="validity-period")
     if reports := status_url(account, part):
         form += [("dlr", "yes"), ("dlr-level", "3"), ("dlr-method", "GET"), ("dlr-url", reports)]

@@ -1,0 +1,1 @@
+"""Clickatell: the One API of its platform, and both shapes in which the platform calls back."""

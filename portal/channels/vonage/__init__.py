@@ -1,0 +1,1 @@
+"""Vonage (once Nexmo): its SMS API, with signed webhooks and a receipt for every segment."""
