@@ -108,6 +108,7 @@ class _Claim:
             )
             if not found or not self._take(found) or not more:
                 return
+        self.left = True  # nobody has looked at the rest
 
     def _open_gates(self) -> list[str]:
         """The gates that may let something through now."""
@@ -221,7 +222,8 @@ class _Claim:
         ids = [due.id for lane in self.lanes for due in lane]
         if not ids:
             return
-        lease = {"owner": owner, "until": self.moment + LEASE}
+        # From now: the claim may have waited for another one.
+        lease = {"owner": owner, "until": clock.now() + LEASE}
         connection = self.session.connection()
         mine = set(connection.scalars(_LEASE, {"ids": padded(ids), "moment": self.moment, **lease}))
         if len(mine) == len(ids):

@@ -71,6 +71,8 @@ _MAY_START = (
     " AND lane NOT IN (SELECT leased.lane FROM job AS leased WHERE leased.lease_until >= :moment)"
 )
 _moment = bindparam("moment", type_=UtcDateTime())
+# Else lanes whose head waits at a gate that is shut would fill the list of another gate, and keep all others waiting.
+_HEAD_GATE = "(SELECT head.gate FROM job AS head WHERE head.lane = job.lane ORDER BY head.id LIMIT 1)"
 # LATERAL stops after the first rows of each gate, however much waits there.
 _DUE = text(
     f"""
@@ -78,7 +80,8 @@ _DUE = text(
     CROSS JOIN unnest(CAST(:priorities AS integer[])) AS ranked(priority) CROSS JOIN LATERAL (
         SELECT lane, gate, priority, run_at, id FROM job
         WHERE pool = :pool AND gate = open.gate AND priority = ranked.priority {_MAY_START}
-        AND lane <> ALL (CAST(:seen AS varchar[])) ORDER BY run_at, id LIMIT :most
+        AND lane <> ALL (CAST(:seen AS varchar[])) AND {_HEAD_GATE} = ANY (CAST(:gates AS varchar[]))
+        ORDER BY run_at, id LIMIT :most
     ) AS due ORDER BY due.priority, due.run_at, due.id
     """  # noqa: S608 - constants of this module
 ).bindparams(_moment)
@@ -88,7 +91,8 @@ _DUE_ON_SQLITE = text(
     JOIN job ON job.id IN (
         SELECT id FROM job
         WHERE pool = :pool AND gate = open.value AND priority = ranked.value {_MAY_START}
-        AND lane NOT IN (SELECT value FROM json_each(:seen)) ORDER BY run_at, id LIMIT :most
+        AND lane NOT IN (SELECT value FROM json_each(:seen))
+        AND {_HEAD_GATE} IN (SELECT value FROM json_each(:gates)) ORDER BY run_at, id LIMIT :most
     ) ORDER BY job.priority, job.run_at, job.id
     """  # noqa: S608 - constants of this module
 ).bindparams(_moment)
