@@ -412,3 +412,21 @@ def test_a_receipt_keeps_what_it_asks_for(cloud):
     cloud.say(Receipt("wamid.9", Outcome.FAILED, setback=UNPAID))
     [row] = cloud.everything(ReceiptRow)
     assert row.setback["stops"] is True and row.setback["scope"] == "sender"
+
+
+def test_highlevel_is_not_told_that_it_waits_again(cloud):
+    """Acceptance counts for this sender, so that HighLevel has heard delivered before it was lost."""
+    with cloud.portal.database.write() as session:
+        session.execute(update(Sender).values(acceptance_counts=True))
+    message = taken(cloud)
+    forget_pushes(cloud)
+    with cloud.portal.database.write() as session:
+        session.execute(update(Message).values(pushed_status="delivered"))
+    lose(cloud, message)
+    cloud.time.forward(seconds=16)
+    cloud.channel.outcomes.append(Accepted("wamid.2"))
+    assert sends(cloud) == 2
+    lose(cloud, message, "wamid.2", turn=2)
+    assert (now(cloud, message).status, pushed(cloud)) == (Status.QUEUED, ["push_status"])
+    settle_pool(cloud.portal, "ghl")
+    assert (now(cloud, message).push_failure, pushed(cloud)) == ("", []), "there was nothing to tell"
