@@ -100,11 +100,13 @@ class _Claim:
         self.budgets: dict[str, Budget] = {}
         self.left = False
         self.locked = False
+        self.shut_heads = False
 
     def run(self) -> None:
         for _ in range(_ROUNDS):
+            gates, most = self._open_gates(), 2 * self.limits.lanes
             found, more = due_lanes(
-                self.session, self.pool, self._open_gates(), self.seen, self.moment, 2 * self.limits.lanes
+                self.session, self.pool, gates, self.seen, self.moment, most, open_heads=self.shut_heads
             )
             if not found or not self._take(found) or not more:
                 return
@@ -134,6 +136,8 @@ class _Claim:
             self.seen.update(wanted)
             self._load_budgets({found[lane] for lane in wanted if found[lane]})
             rows = heads(self.session, wanted, self.limits.jobs_per_lane)
+            others = any(rows[lane][0].gate != found[lane] for lane in wanted if lane in rows)
+            self.shut_heads = self.shut_heads or others
             taken = [self._prefix(rows.get(lane, [])) for lane in wanted]
             self.lanes.extend(lane for lane in taken if lane)
         return True
