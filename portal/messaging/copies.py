@@ -77,7 +77,8 @@ class Copies:
     def _hand_over(self, channel: TakesUploads, cargo: Cargo, file: File) -> str:
         account = self._accounts.get(cargo.sender_id).account
         try:
-            with self._stores.incoming.place(file.size or 0) as path:
+            # Twice: the form that is sent is built beside the file. One whose size nobody tells may be the largest.
+            with self._stores.incoming.place(2 * (file.size or LARGEST)) as path:
                 self._bring(cargo, file, path)
                 return channel.hand_over(self._http, account, file, path)
         except FetchError as error:

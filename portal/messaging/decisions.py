@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.channels import registry
 from portal.credits import ledger
 from portal.errors import InvalidInput
 from portal.messaging.charges import move_credits
@@ -66,8 +67,9 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
         if part.status == Status.UNKNOWN:
             if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
                 raise InvalidInput("There are not enough credits to send it again: top up first.")
-            if part.code != RESTORED:
+            if part.code != RESTORED or not _keeps_keys(session, part):
                 # Else the key of the restored backup may be the one it went out under: the provider may still know it.
+                # One that keeps no keys names them in its reports: two calls under one key would be told apart by none.
                 part.key_round += 1
             part.in_doubt = False
             move_part(session, part, Status.QUEUED, who=who, detail=AGAIN)
@@ -83,6 +85,11 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
         # Some of it is out: the rest goes the same way, and waits there for a sender that is paused.
         enqueue_parts(session, conversation, message, session.get_one(Sender, message.sender_id))
     return message
+
+
+def _keeps_keys(session: Session, part: Part) -> bool:
+    sender = session.get(Sender, part.sender_id) if part.sender_id is not None else None
+    return sender is not None and registry.get(sender.channel).idempotent
 
 
 def give_up(session: Session, message_id: int, who: str) -> Message:

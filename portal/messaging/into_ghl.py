@@ -343,7 +343,9 @@ def _wanted(message: Message) -> str:
     sender = message.sender
     # What a sandbox key "accepts" goes nowhere, so it can never count as delivered.
     counts = sender is not None and sender.acceptance_counts and not sender.sandbox
-    return ghl_status(message.status, counts)
+    told = ghl_status(message.status, counts)
+    # What was delivered by acceptance may have got lost and wait for its next turn: it is over when that is.
+    return message.pushed_status or told if told == "pending" else told
 
 
 def _fault(message: Message) -> StatusFault:

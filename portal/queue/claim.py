@@ -100,14 +100,17 @@ class _Claim:
         self.budgets: dict[str, Budget] = {}
         self.left = False
         self.locked = False
+        self.shut_heads = False
 
     def run(self) -> None:
         for _ in range(_ROUNDS):
+            gates, most = self._open_gates(), 2 * self.limits.lanes
             found, more = due_lanes(
-                self.session, self.pool, self._open_gates(), self.seen, self.moment, 2 * self.limits.lanes
+                self.session, self.pool, gates, self.seen, self.moment, most, open_heads=self.shut_heads
             )
             if not found or not self._take(found) or not more:
                 return
+        self.left = True  # nobody has looked at the rest
 
     def _open_gates(self) -> list[str]:
         """The gates that may let something through now."""
@@ -133,6 +136,8 @@ class _Claim:
             self.seen.update(wanted)
             self._load_budgets({found[lane] for lane in wanted if found[lane]})
             rows = heads(self.session, wanted, self.limits.jobs_per_lane)
+            others = any(rows[lane][0].gate != found[lane] for lane in wanted if lane in rows)
+            self.shut_heads = self.shut_heads or others
             taken = [self._prefix(rows.get(lane, [])) for lane in wanted]
             self.lanes.extend(lane for lane in taken if lane)
         return True
@@ -221,7 +226,8 @@ class _Claim:
         ids = [due.id for lane in self.lanes for due in lane]
         if not ids:
             return
-        lease = {"owner": owner, "until": self.moment + LEASE}
+        # From now: the claim may have waited for another one.
+        lease = {"owner": owner, "until": clock.now() + LEASE}
         connection = self.session.connection()
         mine = set(connection.scalars(_LEASE, {"ids": padded(ids), "moment": self.moment, **lease}))
         if len(mine) == len(ids):

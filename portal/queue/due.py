@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
 from portal.models.base import UtcDateTime
@@ -24,11 +24,19 @@ def waiting_gates(session: Session, pool: str, moment: datetime) -> Sequence[Row
 
 
 def due_lanes(
-    session: Session, pool: str, gates: Sequence[str], seen: Collection[str], moment: datetime, most: int
+    session: Session,
+    pool: str,
+    gates: Sequence[str],
+    seen: Collection[str],
+    moment: datetime,
+    most: int,
+    *,
+    open_heads: bool = False,
 ) -> tuple[dict[str, str], bool]:
     """Lanes with something due and nothing leased, with the gate that lets them in: most urgent first, none of `seen`.
 
     `most` is the number of jobs that are looked at; every gate has its share of it. With the lanes: may there be more?
+    `open_heads` leaves out lanes whose head waits at another gate than `gates`; that asks more of the database.
     """
     if not gates:
         return {}, False
@@ -37,7 +45,7 @@ def due_lanes(
     sqlite = session.get_bind().dialect.name == "sqlite"
     given = {name: json.dumps(values) for name, values in lists.items()} if sqlite else lists
     rows = session.connection().execute(
-        _DUE_ON_SQLITE if sqlite else _DUE, {"pool": pool, "moment": moment, "most": each, **given}
+        (_DUE_ON_SQLITE if sqlite else _DUE)[open_heads], {"pool": pool, "moment": moment, "most": each, **given}
     )
     found = rows.all()
     return {row.lane: row.gate for row in found}, len(found) >= each
@@ -72,26 +80,47 @@ _MAY_START = (
 )
 _moment = bindparam("moment", type_=UtcDateTime())
 # LATERAL stops after the first rows of each gate, however much waits there.
-_DUE = text(
-    f"""
-    SELECT due.lane, due.gate FROM unnest(CAST(:gates AS varchar[])) AS open(gate)
-    CROSS JOIN unnest(CAST(:priorities AS integer[])) AS ranked(priority) CROSS JOIN LATERAL (
-        SELECT lane, gate, priority, run_at, id FROM job
-        WHERE pool = :pool AND gate = open.gate AND priority = ranked.priority {_MAY_START}
-        AND lane <> ALL (CAST(:seen AS varchar[])) ORDER BY run_at, id LIMIT :most
-    ) AS due ORDER BY due.priority, due.run_at, due.id
+_FIRST = f"""
+    SELECT lane, gate, priority, run_at, id FROM job
+    WHERE pool = :pool AND gate = open.gate AND priority = ranked.priority {_MAY_START}
+    AND lane <> ALL (CAST(:seen AS varchar[])) ORDER BY run_at, id
     """  # noqa: S608 - constants of this module
-).bindparams(_moment)
-_DUE_ON_SQLITE = text(
-    f"""
-    SELECT job.lane, job.gate FROM json_each(:gates) AS open JOIN json_each(:priorities) AS ranked
-    JOIN job ON job.id IN (
-        SELECT id FROM job
-        WHERE pool = :pool AND gate = open.value AND priority = ranked.value {_MAY_START}
-        AND lane NOT IN (SELECT value FROM json_each(:seen)) ORDER BY run_at, id LIMIT :most
-    ) ORDER BY job.priority, job.run_at, job.id
+_FIRST_ON_SQLITE = f"""
+    SELECT id, lane FROM job
+    WHERE pool = :pool AND gate = open.value AND priority = ranked.value {_MAY_START}
+    AND lane NOT IN (SELECT value FROM json_each(:seen)) ORDER BY run_at, id
     """  # noqa: S608 - constants of this module
-).bindparams(_moment)
+# Lanes whose head waits at a gate that is shut would fill the list of another gate, and keep its other lanes waiting.
+_HEAD_GATE = "(SELECT head.gate FROM job AS head WHERE head.lane = one.lane ORDER BY head.id LIMIT 1)"
+# OFFSET has the rows looked at in the order of the index, so that LIMIT stops here too.
+_OPEN = f"SELECT * FROM ({_FIRST} OFFSET 0) AS one WHERE {_HEAD_GATE} = ANY (CAST(:gates AS varchar[]))"  # noqa: S608
+_OPEN_ON_SQLITE = (
+    f"SELECT * FROM ({_FIRST_ON_SQLITE}) AS one WHERE {_HEAD_GATE} IN (SELECT value FROM json_each(:gates))"  # noqa: S608
+)
+
+
+def _due(first: str) -> TextClause:
+    return text(
+        f"""
+        SELECT due.lane, due.gate FROM unnest(CAST(:gates AS varchar[])) AS open(gate)
+        CROSS JOIN unnest(CAST(:priorities AS integer[])) AS ranked(priority)
+        CROSS JOIN LATERAL ({first} LIMIT :most) AS due ORDER BY due.priority, due.run_at, due.id
+        """  # noqa: S608 - constants of this module
+    ).bindparams(_moment)
+
+
+def _due_on_sqlite(first: str) -> TextClause:
+    return text(
+        f"""
+        SELECT job.lane, job.gate FROM json_each(:gates) AS open JOIN json_each(:priorities) AS ranked
+        JOIN job ON job.id IN (SELECT id FROM ({first} LIMIT :most) AS some)
+        ORDER BY job.priority, job.run_at, job.id
+        """  # noqa: S608 - constants of this module
+    ).bindparams(_moment)
+
+
+_DUE = {False: _due(_FIRST), True: _due(_OPEN)}
+_DUE_ON_SQLITE = {False: _due_on_sqlite(_FIRST_ON_SQLITE), True: _due_on_sqlite(_OPEN_ON_SQLITE)}
 _HEADS = text(
     "SELECT head.* FROM unnest(CAST(:lanes AS varchar[])) AS wanted(name) CROSS JOIN LATERAL ("
     "SELECT * FROM job WHERE job.lane = wanted.name ORDER BY job.id LIMIT :most) AS head ORDER BY head.lane, head.id"

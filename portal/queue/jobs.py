@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -92,10 +92,25 @@ _DELETE = delete(Job.__table__).where(Job.id.in_(bindparam("ids", expanding=True
 
 
 def drop(session: Session, kind: str, subjects: Iterable[int]) -> None:
-    """Removes jobs by what they speak of, for work that has become pointless."""
+    """Removes jobs by what they speak of, for work that has become pointless. What waited behind them is due."""
     wanted = list(subjects)
-    if wanted:
-        session.execute(delete(Job).where(Job.kind == kind, Job.subject.in_(wanted)))
+    if not wanted:
+        return
+    pointless = delete(Job).where(Job.kind == kind, Job.subject.in_(wanted))
+    moment = clock.now()
+    for row in session.execute(pointless.returning(Job.id, Job.lane, Job.run_at, Job.pool)).all():
+        if row.run_at > moment:
+            _bring_forward(session, row, moment)
+
+
+def _bring_forward(session: Session, gone: Row[int, str, datetime, str], moment: datetime) -> None:
+    """A claim has delayed what stands behind a delayed job to the very time of that one (`claim`)."""
+    behind = Job.lane == gone.lane, Job.id > gone.id, Job.run_at == gone.run_at
+    delayed = select(Job.id).where(*behind).with_for_update(skip_locked=True)
+    session.execute(
+        update(Job).where(Job.id.in_(delayed)).values(run_at=moment).execution_options(synchronize_session=False)
+    )
+    wakes(session, gone.pool)
 
 
 def postpone(session: Session, due: Due, run_at: datetime, note: str = "", *, lane: str | None = None) -> bool:

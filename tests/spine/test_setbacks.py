@@ -9,7 +9,7 @@ from portal.alerts import notices
 from portal.channels.base import Accepted, ChannelError, Loss, Outcome, Receipt, Scope, Setback
 from portal.channels.content import AddressKind
 from portal.credits import ledger
-from portal.messaging import decisions, senders, sweeping
+from portal.messaging import decisions, restoring, senders, sweeping
 from portal.messaging.setbacks import MOST_TIMES
 from portal.models import (
     Alert,
@@ -412,3 +412,38 @@ def test_a_receipt_keeps_what_it_asks_for(cloud):
     cloud.say(Receipt("wamid.9", Outcome.FAILED, setback=UNPAID))
     [row] = cloud.everything(ReceiptRow)
     assert row.setback["stops"] is True and row.setback["scope"] == "sender"
+
+
+def test_highlevel_is_not_told_that_it_waits_again(cloud):
+    """Acceptance counts for this sender, so that HighLevel has heard delivered before it was lost."""
+    with cloud.portal.database.write() as session:
+        session.execute(update(Sender).values(acceptance_counts=True))
+    message = taken(cloud)
+    forget_pushes(cloud)
+    with cloud.portal.database.write() as session:
+        session.execute(update(Message).values(pushed_status="delivered"))
+    lose(cloud, message)
+    cloud.time.forward(seconds=16)
+    cloud.channel.outcomes.append(Accepted("wamid.2"))
+    assert sends(cloud) == 2
+    lose(cloud, message, "wamid.2", turn=2)
+    assert (now(cloud, message).status, pushed(cloud)) == (Status.QUEUED, ["push_status"])
+    settle_pool(cloud.portal, "ghl")
+    assert (now(cloud, message).push_failure, pushed(cloud)) == ("", []), "there was nothing to tell"
+
+
+def test_a_failure_of_the_call_that_was_lost_with_a_backup_says_nothing_of_the_next(cloud):
+    """After a restore both calls have the same key: the one that the backup does not know of, and a person's."""
+    message = taken(cloud)
+    with cloud.portal.database.write() as session:  # as the backup had it, a moment before
+        gone = {"external_id": None, "accepted_at": None, "sending_at": None, "attempt": 0}
+        session.execute(update(Part).values(status=Status.QUEUED, **gone))
+        session.execute(update(Message).values(status=Status.QUEUED))
+        restoring.hold_messages(session)
+    with cloud.portal.database.write() as session:
+        decisions.send_again(session, message.id, "a person")
+    cloud.channel.outcomes.append(ChannelError("No answer came.", unknown=True))
+    assert sends(cloud) == 2
+    lose(cloud, message)
+    cloud.time.forward(minutes=5)
+    assert sends(cloud) == 2, "nobody knows what became of the second call"

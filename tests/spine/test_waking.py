@@ -142,3 +142,14 @@ def test_an_own_notice_is_not_heard_twice_and_another_process_is(idle):
         assert rung[1:] == [(MEDIA, "@another process")]
     finally:
         listener.stop()
+
+
+def test_one_line_s_many_beside_others_that_only_wait(crew):
+    """Each gate has its share of what a claim looks at: whoever has more than that is looked at again at once."""
+    crew = crew(threads=4, window=40)
+    later = clock.now() + timedelta(hours=1)
+    waiting = [job(MEDIA, "work", 100 + each, f"later:{each}", gate=f"gate:{each}", run_at=later) for each in range(40)]
+    busy = [job(MEDIA, "work", each, f"lane:{each}", gate="busy") for each in range(60)]
+    with crew.database.write() as session:
+        enqueue(session, waiting + busy)
+    eventually(lambda: len(crew.begun) == 60, what="all have begun")

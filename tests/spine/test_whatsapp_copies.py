@@ -1,10 +1,13 @@
 """Files that Meta cannot fetch are given to it before the message that names them, which is sent once all the same."""
 
+from types import SimpleNamespace
+
 import pytest
 from sqlalchemy import update
 
 from portal.channels import handing
 from portal.channels.content import Content, Kind
+from portal.media import folder
 from portal.messaging import copies, outbound, sending
 from portal.models import Attempt, MediaFile, Message, Part
 from portal.sandbox import world
@@ -168,6 +171,19 @@ def test_a_copy_that_meta_cannot_use_is_made_anew(cloud, files):
     cloud.graph.refuse = [131053, 131053, 131053]
     send(cloud, f"{files.url}/a.jpg")
     assert len(cloud.graph.uploads) > 1 and cloud.graph.sent[-1]["image"]["id"] == f"47{len(cloud.graph.uploads)}"
+
+
+def test_a_copy_and_its_form_leave_the_disk_its_room(cloud, files, monkeypatch):
+    """The form is built beside the file: both together must not take what the database and the spool are left."""
+    incoming = cloud.portal.parts.outbox._looker._copies._stores.incoming
+    room = SimpleNamespace(free=incoming.spare + len(JPEG) * 3 // 2)
+    monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: room)
+    message = cloudy.send(cloud, "", phone=ANA, attachments=[f"{files.url}/a.jpg"])
+    work(cloud.portal, "send")
+    assert cloud.graph.uploads == [] and row(cloud, message).status == "queued"
+    room.free += len(JPEG)
+    settle(cloud.portal, cloud.time, "send")
+    assert len(cloud.graph.uploads) == 1 and row(cloud, message).status == "accepted"
 
 
 def test_a_copy_of_one_sender_is_nothing_to_another(cloud, files, monkeypatch):
