@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("measured_at", moment, nullable=False),
         sa.Column("messages", sa.Integer(), nullable=False),
-        sa.Column("slow", sa.Integer(), nullable=False),
+        sa.Column("slow", sa.Integer(), nullable=True),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("faults", sa.Integer(), nullable=False),
         sa.Column("unknowns", sa.Integer(), nullable=False),

@@ -12,9 +12,9 @@ class AccountHealth(Base):
     """What was last measured of one provider account: rewritten every minute while messages go out through it.
 
     `key` is that of its gate (`queue.gates.sender_gate`). Of `messages` that it accepted in the window before
-    `measured_at`, `slow` took too long or are still under way; `calls` were made in it, `faults` of them were refused
-    for the sender's sake, `unknowns` got no answer. `call_ms` is the median time of a call. `slow_since` and
-    `failing_since` are set while an incident lasts.
+    `measured_at`, `slow` took too long or are still under way (None where no receipts tell); `calls` were made in it,
+    `faults` of them were refused for the sender's sake, `unknowns` got no answer. `call_ms` is the median time of a
+    call. `slow_since` and `failing_since` are set while an incident lasts.
     """
 
     __tablename__ = "account_health"
@@ -22,7 +22,7 @@ class AccountHealth(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     measured_at: Mapped[datetime]
     messages: Mapped[int] = mapped_column(Integer, default=0)
-    slow: Mapped[int] = mapped_column(Integer, default=0)
+    slow: Mapped[int | None]
     calls: Mapped[int] = mapped_column(Integer, default=0)
     faults: Mapped[int] = mapped_column(Integer, default=0)
     unknowns: Mapped[int] = mapped_column(Integer, default=0)

@@ -18,6 +18,7 @@ from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
     first_sender,
+    incidents,
     lines,
     media,
     media_upkeep,
@@ -122,6 +123,7 @@ class Clockwork:
             account_watch.enqueue_due(session)
         self._sweep_at_once(rejections.look_for_missed)
         self._sweep_at_once(rejections.look_for_ends)
+        self._sweep(incidents.look)
         self._sweep_at_once(lines.forget_notices)
         self._sweep_at_once(registrations.enqueue_due)
         self._sweep_at_once(templates.enqueue_due)

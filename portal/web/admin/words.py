@@ -75,6 +75,9 @@ ALERT: Mapping[str, str] = {
     notices.MEDIA_STORE: "Files cannot be kept",
     notices.TEMPLATE_STOPPED: "A template cannot be sent any more",
     notices.TEMPLATES_UNREAD: "A provider does not tell its templates",
+    notices.ACCOUNT_SLOW: "A provider is slow",
+    notices.ACCOUNT_FAILING: "A provider fails",
+    notices.ACCOUNT_WELL: "A provider's incident is over",
 }
 LINE: Mapping[str, str] = {
     "": "has none",
