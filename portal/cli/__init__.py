@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
         templates,
     )
     from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
+    from portal.cli import stand_ins as _more_of_sender  # noqa: F401 - the same
 
     for group in (
         admin.admin,
