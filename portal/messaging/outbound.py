@@ -53,7 +53,8 @@ class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
-    `quotes` is the message that it answers, `content` what it is besides a text.
+    `quotes` is the message that it answers, `content` what it is besides a text, `written` the text as it was written
+    where `body` is another.
     """
 
     contact: Contact
@@ -74,6 +75,7 @@ class Request:
     bulk: str = ""
     quotes: Quoted | None = None
     content: Content | None = None
+    written: str | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -334,6 +336,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         kind=request.content.kind.value if request.content else Kind.TEXT.value,
         details=dict(request.content.details) if request.content else {},
         body=request.body,
+        written_body=request.written,
         attachments=list(request.attachments),
         address=request.phone,
         address_kind=contacts.PHONE.value,

@@ -105,3 +105,18 @@ def test_the_same_from_the_command_line(app, acme, other, measured) -> None:
     _, [first, second] = run("health", "--location", acme.ghl_id)
     assert (first["slow"], first["messages"], first["window_minutes"]) == (12, 40, 10)
     assert second["measured_at"] is None
+
+
+def test_the_sender_says_what_becomes_of_its_id_abroad(client, parts, acme, database, queue) -> None:
+    assert 'id="countries"' not in client.get(f"/admin/senders/{acme.sender}").text
+    with database.write() as session:
+        session.get_one(Sender, acme.sender).address = "ACME"
+    page = client.get(f"/admin/senders/{acme.sender}").text
+    assert "South Africa people see a long number instead of ACME" in page and "Botswana" not in page
+
+
+def test_a_message_shows_its_text_as_it_was_written(client, acme, queue) -> None:
+    message = queue(acme, "It's", written="It’s <b>")
+    page = client.get(f"/admin/messages/{message.uuid}").text
+    assert "It’s &lt;b&gt;" in page and "chose plain letters" in page
+    assert 'id="written"' not in client.get(f"/admin/messages/{queue(acme).uuid}").text

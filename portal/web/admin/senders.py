@@ -13,6 +13,7 @@ from portal.channels.base import ChannelError
 from portal.channels.capabilities import HasLine, HasTemplates
 from portal.errors import InvalidInput, NotFound
 from portal.installations.moves import sync_webhook
+from portal.messaging import advice
 from portal.messaging import senders as domain
 from portal.models.tenants import HERE
 from portal.web.admin import bp
@@ -50,7 +51,7 @@ def sender(sender_id: int) -> ResponseReturnValue:
     has_line = isinstance(line.channel, HasLine)
     has_templates = isinstance(line.channel, HasTemplates)
     context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
-    context |= {"health": shown.health, "switch": shown.standing}
+    context |= {"health": shown.health, "switch": shown.standing, "countries": advice.of_sender_id(line.sender)}
     if htmx.wants_fragment():
         return htmx.render_live("admin/sender.html", "state", **context)
     return htmx.render("admin/sender.html", "content", **context, code=None, phone="", pairing="", fault="")
