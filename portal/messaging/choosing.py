@@ -19,7 +19,7 @@ SILENT = "does not answer"
 
 def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
     """Chooses the message's sender. Changes nothing."""
-    senders = _candidates(session, location)
+    senders = candidates(session, location)
     if len(senders) < 2:
         own = conversation.sticky_sender_id
         wish = routing.Wish(message.wanted_sender_id, own, (), message.address, message.user_id)
@@ -35,15 +35,15 @@ def route(session: Session, location: Location, conversation: Conversation, mess
         before = first_line.by_tag(session, location.id, tags)
     wish = routing.Wish(message.wanted_sender_id, sticky, tags, message.address, message.user_id, before)
     fits = _fits(session, conversation, message)
-    switches = _switches(session, location.id)
+    away = switches(session, location.id)
     return routing.choose(
-        senders, rules, wish, routing.StandIns(location.failover, location.family_stands_in, switches, fits)
+        senders, rules, wish, routing.StandIns(location.failover, location.family_stands_in, away, fits)
     )
 
 
 def several(session: Session, location: Location) -> bool:
     """Has the location more than one sender?"""
-    return len(_candidates(session, location)) > 1
+    return len(candidates(session, location)) > 1
 
 
 def _fits(session: Session, conversation: Conversation, message: Message) -> Callable[[int], bool]:
@@ -60,7 +60,7 @@ def _fits(session: Session, conversation: Conversation, message: Message) -> Cal
     return fits
 
 
-def _candidates(session: Session, location: Location) -> list[routing.Candidate]:
+def candidates(session: Session, location: Location) -> list[routing.Candidate]:
     """The location's senders, asked for once in a transaction; the fence looks again before every call."""
     known: dict[int, list[routing.Candidate]] = session.info.setdefault("senders", {})
     if location.id not in known:
@@ -99,7 +99,7 @@ def _silent(session: Session, location: Location, rows: Sequence[Sender]) -> set
     return {sender_id for sender_id, key in gates.items() if key in closed}
 
 
-def _switches(session: Session, location_id: int) -> dict[int, routing.Switch]:
+def switches(session: Session, location_id: int) -> dict[int, routing.Switch]:
     """The switches that stand in a location, by the sender that they lead away from; asked for once, too."""
     known: dict[int, dict[int, routing.Switch]] = session.info.setdefault("switches", {})
     if location_id not in known:

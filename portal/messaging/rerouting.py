@@ -6,7 +6,7 @@ out. Each message is held for a moment and released, so that it is routed, check
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, or_, select, union
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -30,18 +30,23 @@ from portal.models import (
 )
 from portal.queue.gates import PROBE_AFTER, sender_gate
 
-AT_ONCE = 200
+AT_ONCE, ROUNDS = 200, 10
 
 
 def lead_away(database: Database) -> int:
     """Looks for such messages and has them routed again; returns in how many conversations."""
-    with database.read() as session:
-        left = _left(session)
-        waiting = _waiting(session, left) if left else []
     moved = 0
-    for conversation_id in waiting:
-        with database.write() as session:
-            moved += _lead(session, conversation_id, {each.id for each in left})
+    for _ in range(ROUNDS):
+        with database.read() as session:
+            left = [each for each in _left(session) if _has_other(session, each)]
+            waiting = _waiting(session, left) if left else []
+        led = 0
+        for conversation_id in waiting:
+            with database.write() as session:
+                led += _lead(session, conversation_id, {each.id for each in left})
+        moved += led
+        if not led or len(waiting) < AT_ONCE // 2:
+            break
     return moved
 
 
@@ -63,22 +68,29 @@ def _left(session: Session) -> Sequence[Sender]:
     return found + [each for each in session.scalars(switched) if each.id not in known]
 
 
+def _has_other(session: Session, sender: Sender) -> bool:
+    """Is there anybody who is well and may stand in? Else nothing needs to be looked at, message by message."""
+    place = sender.location
+    wide = place.family_stands_in or sender.id in choosing.switches(session, place.id)
+    for each in choosing.candidates(session, place):
+        near = each.family == sender.family and (wide or each.channel == sender.channel)
+        if near and each.well and each.id != sender.id:
+            return True
+    return False
+
+
 def _waiting(session: Session, left: Sequence[Sender]) -> Sequence[int]:
     """Conversations with messages in the queues of these senders, as far as their gates tell: the queue is short
     where messages flow, and holds everything that waits where they do not."""
     gates = {sender_gate(each.id, each.account_key) for each in left}
     due = Job.pool == "send", Job.gate.in_(gates)
-    single = select(Job.subject).where(*due, Job.kind == "send")
-    bulk = select(Part.id).join(Job, Job.subject == Part.bulk_call_id).where(*due, Job.kind == "send_bulk")
-    parts = union(single, bulk).subquery()
-    found = (
-        select(Message.conversation_id)
-        .join(Part, Part.message_id == Message.id)
-        .where(Part.id.in_(select(parts.c[0])), *_may_move(), Message.sender_id.in_([each.id for each in left]))
-        .distinct()
-        .limit(AT_ONCE)
-    )
-    return session.scalars(found).all()
+    named = *_may_move(), Message.sender_id.in_([each.id for each in left])
+    waiting = select(Message.conversation_id).join(Part, Part.message_id == Message.id).where(*named)
+    single = waiting.join(Job, Job.subject == Part.id).where(*due, Job.kind == "send").limit(AT_ONCE)
+    bulk = waiting.join(Job, Job.subject == Part.bulk_call_id).where(*due, Job.kind == "send_bulk").limit(AT_ONCE)
+    # No order and no DISTINCT: they would make the database look at all that waits.
+    found = [*session.scalars(single), *session.scalars(bulk)]
+    return list(dict.fromkeys(found))
 
 
 def _may_move() -> tuple[ColumnElement[bool], ...]:
