@@ -7,14 +7,16 @@ import pytest
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.channels.base import ChannelError, Scope
+from portal.channels.base import Accepted, ChannelError, Scope
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import optouts, rerouting, senders, switching
+from portal.messaging.composing import Draft, compose
 from portal.messaging.outcomes import Result
 from portal.messaging.results import write_results
-from portal.models import Conversation, Gate, Location, SenderSwitch
+from portal.models import Conversation, Gate, Location, Sender, SenderSwitch
 from portal.queue import gates
-from portal.queue.jobs import SEND
+from portal.queue.jobs import APPLY, SEND
+from tests.portal import PLACE
 from tests.spine.test_attacks import CONTACT, FILES, begin_call, limit_credits, queued, send_jobs, wallet, work
 from tests.spine.test_attacks_again import carry_out_releases
 
@@ -132,8 +134,6 @@ def test_a_message_of_which_a_part_is_out_stays(two):
     due = send_jobs(two)[0]
     two.handlers = None
     passed = begin_call(two, due)
-    from portal.channels.base import Accepted
-
     finish(two, due, passed, Accepted("SIM1"))
     fall_ill(two, two.first)
     assert lead(two) == 0
@@ -255,3 +255,48 @@ def test_switches_that_make_no_sense_are_refused(two):
         switch(two, other_family)
     with pytest.raises(NotFound):
         switch(two, 99)
+
+
+def test_a_bulk_call_that_waits_is_led_away_recipient_by_recipient_and_makes_no_call_later(idle):
+    cast = idle.add_sender("cast", name="Line B", is_default=True)
+    spare = idle.add_sender("simulator", name="Line A")
+    policy(idle, "family")
+    with idle.session() as session:
+        location = session.scalars(select(Location)).one()
+        key = gates.sender_gate(cast, session.get_one(Sender, cast).account_key)
+    draft = Draft(["+639171234501", "+639171234502", "+639171234503"], "Closed on Monday.", "ann@example.com")
+    compose(idle.database, idle.parts.journal, location, draft)
+    work(idle, APPLY)
+    assert [job.gate for job in idle.jobs() if job.kind.startswith("send")] == [key] and key.startswith("account:")
+    with idle.database.write() as session:
+        for _ in range(gates.PROBE_AFTER):
+            gates.count_fault(session, key, "It did not answer in time.")
+    assert lead(idle) == 3
+    assert {message.sender_id for message in idle.messages()} == {spare}
+    with idle.database.write() as session:
+        gates.reopen(session, [key])
+    for _ in range(3):
+        work(idle, SEND)
+    assert idle.sandbox.cast.accepted() == []
+    assert idle.statuses() == {"accepted": 3} and [job.kind for job in idle.jobs() if job.kind.startswith("send")] == []
+
+
+def test_cast_that_stumbles_is_stood_in_for_over_real_http(idle):
+    """Its calls in doubt are repeated under their keys and go nowhere else; what is written meanwhile goes out."""
+    cast = idle.add_sender("cast", name="Line B", is_default=True)
+    idle.add_sender("simulator", name="Line A")
+    policy(idle, "family")
+    idle.sandbox.faults.arm("cast.send", "half_answer", times=gates.PROBE_AFTER)
+    texts = [f"number {number}" for number in range(gates.PROBE_AFTER)]
+    for text, phone in zip(texts, ("+639171234501", "+639171234502", "+639171234503"), strict=True):
+        contact = idle.sandbox.ghl.directory.add(PLACE.id, {"name": text, "phone": phone})[0]
+        queued(idle, text, contact=contact)
+    work(idle, SEND)
+    assert idle.statuses() == {"unknown": gates.PROBE_AFTER}
+    late = queued(idle, "after the third")
+    assert late.sender_reason.startswith("Line A stands in for Line B, which does not answer")
+    assert lead(idle) == 0
+    work(idle, SEND)
+    assert {message.sender_id for message in idle.messages()[:-1]} == {cast}
+    assert sorted(each.text for each in idle.sandbox.cast.accepted()) == texts, "half an answer, yet it took them"
+    assert idle.messages()[-1].status == "accepted"
