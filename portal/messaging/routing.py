@@ -1,7 +1,7 @@
 """Choosing the sender of a message: a pure decision that never guesses and always says why."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from portal.models import FailoverPolicy
@@ -84,10 +84,16 @@ class StandIns:
     fits: Callable[[int], bool] = _everybody
 
     def first(self, senders: Sequence[Candidate], wanted: Candidate) -> Candidate | None:
-        """The first in the senders' order that the policy lets stand in."""
+        """The first in the senders' order that the policy lets stand in.
+
+        For one that cannot send at all, at last one that could not send this message either: it then says why not.
+        """
         if self.policy != FailoverPolicy.SAME_CHANNEL:
             return None
-        return self.find(senders, wanted, whole_family=self.family)
+        found = self.find(senders, wanted, whole_family=self.family)
+        if found is None and not wanted.usable:
+            return replace(self, fits=_everybody).find(senders, wanted, whole_family=self.family)
+        return found
 
     def find(self, senders: Sequence[Candidate], wanted: Candidate, *, whole_family: bool) -> Candidate | None:
         """The first of the family, or of the channel alone, that is well and could send the message."""
