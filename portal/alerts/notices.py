@@ -37,6 +37,9 @@ WEBHOOK_DRIFT = "webhook_drift"
 MEDIA_STORE = "media_store"
 TEMPLATE_STOPPED = "template_stopped"
 TEMPLATES_UNREAD = "templates_unread"
+ACCOUNT_SLOW = "account_slow"
+ACCOUNT_FAILING = "account_failing"
+ACCOUNT_WELL = "account_well"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

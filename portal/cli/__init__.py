@@ -23,8 +23,10 @@ def init_app(app: Flask) -> None:
         send,
         sender,
         templates,
+        texts,
     )
     from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
+    from portal.cli import stand_ins as _more_of_sender  # noqa: F401 - the same
 
     for group in (
         admin.admin,
@@ -37,6 +39,7 @@ def init_app(app: Flask) -> None:
         restore.restore,
         opt_outs.opt_outs,
         media.media,
+        texts.texts,
     ):
         app.cli.add_command(_plain(group))
     for command in (doctor.doctor, messages.messages, send.send, templates.templates):

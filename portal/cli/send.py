@@ -10,9 +10,10 @@ from sqlalchemy import select
 from portal.channels.content import Content, Relation
 from portal.cli.answers import pairs, say, services
 from portal.cli.contents import Options, content
+from portal.cli.texts import cautions
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import answering, template_sending, template_texts
-from portal.messaging.composing import Draft, compose
+from portal.messaging.composing import Draft, compose, preview
 from portal.messaging.template_forms import HEADER_URL
 from portal.models import Location
 from portal.services import Services
@@ -50,6 +51,7 @@ AUTHOR = "the command line"
 @click.option("--react", default="", metavar="MESSAGE_ID", help="Reacts to a message; needs --emoji.")
 @click.option("--emoji", help="The reaction; an empty one takes it back.")
 @click.option("--answers", default="", metavar="MESSAGE_ID", help="Answers a message in its own conversation.")
+@click.option("--gsm7", is_flag=True, help="In plain letters, where that saves parts; flask texts preview shows them.")
 @click.option("--key", default="", help="The same draft under the same key is sent once, however often it is given.")
 @with_appcontext
 def send(
@@ -61,12 +63,14 @@ def send(
     sender_id: int | None,
     at: str | None,
     answers: str,
+    gsm7: bool,
     key: str,
     **more: Any,
 ) -> None:
     """Sends a text, a file, a place, a contact, a poll, buttons, a list, a form, a template, a reaction …
 
-    Prints for each recipient the id of its message or the reason why there is none.
+    Prints for each recipient the id of its message or the reason why there is none, with what its country does to
+    such messages.
     """
     parts = services()
     listed = [line.strip() for line in to_file if line.strip()] if to_file else []
@@ -86,10 +90,20 @@ def send(
     relation = Relation.REPLY if answers and not said.template else None
     moment, text = _moment(at), said.emoji or text
     to = [*numbers, *listed]
-    draft = Draft(to, text, AUTHOR, attachments, sender_id, moment, key, wanted, about, relation)
+    draft = Draft(to, text, AUTHOR, attachments, sender_id, moment, key, wanted, about, relation, gsm7)
+    _offer(parts, location, draft)
     for each in compose(parts.database, parts.journal, location, draft):
         refused = {"code": each.code, "reason": each.reason} if each.code else {}
-        say({"to": each.to, "number": each.number, "message": each.message, **refused})
+        say({"to": each.to, "number": each.number, "message": each.message, **refused, **cautions(each)})
+
+
+def _offer(parts: Services, location: Location, draft: Draft) -> None:
+    """Where the sub-account wants it offered, what plain letters would have saved: the text goes out as written."""
+    if not location.offers_gsm7 or draft.gsm7 or not draft.text:
+        return
+    _, offer = preview(parts.database, location, draft)
+    if offer is not None and offer.saves:
+        click.echo(f"{offer.sentence} It goes out as written; --gsm7 sends it so.", err=True)
 
 
 def _template(parts: Services, location: Location, sender_id: int | None, about: str, said: Options) -> Content:

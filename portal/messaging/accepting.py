@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.channels.base import Accepted, ChannelError
+from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger, totals
 from portal.database import padded
 from portal.messaging import at_once, reading
@@ -160,6 +160,7 @@ def attempt_row(result: Result, moment: datetime) -> dict[str, object]:
         "started_at": passed.started_at,
         "ended_at": moment,
         "outcome": _outcome_word(outcome),
+        "fault": _is_fault(outcome),
         "code": outcome.code[:64],
         "detail": "" if isinstance(outcome, Accepted) else outcome.message[:500],
     }
@@ -169,6 +170,13 @@ def _outcome_word(outcome: Accepted | ChannelError) -> str:
     if isinstance(outcome, Accepted):
         return "accepted"
     return "unknown" if outcome.unknown else "refused"
+
+
+def _is_fault(outcome: Accepted | ChannelError) -> bool:
+    """Refused for the sender's sake. That it is to wait a named time (429) is no sign of illness."""
+    if isinstance(outcome, Accepted) or outcome.unknown or outcome.retry_after is not None:
+        return False
+    return outcome.scope is Scope.SENDER or outcome.stops
 
 
 def _match_early(session: Session, results: Sequence[Result]) -> None:

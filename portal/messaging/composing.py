@@ -6,6 +6,7 @@ HighLevel does not know of them: what the provider has accepted is logged there 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -22,7 +23,10 @@ from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
 from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts
+from portal.messaging.advice import Advice
+from portal.messaging.country_rules import Caution
 from portal.messaging.outbound import Request, queue_message
+from portal.messaging.plain_letters import Offer
 from portal.messaging.quoting import Quoted
 from portal.messaging.storable import storable, storable_details
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
@@ -45,7 +49,8 @@ class Draft:
 
     `key` makes a repetition of the same draft harmless; `by` says who wrote it. `content` is what it is besides a text.
     `about` is the uuid of a message of the sub-account: it goes to the conversation of that one, through its sender,
-    and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it.
+    and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it. `gsm7`: its writer
+    has chosen to send it in plain letters where that saves parts (`plain_letters`); the text as written is kept.
     """
 
     to: Sequence[str]
@@ -58,17 +63,22 @@ class Draft:
     content: Content | None = None
     about: str = ""
     relation: Relation | None = None
+    gsm7: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One recipient: the number and the id of the message to it, or the reason why there is none."""
+    """One recipient: the number and the id of the message to it, or the reason why there is none.
+
+    `cautions` keep nothing back: what the recipient's country does to such messages.
+    """
 
     to: str
     number: str = ""
     message: str = ""
     code: str = ""
     reason: str = ""
+    cautions: Sequence[Caution] = ()
 
 
 class _Kept(msgspec.Struct):
@@ -85,6 +95,17 @@ class _Kept(msgspec.Struct):
     details: dict[str, Any] = {}
     about: str = ""
     relation: str = ""
+    written: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A draft with all that follows from it. `written` is its text as it was, where it goes out in another one."""
+
+    draft: Draft
+    target: Message | None
+    advice: Advice
+    written: str | None
 
 
 def compose(database: Database, journal: Journal, location: Location, draft: Draft) -> list[Taken]:
@@ -92,11 +113,10 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
 
     Raises `InvalidInput` when the draft itself makes no sense; a bad number only costs that recipient.
     """
-    with database.read() as session:
-        target = answering.target_of(session, location, draft.about) if draft.about else None
-        draft = _settled(session, location, draft, target)
+    looked = _look(database, location, draft)
+    draft = looked.draft
     key = draft.key or new_uuid()
-    taken = [_answered(location, target, key)] if target else list(_judge(location, draft, key))
+    taken = _taken(location, looked, key)
     good = [(each.message, each.number) for each in taken if each.message]
     bulk_id = str(_id(location, key, "")) if len(good) > 1 else ""
     for place in range(0, len(good), AT_ONCE):
@@ -112,11 +132,36 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             storable_details(draft.content.details) if draft.content else {},
             draft.about,
             draft.relation or "",
+            storable(looked.written, LONGEST) if looked.written is not None else None,
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
         journal.append(Entry(SOURCE, lane, msgspec.json.encode(kept), action="send", dedupe_key=dedupe))
     return taken
+
+
+def preview(database: Database, location: Location, draft: Draft) -> tuple[list[Taken], Offer | None]:
+    """What would become of a draft, and what plain letters would save (None where no SMS goes out). Nothing is sent."""
+    looked = _look(database, location, draft)
+    offer = looked.advice.offer(looked.written or looked.draft.text, draft.attachments, looked.draft.content)
+    return _taken(location, looked, draft.key or new_uuid()), offer
+
+
+def _look(database: Database, location: Location, draft: Draft) -> _Looked:
+    with database.read() as session:
+        target = answering.target_of(session, location, draft.about) if draft.about else None
+        draft = _settled(session, location, draft, target)
+        advice = Advice.of(session, location.id, draft.sender_id)
+    offer = advice.offer(draft.text, draft.attachments, draft.content) if draft.gsm7 else None
+    if offer is None or not offer.saves or len(offer.text) > LONGEST:
+        return _Looked(draft, target, advice, None)
+    return _Looked(replace(draft, text=offer.text), target, advice, draft.text)
+
+
+def _taken(location: Location, looked: _Looked, key: str) -> list[Taken]:
+    if looked.target is not None:
+        return [_answered(location, looked.target, key)]
+    return list(_judge(location, looked, key))
 
 
 def _settled(session: Session, location: Location, draft: Draft, target: Message | None) -> Draft:
@@ -186,8 +231,10 @@ def _check_time(at: datetime) -> None:
         raise InvalidInput("The time is over.")
 
 
-def _judge(location: Location, draft: Draft, key: str) -> Iterator[Taken]:
+def _judge(location: Location, looked: _Looked, key: str) -> Iterator[Taken]:
     seen: set[str] = set()
+    draft = looked.draft
+    cautions = cache(partial(looked.advice.cautions, text=draft.text, at=draft.scheduled_at))
     for text in draft.to:
         number = numbers.normalise(text, location.country or None)
         if isinstance(number, numbers.Rejection):
@@ -196,7 +243,8 @@ def _judge(location: Location, draft: Draft, key: str) -> Iterator[Taken]:
             yield Taken(text, number.e164, code="duplicate", reason="This number stands in the list already.")
         else:
             seen.add(number.e164)
-            yield Taken(text, number.e164, str(_id(location, key, number.e164)))
+            uuid = str(_id(location, key, number.e164))
+            yield Taken(text, number.e164, uuid, cautions=cautions(number.country))
 
 
 def _answered(location: Location, target: Message, key: str) -> Taken:
@@ -247,6 +295,7 @@ def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact
         bulk=kept.bulk,
         content=kinds.content_of(kept.kind, kept.details),
         quotes=quotes,
+        written=kept.written,
     )
 
 

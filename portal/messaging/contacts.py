@@ -161,6 +161,11 @@ def remember_route(session: Session, conversation: Conversation, sender: Sender,
     if conversation.sticky_sender_id == sender.id and conversation.sticky_address == value:
         return
     conversation.sticky_sender_id, conversation.sticky_address = sender.id, value
+    remember_address(session, conversation, kind, value)
+
+
+def remember_address(session: Session, conversation: Conversation, kind: str, value: str) -> None:
+    """A reply to this address belongs in this conversation."""
     used = {"b_location": conversation.location_id, "b_kind": kind, "b_value": value, "b_conversation": conversation.id}
     session.connection().execute(_USED_HERE, used)
 

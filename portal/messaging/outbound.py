@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -15,10 +15,10 @@ from portal.channels.content import Content, Kind
 from portal.credits import ledger, pricing
 from portal.messaging import (
     addressing,
+    choosing,
     contacts,
     first_line,
     kinds,
-    line_states,
     marketing_pauses,
     optouts,
     parts,
@@ -44,9 +44,7 @@ from portal.models import (
     Location,
     Message,
     Part,
-    RoutingRule,
     Sender,
-    SenderState,
     Status,
     StatusChange,
 )
@@ -68,7 +66,8 @@ class Request:
     """A message that somebody wants sent. `phone` is E.164, or "" when only the contact is known.
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
-    `quotes` is the message that it answers, `content` what it is besides a text.
+    `quotes` is the message that it answers, `content` what it is besides a text, `written` the text as it was written
+    where `body` is another.
     """
 
     contact: Contact
@@ -89,6 +88,7 @@ class Request:
     bulk: str = ""
     quotes: Quoted | None = None
     content: Content | None = None
+    written: str | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -107,7 +107,7 @@ def queue_message(session: Session, location: Location, request: Request) -> Mes
         if placed.sender is not None:
             # Written with the rest; taken back when there turn out to be too few credits.
             message.funded = True
-            contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
+            _remember(session, conversation, message, placed)
         session.flush()
         begun = {"message_id": message.id, "before": "", "after": Status.QUEUED, "who": WHO, "code": "", "detail": ""}
         session.connection().execute(_BEGUN, begun | {"at": message.created_at})
@@ -120,12 +120,16 @@ _BEGUN = insert(StatusChange.__table__)  # type: ignore[arg-type]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a message deserves: a sender to go out through, or the reason why it is held or fails."""
+    """What a message deserves: a sender to go out through, or the reason why it is held or fails.
+
+    One that only `stands_in` does not become the conversation's own.
+    """
 
     sender: Sender | None
     hold: str = ""
     failure: str = ""
     code: str = ""
+    stands_in: bool = False
 
 
 def place(session: Session, location: Location, conversation: Conversation, message: Message) -> None:
@@ -145,9 +149,9 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
         return _Place(None, hold=why_not_installed(session, location))
-    if len(_candidates(session, location.id)) > 1 and first_line.must_ask(session, conversation, message):
+    if choosing.several(session, location) and first_line.must_ask(session, conversation, message):
         return _Place(None, hold=first_line.ASKING)
-    choice = route(session, location, conversation, message)
+    choice = choosing.route(session, location, conversation, message)
     message.sender_reason = choice.reason
     if choice.reason == routing.CHOOSE_DEFAULT:
         raise_alert(
@@ -186,7 +190,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     # Not before: while it is held, it is not known whose line it will be, and where that one can write.
     message.address, message.address_kind = address
     _ensure_parts(message, sender)
-    return _Place(sender)
+    return _Place(sender, stands_in=choice.instead_of is not None)
 
 
 def _settle_place(
@@ -202,10 +206,17 @@ def _settle_place(
     else:
         move_message(session, message, Status.QUEUED, who=WHO)
         message.funded = True
-        contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
+        _remember(session, conversation, message, placed)
         session.flush()
         if alone:
             enqueue_parts(session, conversation, message, placed.sender)
+
+
+def _remember(session: Session, conversation: Conversation, message: Message, placed: _Place) -> None:
+    if placed.stands_in:
+        contacts.remember_address(session, conversation, message.address_kind, message.address)
+    elif placed.sender is not None:
+        contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
 
 
 def _ensure_parts(message: Message, sender: Sender) -> None:
@@ -327,6 +338,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         kind=request.content.kind.value if request.content else Kind.TEXT.value,
         details=dict(request.content.details) if request.content else {},
         body=request.body,
+        written_body=request.written,
         attachments=list(request.attachments),
         address=request.phone,
         address_kind=contacts.PHONE.value,
@@ -347,50 +359,3 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         parts=[],
         **columns(request.quotes),
     )
-
-
-def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
-    """Chooses the message's sender as things are now. Changes nothing."""
-    senders = _candidates(session, location.id)
-    rules: list[routing.Rule] = []
-    tags: list[str] = []
-    before = None
-    if len(senders) > 1:
-        wanted = select(RoutingRule).where(RoutingRule.location_id == location.id).order_by(RoutingRule.position)
-        rules = [routing.Rule(row.kind, row.value, row.sender_id) for row in session.scalars(wanted)]
-        if rules or conversation.sticky_sender_id is None:
-            tags = list(session.get_one(Contact, conversation.contact_id).tags)
-        if conversation.sticky_sender_id is None:
-            before = first_line.by_tag(session, location.id, tags)
-    sticky = conversation.sticky_sender_id
-    wish = routing.Wish(message.wanted_sender_id, sticky, tags, message.address, message.user_id, before)
-    return routing.choose(senders, rules, wish, location.failover)
-
-
-def _candidates(session: Session, location_id: int) -> list[routing.Candidate]:
-    """The location's senders, asked for once in a transaction; the fence looks again before every call."""
-    known: dict[int, list[routing.Candidate]] = session.info.setdefault("senders", {})
-    if location_id not in known:
-        rows = session.scalars(_SENDERS, {"location": location_id}).all()
-        session.info.setdefault("sender_rows", []).extend(rows)  # whoever gets one of them asks no second time
-        known[location_id] = [
-            routing.Candidate(
-                row.id,
-                row.name,
-                row.channel,
-                row.family,
-                line_states.may_send(row),
-                row.is_default,
-                line_states.phrase(row),
-                line_states.sentence(row),
-            )
-            for row in rows
-        ]
-    return known[location_id]
-
-
-_SENDERS = (
-    select(Sender)
-    .where(Sender.location_id == bindparam("location"), Sender.state != SenderState.REMOVED)
-    .order_by(Sender.position, Sender.id)
-)

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from portal.alerts import notices
 from portal.credits import ledger
 from portal.messaging import routing
+from portal.messaging.choosing import route
 from portal.messaging.locks import lock_conversation
-from portal.messaging.outbound import NO_CREDITS, place, route
+from portal.messaging.outbound import NO_CREDITS, place
 from portal.models import Conversation, InstallState, Location, Message, Status
 from portal.queue.jobs import GHL, SEND, Due, complete, job, request
 

@@ -1,7 +1,7 @@
 """Choosing the sender of a message: a pure decision that never guesses and always says why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from portal.models import FailoverPolicy
@@ -18,7 +18,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A sender of the message's own location. `usable` is False when it is paused or its line is not ready: `phrase`
-    then says what it is, `sentence` the same with the remedy."""
+    then says what it is, `sentence` the same with the remedy. `ill` says what else is wrong with it ("does not
+    answer"): what it is given waits for it, unless another one may stand in."""
 
     id: int
     name: str
@@ -28,6 +29,12 @@ class Candidate:
     is_default: bool
     phrase: str = "is paused"
     sentence: str = "is paused: resume it, and this goes out."
+    ill: str = ""
+
+    @property
+    def well(self) -> bool:
+        """May messages be led to it that are another's?"""
+        return self.usable and not self.ill
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +62,67 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """What goes through a sender goes through `to_id` instead, or through any that can take it; why, in words."""
+
+    to_id: int | None
+    reason: str
+
+
+def _everybody(_sender_id: int) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """Who may go in for another: the location's policy, over the whole `family` or the channel alone, and the
+    `switches` by the sender that they lead away from. `fits` says whether a sender could send this very message."""
+
+    policy: str = FailoverPolicy.HOLD
+    family: bool = False
+    switches: Mapping[int, Switch] = field(default_factory=dict)
+    fits: Callable[[int], bool] = _everybody
+
+    def first(self, senders: Sequence[Candidate], wanted: Candidate) -> Candidate | None:
+        """The first in the senders' order that the policy lets stand in.
+
+        For one that cannot send at all, at last one that could not send this message either: it then says why not.
+        """
+        if self.policy != FailoverPolicy.SAME_CHANNEL:
+            return None
+        found = self.find(senders, wanted, whole_family=self.family)
+        if found is None and not wanted.usable:
+            return replace(self, fits=_everybody).find(senders, wanted, whole_family=self.family)
+        return found
+
+    def find(self, senders: Sequence[Candidate], wanted: Candidate, *, whole_family: bool) -> Candidate | None:
+        """The first of the family, or of the channel alone, that is well and could send the message."""
+        for each in senders:
+            same = each.family == wanted.family and (whole_family or each.channel == wanted.channel)
+            if same and each.id != wanted.id and each.well and self.fits(each.id):
+                return each
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """The decision. `reason` is kept with the message and shown to people."""
+    """The decision. `reason` is kept with the message and shown to people; `instead_of` is whom its sender stands in
+    for."""
 
     verdict: Verdict
     reason: str
     sender_id: int | None = None
+    instead_of: int | None = None
 
 
 CHOOSE_DEFAULT = "Several senders could take this and none is the default: choose a default sender."
 
 
-def choose(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish, policy: str) -> Choice:
-    """Named → sticky → rules → default → the only one. Several and none of these → held; none at all → failed."""
+def choose(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish, stand_ins: StandIns) -> Choice:
+    """Named → sticky → rules → default → the only one. Several and none of these → held; none at all → failed.
+
+    One that is switched away from, or that cannot send, has another stand in as `stand_ins` allow.
+    """
     by_id = {sender.id: sender for sender in senders}
     if wish.named is not None and wish.named not in by_id:
         return Choice(Verdict.FAIL, "The sender that was asked for does not exist in this sub-account.")
@@ -77,7 +132,11 @@ def choose(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish, poli
             return Choice(Verdict.HOLD, CHOOSE_DEFAULT)
         return Choice(Verdict.FAIL, "This sub-account has no sender: add one on the app's page.")
     sender, reason = picked
-    return Choice(Verdict.SEND, reason, sender.id) if sender.usable else _stand_in(senders, sender, reason, policy)
+    if (switched := _switched(senders, by_id, sender, reason, stand_ins)) is not None:
+        return switched
+    if sender.well:
+        return Choice(Verdict.SEND, reason, sender.id)
+    return _stand_in(senders, sender, reason, stand_ins)
 
 
 def _pick(
@@ -109,13 +168,33 @@ def _matches(rule: Rule, wish: Wish) -> bool:
     return False
 
 
-def _stand_in(senders: Sequence[Candidate], wanted: Candidate, reason: str, policy: str) -> Choice:
-    if policy == FailoverPolicy.FAIL:
+def _switched(
+    senders: Sequence[Candidate], by_id: dict[int, Candidate], wanted: Candidate, reason: str, stand_ins: StandIns
+) -> Choice | None:
+    """The choice that a switch leads to; None without one, or when whom it names cannot take the message."""
+    switch = stand_ins.switches.get(wanted.id)
+    if switch is None:
+        return None
+    if switch.to_id is None:
+        other = stand_ins.find(senders, wanted, whole_family=True)
+    else:
+        named = by_id.get(switch.to_id)
+        other = named if named is not None and named.well and stand_ins.fits(named.id) else None
+    return _instead(other, wanted, f"is switched away from: {switch.reason}", reason) if other is not None else None
+
+
+def _instead(other: Candidate, wanted: Candidate, why: str, reason: str) -> Choice:
+    text = f"{other.name} stands in for {wanted.name}, which {why} ({reason})"
+    return Choice(Verdict.SEND, text, other.id, wanted.id)
+
+
+def _stand_in(senders: Sequence[Candidate], wanted: Candidate, reason: str, stand_ins: StandIns) -> Choice:
+    if stand_ins.policy == FailoverPolicy.FAIL and not wanted.usable:
         text = f"{wanted.name} ({reason}) {wanted.phrase}, and this sub-account wants such messages failed."
         return Choice(Verdict.FAIL, text)
-    if policy == FailoverPolicy.SAME_CHANNEL:
-        other = next((each for each in senders if each.usable and each.channel == wanted.channel), None)
-        if other is not None:
-            text = f"{other.name} stands in for {wanted.name}, which {wanted.phrase} ({reason})"
-            return Choice(Verdict.SEND, text, other.id)
+    other = stand_ins.first(senders, wanted)
+    if other is not None:
+        return _instead(other, wanted, wanted.ill if wanted.usable else wanted.phrase, reason)
+    if wanted.usable:
+        return Choice(Verdict.SEND, reason, wanted.id)
     return Choice(Verdict.HOLD, f"{wanted.name} ({reason}) {wanted.sentence}", wanted.id)

@@ -21,7 +21,7 @@ from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.http import AddressRefused, HttpClient, host_of
 from portal.installations.moves import sync_webhook
-from portal.messaging import lines, reading, templates
+from portal.messaging import lines, reading, switching, templates
 from portal.messaging.accounts import is_private, located, reaches_us, webhook_base
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
@@ -251,6 +251,7 @@ def remove(session: Session, sender_id: int) -> None:
     for kind in _OF_SENDER:
         close_alert(session, kind, gates.sender_gate(sender_id))
     templates.end(session, sender)
+    switching.forget(session, sender_id)
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)

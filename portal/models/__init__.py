@@ -4,6 +4,7 @@ from portal.models.base import Base
 from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
+from portal.models.failover import AccountHealth, SenderSwitch
 from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
@@ -31,6 +32,7 @@ from portal.models.tenants import (
 )
 
 __all__ = [
+    "AccountHealth",
     "Address",
     "Agency",
     "Alert",
@@ -70,6 +72,7 @@ __all__ = [
     "RoutingRule",
     "Sender",
     "SenderState",
+    "SenderSwitch",
     "ServiceWindow",
     "Status",
     "StatusChange",

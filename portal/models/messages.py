@@ -62,7 +62,8 @@ class Message(Base):
     `address` is; in a group `author_name` and `author_address` say who wrote it. `edited_at` and `deleted_at` stand on
     the message that was edited or deleted, whose text stays. `marker` is the provider's code on what it could not read.
     `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
-    than the line, and only kept.
+    than the line, and only kept. `written_body` is the text as it was written, where its writer chose to send it in
+    plain letters.
     """
 
     __tablename__ = "message"
@@ -107,6 +108,7 @@ class Message(Base):
     direction: Mapped[str] = mapped_column(String(3))
     kind: Mapped[str] = mapped_column(String(24), default="text")
     body: Mapped[str] = mapped_column(Text, default="")
+    written_body: Mapped[str | None] = mapped_column(Text)
     attachments: Mapped[list[Any]] = mapped_column(JSON, default=list)
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     about_relation: Mapped[str] = mapped_column(String(12), default="", server_default="")
@@ -245,10 +247,10 @@ class StatusChange(Base):
 
 
 class Attempt(Base):
-    """One call to a provider for one part: written before the call, completed after it."""
+    """One call to a provider for one part, written when it has ended. `fault`: it was refused for the sender's sake."""
 
     __tablename__ = "attempt"
-    __table_args__ = (UniqueConstraint("part_id", "number"),)
+    __table_args__ = (UniqueConstraint("part_id", "number"), Index("ix_attempt_recent", "sender_id", "ended_at"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     part_id: Mapped[int] = mapped_column(ForeignKey("part.id"))
@@ -258,6 +260,7 @@ class Attempt(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(String(12), default="")
+    fault: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     code: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId, one_of
@@ -37,7 +37,7 @@ PRESENT = (InstallEvent.INSTALL, InstallEvent.CONSENT, InstallEvent.LISTED)
 
 
 class FailoverPolicy(StrEnum):
-    """What happens to a message whose chosen sender cannot send."""
+    """What happens to a message whose chosen sender cannot send. `Location.family_stands_in` widens the second."""
 
     HOLD = "hold"
     SAME_CHANNEL = "same_channel"
@@ -89,7 +89,9 @@ class Location(Base):
     `install_event` and its `…_at` are the last event that counted; `uninstalled_at` the latest uninstallation known.
     `install_note` says in words why the location is not connected. `unlisted_at` is since when the agency's list in
     HighLevel does not name it, `check_at` when it is looked at next. `stop_words` and `start_words` are its own lists
-    of the words that end and begin messages, one a line; None for the usual ones.
+    of the words that end and begin messages, one a line; None for the usual ones. `family_stands_in`: where another
+    sender of the same channel stands in, one of another channel of its family may too. `switches_itself`: a sender that
+    is measured slow or failing is switched away from. `offers_gsm7`: whoever writes is shown what plain letters save.
     """
 
     __tablename__ = "location"
@@ -121,6 +123,9 @@ class Location(Base):
     unlisted_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None] = mapped_column(index=True)
     failover: Mapped[str] = mapped_column(String(16), default=FailoverPolicy.HOLD)
+    family_stands_in: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    switches_itself: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    offers_gsm7: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     ttl_seconds: Mapped[int] = mapped_column(Integer, default=24 * 3600)
     provider_id: Mapped[str] = mapped_column(String(128), default="")
     stop_words: Mapped[str | None] = mapped_column(Text)

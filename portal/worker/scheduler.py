@@ -18,6 +18,7 @@ from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
     first_sender,
+    incidents,
     lines,
     marketing_pauses,
     media,
@@ -26,9 +27,11 @@ from portal.messaging import (
     registrations,
     rejections,
     relations,
+    switching,
     templates,
 )
 from portal.messaging.polling import enqueue_due
+from portal.messaging.rerouting import lead_away
 from portal.messaging.sweeping import (
     end_overdue,
     enqueue_forgotten,
@@ -72,6 +75,7 @@ class Clockwork:
         self._every(1, self.poll_statuses)
         self._every(3, self.watch_lines)
         self._every(FINISH_SECONDS, self.finish_refreshes)
+        self._every(5, self.lead_away)
         self._every(15, self.recover)
         self._every(60, self.look_for_lost)
         self._every(15, self.join_pieces)
@@ -122,10 +126,19 @@ class Clockwork:
             account_watch.enqueue_due(session)
         self._sweep_at_once(rejections.look_for_missed)
         self._sweep_at_once(rejections.look_for_ends)
+        self._sweep(incidents.look)
         self._sweep_at_once(lines.forget_notices)
         self._sweep_at_once(marketing_pauses.forget)
         self._sweep_at_once(registrations.enqueue_due)
         self._sweep_at_once(templates.enqueue_due)
+
+    def lead_away(self) -> None:
+        """Ends switches whose time is over, and leads what waits for a sender that cannot send to one that can."""
+        with self._database.read() as session:
+            over = switching.is_due(session)
+        if over:
+            self._sweep_at_once(switching.end_due)
+        self._sweep(lead_away)
 
     def add_first_sender(self) -> None:
         """Adds the sender that the settings name, once the only sub-account is there."""

@@ -18,6 +18,7 @@ for _filter in (
     words.blank_label,
     words.billed,
     words.free_until,
+    words.measured,
 ):
     bp.add_app_template_filter(_filter)
 
@@ -31,6 +32,7 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     opt_outs,
     overview,
     senders,
+    stand_ins,
     template_message,
     templates,
 )

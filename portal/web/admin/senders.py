@@ -13,10 +13,11 @@ from portal.channels.base import ChannelError
 from portal.channels.capabilities import HasLine, HasTemplates
 from portal.errors import InvalidInput, NotFound
 from portal.installations.moves import sync_webhook
+from portal.messaging import advice
 from portal.messaging import senders as domain
 from portal.models.tenants import HERE
 from portal.web.admin import bp
-from portal.web.admin.queries import senders
+from portal.web.admin.queries import senders, stand_ins
 from portal.web.admin.queries.pages import cursor
 from portal.web.admin.queries.scope import Scope
 from portal.web.context import services
@@ -46,9 +47,11 @@ def sender(sender_id: int) -> ResponseReturnValue:
     with services().database.read() as session:
         line = mine(session, sender_id)
         alerts = senders.alerts(session, sender_id)
+        shown = stand_ins.of(session, line.sender)
     has_line = isinstance(line.channel, HasLine)
     has_templates = isinstance(line.channel, HasTemplates)
     context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
+    context |= {"health": shown.health, "switch": shown.standing, "countries": advice.of_sender_id(line.sender)}
     if htmx.wants_fragment():
         return htmx.render_live("admin/sender.html", "state", **context)
     return htmx.render("admin/sender.html", "content", **context, code=None, phone="", pairing="", fault="")

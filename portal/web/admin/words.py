@@ -11,11 +11,21 @@ from portal import clock
 from portal.alerts import notices
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
-from portal.messaging import telling, template_sending, template_texts
+from portal.messaging import measuring, telling, template_sending, template_texts
 from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
 from portal.messaging.template_forms import Blank
-from portal.models import EntryKind, EventState, InstallEvent, InstallState, MediaState, Message, Origin, SenderState
+from portal.models import (
+    AccountHealth,
+    EntryKind,
+    EventState,
+    InstallEvent,
+    InstallState,
+    MediaState,
+    Message,
+    Origin,
+    SenderState,
+)
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -75,6 +85,9 @@ ALERT: Mapping[str, str] = {
     notices.MEDIA_STORE: "Files cannot be kept",
     notices.TEMPLATE_STOPPED: "A template cannot be sent any more",
     notices.TEMPLATES_UNREAD: "A provider does not tell its templates",
+    notices.ACCOUNT_SLOW: "A provider is slow",
+    notices.ACCOUNT_FAILING: "A provider fails",
+    notices.ACCOUNT_WELL: "A provider's incident is over",
 }
 LINE: Mapping[str, str] = {
     "": "has none",
@@ -255,6 +268,14 @@ def age(moment: datetime) -> str:
         if seconds >= length:
             return _many(seconds // length, unit)
     return _many(seconds, "second")
+
+
+def measured(health: AccountHealth) -> str:
+    """What was counted of a provider account, with the numbers that it was counted from."""
+    numbers = measuring.of_row(health)
+    slow = f"{numbers.slow} of {numbers.messages} messages slow ({numbers.slow_share:.0%})"
+    failed = f"{numbers.faults + numbers.unknowns} of {numbers.calls} calls failed ({numbers.fault_share:.0%})"
+    return f"{slow if numbers.slow is not None else 'speed not known'}, {failed}, {numbers.call_ms} ms a call"
 
 
 def took(start: datetime, end: datetime) -> str:

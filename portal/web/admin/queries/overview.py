@@ -11,10 +11,11 @@ from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import LinksPhone
 from portal.messaging.provider_accounts import gates_of
-from portal.models import Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
+from portal.models import AccountHealth, Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
 from portal.queue.gates import ghl_gate, sender_gate
 from portal.web.admin import sender_standing
 from portal.web.admin.queries.scope import Scope, location_ids, locations
+from portal.web.admin.queries.stand_ins import health
 from portal.web.admin.sender_standing import Standing
 
 MOST_LOCATIONS = 200
@@ -44,12 +45,14 @@ class Shut:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sender, its gate (None when nothing holds it back) and its account, where its provider has one to share."""
+    """A sender, its gate (None when nothing holds it back), its account, where its provider has one to share, and what
+    was measured of it of late."""
 
     sender: Sender
     gate: Gate | None
     standing: Standing
     account: ProviderAccount | None = None
+    health: AccountHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +156,11 @@ def places(session: Session, scope: Scope) -> list[Place]:
     gates = _closed(session, present_senders, ids)
     accounts = _accounts(session, present_senders)
     held = _held(session, ids)
+    measured = health(session, present_senders)
     return [
         Place(
             row,
-            [_line(sender, gates, accounts) for sender in lines.get(row.id, [])],
+            [_line(sender, gates, accounts, measured.get(sender.id)) for sender in lines.get(row.id, [])],
             held.get(row.id, 0),
             gates.get(ghl_gate(row.id)),
         )
@@ -164,11 +168,13 @@ def places(session: Session, scope: Scope) -> list[Place]:
     ]
 
 
-def _line(sender: Sender, gates: dict[str, Gate], accounts: dict[str, ProviderAccount]) -> Line:
+def _line(
+    sender: Sender, gates: dict[str, Gate], accounts: dict[str, ProviderAccount], measured: AccountHealth | None
+) -> Line:
     gate = gates.get(sender_gate(sender.id, sender.account_key))
     linkable = isinstance(registry.get(sender.channel), LinksPhone)
     standing = sender_standing.of(sender, gate, linkable=linkable)
-    return Line(sender, gate, standing, accounts.get(sender.account_key))
+    return Line(sender, gate, standing, accounts.get(sender.account_key), measured)
 
 
 def _accounts(session: Session, senders: Sequence[Sender]) -> dict[str, ProviderAccount]:
