@@ -16,7 +16,7 @@ from tests.contract.cases import PART
 from tests.contract.cases.africastalking import AFRICASTALKING, AT_KEY, MESSAGE, taken
 from tests.contract.standin import StandIn, answer
 
-PICTURE = File("https://files.test/a.png", "a.png", "image/png", 10)
+PICTURE = File("https://pictures.test/a.png", "a.png", "image/png", 10)
 
 
 @pytest.fixture

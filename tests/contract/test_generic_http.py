@@ -265,7 +265,7 @@ def test_what_is_no_success_is_in_doubt(settings_, told, server):
 
 
 def test_too_long_a_text_calls_nobody(server):
-    picture = File("https://files.test/a.png", "a.png", "image/png", 10)
+    picture = File("https://pictures.test/a.png", "a.png", "image/png", 10)
     with pytest.raises(ChannelError) as caught:
         sent(server, replace(PART, files=(picture,)), max_length="20")
     assert not caught.value.retry and server.calls == []

@@ -14,7 +14,7 @@ from tests.contract.cases import PART, posted
 from tests.contract.cases.globe import APP_SECRET, GLOBE, PASSPHRASE, TAKEN, texts
 from tests.contract.standin import StandIn, answer
 
-PICTURE = File("https://files.test/a.png", "a.png", "image/png", 10)
+PICTURE = File("https://pictures.test/a.png", "a.png", "image/png", 10)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.contract.cases import PART, WEBHOOK_URL, got
 from tests.contract.cases.kannel import JASMIN, JASMIN_ID, KANNEL, PASSWORD, said
 from tests.contract.standin import StandIn, answer
 
-PICTURE = File("https://files.test/a.png", "a.png", "image/png", 10)
+PICTURE = File("https://pictures.test/a.png", "a.png", "image/png", 10)
 
 
 @pytest.fixture

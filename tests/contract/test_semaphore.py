@@ -13,7 +13,7 @@ from tests.contract.cases import PART
 from tests.contract.cases.semaphore import MESSAGE, SEMAPHORE, SEMAPHORE_KEY, entry, taken
 from tests.contract.standin import StandIn, answer
 
-PICTURE = File("https://files.test/a.png", "a.png", "image/png", 10)
+PICTURE = File("https://pictures.test/a.png", "a.png", "image/png", 10)
 
 
 @pytest.fixture

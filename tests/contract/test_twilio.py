@@ -21,7 +21,7 @@ HOME = Path(__file__).resolve().parents[2]
 VECTORS = next(
     (each / "shared/vectors/signatures.json" for each in HOME.parents[:3] if (each / "shared/vectors").is_dir()), None
 )
-PICTURE = File("https://files.test/a.png", "a.png", "image/png", 10)
+PICTURE = File("https://pictures.test/a.png", "a.png", "image/png", 10)
 
 
 @pytest.fixture

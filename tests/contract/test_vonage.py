@@ -63,7 +63,7 @@ def test_unicode_is_said_where_the_cheap_alphabet_does_not_do(server, text, kind
 
 
 def test_files_are_links(server):
-    picture = File("https://files.test/a.png", "a.png", "image/png", 10)
+    picture = File("https://pictures.test/a.png", "a.png", "image/png", 10)
     assert dict(sent(server, replace(PART, files=(picture,))))["text"] == f"{PART.text}\n{picture.url}"
 
 

@@ -328,7 +328,7 @@ def test_in_a_group_nothing_is_sent_again(cloud):
 
 def test_only_the_lost_part_of_a_message_goes_out_again(cloud):
     cloud.channel.outcomes += [Accepted("wamid.1"), Accepted("wamid.2")]
-    message = send(cloud, "Hello", attachments=["https://files.example/a.jpg", "https://files.example/b.jpg"])
+    message = send(cloud, "Hello", attachments=["https://pictures.example/a.jpg", "https://pictures.example/b.jpg"])
     sends(cloud)
     pieces = cloud.portal.parts_of(message)
     assert len(pieces) >= 2

@@ -64,5 +64,5 @@ def test_the_offer_says_what_is_saved_and_why_not() -> None:
 
 
 def test_the_addresses_of_files_count_too() -> None:
-    link = "https://files.example/" + "x" * 50
+    link = "https://pictures.example/" + "x" * 50
     assert (offer("’", "sms", [link]).parts, offer("’", "sms", [link]).parts_then) == (2, 1)
