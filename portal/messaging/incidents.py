@@ -62,10 +62,11 @@ def _take(session: Session, key: str, senders: Sequence[Sender], numbers: Number
         _judge(session, row, "slow_since", numbers.is_slow, numbers.is_quick, numbers, senders),
         _judge(session, row, "failing_since", numbers.is_failing, numbers.is_sound, numbers, senders),
     ]
-    if (row.slow_since or row.failing_since) and (numbers.is_slow or numbers.is_failing):
+    began = [each for each in (row.slow_since, row.failing_since) if each is not None]
+    if began and (numbers.is_slow or numbers.is_failing):
         why = f"is slow: {numbers.speed}" if numbers.is_slow else f"is failing: {numbers.soundness}"
         for sender in senders:
-            _switch(session, sender.id, why)
+            _switch(session, sender.id, why, min(began))
     return sum(moved)
 
 
@@ -139,6 +140,7 @@ def _end(session: Session, sender: Sender, kind: str, since: datetime, well: str
         f"{sender.name} {what}. It was {word} for {lasted} minutes, from {since:%Y-%m-%d %H:%M} UTC on.",
         sender.location_id,
     )
+    switching.lock(session, sender.id)
     standing = switching.standing(session, sender.id)
     if well and standing is not None and standing.who == switching.PORTAL:
         switching.end(session, sender.id, switching.PORTAL, f"It {well}.")
@@ -157,12 +159,22 @@ def _led_away(session: Session, senders: Sequence[Sender]) -> bool:
     return session.scalar(away.limit(1)) is not None
 
 
-def _switch(session: Session, sender_id: int, why: str) -> None:
+def _is_a_persons(session: Session, sender_id: int, since: datetime) -> bool:
+    """Has a person switched in this incident, or back? Then it stays as they want it until the next one."""
+    theirs = SenderSwitch.ended_at > since, SenderSwitch.ended_by != switching.PORTAL
+    mine = SenderSwitch.from_id == sender_id, *theirs
+    return session.scalar(select(SenderSwitch.id).where(*mine).limit(1)) is not None
+
+
+def _switch(session: Session, sender_id: int, why: str, since: datetime) -> None:
     """Leads away from the sender for a while, where its sub-account wants that and has another one that is well."""
     sender = session.get_one(Sender, sender_id)
     location = sender.location
     wanted = location.switches_itself and location.failover == FailoverPolicy.SAME_CHANNEL
-    if not wanted or sender.state != SenderState.ACTIVE or switching.standing(session, sender_id) is not None:
+    if not wanted or sender.state != SenderState.ACTIVE:
+        return
+    switching.lock(session, sender_id)
+    if switching.standing(session, sender_id) is not None or _is_a_persons(session, sender_id, since):
         return
     reach = (
         each
@@ -184,4 +196,5 @@ def _is_well(session: Session, sender: Sender) -> bool:
     ill = health is not None and (health.slow_since is not None or health.failing_since is not None)
     gate = session.get(Gate, key)
     shut = gate is not None and gate.failures >= PROBE_AFTER
-    return line_states.may_send(sender) and not ill and not shut
+    away = switching.standing(session, sender.id) is not None
+    return line_states.may_send(sender) and not ill and not shut and not away

@@ -3,19 +3,23 @@
 What does not come within `PATIENCE` is not waited for: the customer's words are worth more than their completeness.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels.base import Inbound
 from portal.crypto import Vault
-from portal.database import insert
+from portal.database import Database, insert, is_away
 from portal.messaging.inbound import take_inbound
 from portal.messaging.storable import storable
 from portal.models import Event, InboundPiece, Sender
+
+log = logging.getLogger(__name__)
 
 # Carriers hand the SMS of one text on within seconds, a phone that loses its network within minutes.
 PATIENCE = timedelta(minutes=5)
@@ -55,26 +59,43 @@ def take(session: Session, sender: Sender, said: Inbound, event: Event, vault: V
         others = []
     if len(others) + 1 < mine.total and (others or not _comes_late(session, mine)):
         return f"SMS {mine.number} of {mine.total} of a text, which waits for the others"
-    return _join(session, sender, [*others, mine], vault)
+    return _join(session, sender, [*others, mine], vault, late=not others)
 
 
-def join_overdue(session: Session, vault: Vault) -> int:
-    """Makes messages of what has waited long enough; returns how many."""
+def join_overdue(database: Database, vault: Vault) -> int:
+    """Makes messages of what has waited long enough; returns how many.
+
+    Each in a transaction of its own: one text that the portal fails on keeps no other waiting.
+    """
     key = InboundPiece.sender_id, InboundPiece.address, InboundPiece.reference
-    due = session.execute(
-        select(*key)
-        .where(InboundPiece.joined_at.is_(None))
-        .group_by(*key)
-        .having(func.max(InboundPiece.received_at) < clock.now() - PATIENCE)
-        .limit(AT_ONCE)
-    ).all()
+    with database.read() as session:
+        due = session.execute(
+            select(*key)
+            .where(InboundPiece.joined_at.is_(None))
+            .group_by(*key)
+            .having(func.max(InboundPiece.received_at) < clock.now() - PATIENCE)
+            .order_by(func.max(InboundPiece.received_at).desc())  # what failed before comes last
+            .limit(AT_ONCE)
+        ).all()
     done = 0
     for sender_id, address, reference in due:
-        waiting = _waiting(session, sender_id, address, reference)
-        if waiting:
-            _join(session, session.get_one(Sender, sender_id), waiting, vault)
-            done += 1
+        try:
+            with database.write() as session:
+                done += _join_late(session, sender_id, address, reference, vault)
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError | TimeoutError) and is_away(error):
+                raise
+            log.exception("a text in pieces could not be joined", extra={"sender_id": sender_id})
     return done
+
+
+def _join_late(session: Session, sender_id: int, address: str, reference: str, vault: Vault) -> bool:
+    waiting = _waiting(session, sender_id, address, reference)
+    # One may have come since: then it is waited for the others again.
+    if not waiting or max(each.received_at for each in waiting) >= clock.now() - PATIENCE:
+        return False
+    _join(session, session.get_one(Sender, sender_id), waiting, vault)
+    return True
 
 
 def forget(session: Session, before: datetime) -> None:
@@ -102,8 +123,8 @@ def _comes_late(session: Session, mine: InboundPiece) -> bool:
     return 0 < len(numbers) < mine.total and mine.number not in numbers
 
 
-def _join(session: Session, sender: Sender, pieces: Sequence[InboundPiece], vault: Vault) -> str:
-    """One message out of them, in the place of the one that came last."""
+def _join(session: Session, sender: Sender, pieces: Sequence[InboundPiece], vault: Vault, *, late: bool = False) -> str:
+    """One message out of them, in the place of the one that came last. `late`: the others are a message already."""
     moment = clock.now()
     ordered = sorted(pieces, key=lambda each: each.number)
     for each in ordered:
@@ -112,15 +133,17 @@ def _join(session: Session, sender: Sender, pieces: Sequence[InboundPiece], vaul
     first = ordered[0]
     event = session.get_one(Event, max(each.event_id for each in ordered))
     said = Inbound(
-        first.address, _text(ordered), external_id=first.external_id, recipient=first.recipient, at=first.said_at
+        first.address,
+        first.body if late else _text(ordered),
+        external_id=first.external_id,
+        recipient=first.recipient,
+        at=first.said_at,
     )
     return take_inbound(session, sender, said, event, vault)
 
 
 def _text(ordered: Sequence[InboundPiece]) -> str:
-    """The text, with a mark in each gap. One that comes alone, after the others, is told as it is."""
-    if len(ordered) == 1:
-        return ordered[0].body
+    """The text, with a mark in each gap."""
     bodies = {each.number: each.body for each in ordered}
     said = [bodies.get(number) for number in range(1, ordered[0].total + 1)]
     joined: list[str] = []

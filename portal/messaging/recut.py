@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.channels import registry
 from portal.credits import ledger, pricing
 from portal.messaging import parts
 from portal.messaging.kinds import content_of
-from portal.models import Attempt, Message, Part, Sender, Status
+from portal.models import Attempt, Message, Part, ReceiptRow, Sender, Status, StatusChange
 
 _Cut = tuple[parts.Piece, int]
 
@@ -70,7 +70,9 @@ def _rewrite(session: Session, message: Message, sender: Sender, wanted: Sequenc
 
 
 def _keep_attempts(session: Session, gone: Part, first: Part) -> None:
-    """The refused calls of a part that is no more stay in the message's history."""
+    """The calls of a part that is no more stay in the message's history, and with them what was said of them."""
     for attempt in session.scalars(select(Attempt).where(Attempt.part_id == gone.id).order_by(Attempt.number)):
         first.attempt += 1
         attempt.part_id, attempt.number = first.id, first.attempt
+    for named in (ReceiptRow, StatusChange):
+        session.execute(update(named).where(named.part_id == gone.id).values(part_id=first.id))

@@ -5,8 +5,10 @@ out. Each message is held for a moment and released, so that it is routed, check
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -29,25 +31,57 @@ from portal.models import (
     Status,
 )
 from portal.queue.gates import PROBE_AFTER, sender_gate
+from portal.queue.jobs import SEND
 
 AT_ONCE, ROUNDS = 200, 10
+Place = tuple[int, datetime, int]
+# How far a queue was looked through: what cannot move must not keep what stands behind it from being looked at.
+_left_off: WeakKeyDictionary[Database, dict[str, Place]] = WeakKeyDictionary()
 
 
 def lead_away(database: Database) -> int:
     """Looks for such messages and has them routed again; returns in how many conversations."""
-    moved = 0
+    with database.read() as session:
+        left = [each for each in _left(session) if _has_other(session, each)]
+        gates = {sender_gate(each.id, each.account_key) for each in left}
+    places, ids = _left_off.setdefault(database, {}), {each.id for each in left}
+    for gone in set(places) - gates:
+        del places[gone]
+    # The first of each queue every time, for they are the most urgent; then where it was left off.
+    return sum(_lead_queue(database, gate, ids, places) for gate in sorted(gates))
+
+
+def _lead_queue(database: Database, gate: str, left: set[int], places: dict[str, Place]) -> int:
+    moved, tried = 0, set[int]()
+    begin, going_on = None, places.pop(gate, None)
     for _ in range(ROUNDS):
-        with database.read() as session:
-            left = [each for each in _left(session) if _has_other(session, each)]
-            waiting = _waiting(session, left) if left else []
-        led = 0
-        for conversation_id in waiting:
-            with database.write() as session:
-                led += _lead(session, conversation_id, {each.id for each in left})
+        before = len(tried)
+        led, end = _lead_some(database, gate, left, begin, tried)
         moved += led
-        if not led or len(waiting) < AT_ONCE // 2:
-            break
+        if end is None:
+            return moved  # that was all of it
+        begin, going_on, first = max(end, going_on or end), None, going_on is not None
+        if not led and not first and len(tried) > before:
+            break  # else all of these are other sub-accounts'
+    if begin is not None:
+        places[gate] = begin
     return moved
+
+
+def _lead_some(
+    database: Database, gate: str, left: set[int], begin: Place | None, tried: set[int]
+) -> tuple[int, Place | None]:
+    """In how many conversations, and where the queue goes on; None at its end."""
+    with database.read() as session:
+        waiting, end = _waiting(session, gate, left, begin)
+    led = 0
+    for conversation_id in waiting:
+        if conversation_id in tried:
+            continue
+        tried.add(conversation_id)
+        with database.write() as session:
+            led += _lead(session, conversation_id, left)
+    return led, end
 
 
 def _left(session: Session) -> Sequence[Sender]:
@@ -79,18 +113,24 @@ def _has_other(session: Session, sender: Sender) -> bool:
     return False
 
 
-def _waiting(session: Session, left: Sequence[Sender]) -> Sequence[int]:
-    """Conversations with messages in the queues of these senders, as far as their gates tell: the queue is short
-    where messages flow, and holds everything that waits where they do not."""
-    gates = {sender_gate(each.id, each.account_key) for each in left}
-    due = Job.pool == "send", Job.gate.in_(gates)
-    named = *_may_move(), Message.sender_id.in_([each.id for each in left])
-    waiting = select(Message.conversation_id).join(Part, Part.message_id == Message.id).where(*named)
-    single = waiting.join(Job, Job.subject == Part.id).where(*due, Job.kind == "send").limit(AT_ONCE)
-    bulk = waiting.join(Job, Job.subject == Part.bulk_call_id).where(*due, Job.kind == "send_bulk").limit(AT_ONCE)
-    # No order and no DISTINCT: they would make the database look at all that waits.
-    found = [*session.scalars(single), *session.scalars(bulk)]
-    return list(dict.fromkeys(found))
+def _waiting(session: Session, gate: str, left: set[int], begin: Place | None) -> tuple[Sequence[int], Place | None]:
+    """Conversations with messages among the next in the gate's queue, and where it goes on: the queue is short where
+    messages flow, and holds everything that waits where they do not."""
+    order = Job.priority, Job.run_at, Job.id  # that of its index: no more than these are looked at
+    due = select(Job.kind, Job.subject, *order).where(Job.pool == SEND, Job.gate == gate)
+    if begin is not None:
+        known = [literal(each, column.type) for each, column in zip(begin, order, strict=True)]
+        due = due.where(tuple_(*order) > tuple_(*known))
+    jobs = session.execute(due.order_by(*order).limit(AT_ONCE)).all()
+    single = [row.subject for row in jobs if row.kind == "send"]
+    calls = [row.subject for row in jobs if row.kind == "send_bulk"]
+    theirs = Message.sender_id.in_(left), *_may_move()
+    wanted = select(Message.conversation_id).join(Part, Part.message_id == Message.id).where(*theirs)
+    # One after the other: each has its index.
+    ids = (Part.id.in_(single), single), (Part.bulk_call_id.in_(calls), calls)
+    found = [each for which, any_ in ids if any_ for each in session.scalars(wanted.where(which))]
+    end = (jobs[-1].priority, jobs[-1].run_at, jobs[-1].id) if len(jobs) == AT_ONCE else None
+    return list(dict.fromkeys(found)), end
 
 
 def _may_move() -> tuple[ColumnElement[bool], ...]:
@@ -126,4 +166,5 @@ def _better(session: Session, conversation: Conversation, message: Message) -> s
     choice = choosing.route(session, location, conversation, message)
     if choice.verdict is not routing.Verdict.SEND or choice.sender_id == message.sender_id:
         return ""
-    return f"{choice.reason}." if choice.instead_of is not None else ""
+    # Also back to its own sender, that is well again, from a stand-in that is not.
+    return f"{choice.reason}." if choice.instead_of is not None else f"It goes another way: {choice.reason}."

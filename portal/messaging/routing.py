@@ -96,10 +96,14 @@ class StandIns:
         return found
 
     def find(self, senders: Sequence[Candidate], wanted: Candidate, *, whole_family: bool) -> Candidate | None:
-        """The first of the family, or of the channel alone, that is well and could send the message."""
+        """The first of the family, or of the channel alone, that is well and could send the message.
+
+        Never one that is itself switched away from: only a switch that names it leads there.
+        """
         for each in senders:
             same = each.family == wanted.family and (whole_family or each.channel == wanted.channel)
-            if same and each.id != wanted.id and each.well and self.fits(each.id):
+            other = each.id != wanted.id and each.id not in self.switches
+            if same and other and each.well and self.fits(each.id):
                 return each
         return None
 

@@ -112,6 +112,11 @@ def forget(session: Session, sender_id: int) -> None:
     _end(session, (SenderSwitch.from_id == sender_id) | (SenderSwitch.to_id == sender_id), PORTAL, "It was removed.")
 
 
+def lock(session: Session, sender_id: int) -> None:
+    """Nobody else switches away from this sender or back to it until the transaction ends."""
+    session.scalar(select(Sender.id).where(Sender.id == sender_id).with_for_update(key_share=True))
+
+
 def standing(session: Session, sender_id: int) -> SenderSwitch | None:
     """The switch that leads away from a sender now."""
     row = session.scalar(select(SenderSwitch).where(SenderSwitch.from_id == sender_id, SenderSwitch.ended_at.is_(None)))

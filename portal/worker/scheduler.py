@@ -156,9 +156,7 @@ class Clockwork:
 
     def join_pieces(self) -> None:
         """Makes messages of long texts whose missing SMS do not come any more."""
-        with self._database.write() as session:
-            done = pieces.join_overdue(session, self._services.vault)
-        self._note("join_pieces", done)
+        self._note("join_pieces", pieces.join_overdue(self._database, self._services.vault))
 
     def look_for_lost(self) -> None:
         """Looks for what should not be there: work without a job, calls without a process, holds nobody frees."""
