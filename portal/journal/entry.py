@@ -26,7 +26,9 @@ KEPT_HEADERS = (
 
 
 # As providers that cannot sign show in the address who they are.
-_SECRET = re.compile(r"(?i)(?<![^&;])((?:token|secret|api[_-]?key|password|pass)=)[^&;]*")
+_SECRET = re.compile(
+    r"(?i)(?<![^&;])((?:(?:access_|auth_)?token|(?:api_|app_)?secret|api[_-]?key|pass(?:word|phrase)?)=)[^&;]*"
+)
 
 
 def without_secrets(query: str) -> str:

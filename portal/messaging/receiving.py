@@ -199,7 +199,7 @@ def _apply_sms(session: Session, context: Context, event: Event) -> str:
     if not request.body.strip() and not request.query:
         return f"{IGNORED}it says nothing"  # somebody has tried whether the address answers
     said = reading.events(channel, request, lambda: account_of(sender, context.vault, context.settings.app_url))
-    done = effects.take(session, sender, said, event, context.vault)
+    done = effects.take(session, sender, said, event, context.vault, piecewise=context.piecewise)
     return ", ".join(done) or f"{IGNORED}it says nothing"
 
 

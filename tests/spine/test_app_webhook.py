@@ -11,7 +11,7 @@ from portal.alerts import notices
 from portal.channels.base import Inbound, Outcome, Receipt, TemplateNotice, Unread
 from portal.errors import InvalidInput
 from portal.journal.replay import drain
-from portal.messaging import effects, replay, senders
+from portal.messaging import pieces, replay, senders
 from portal.models import Event, Sender
 from portal.sandbox import world
 from portal.web.webhooks.app import MOST_SHARES
@@ -212,7 +212,7 @@ def test_one_bad_item_costs_none_of_the_others(cloud):
 
 
 def test_an_item_that_the_portal_fails_on_costs_none_of_the_others(cloud, monkeypatch):
-    whole = effects.take_inbound
+    whole = pieces.take_inbound
 
     def fails(session, sender, said, event, vault):
         message = whole(session, sender, said, event, vault)
@@ -220,7 +220,7 @@ def test_an_item_that_the_portal_fails_on_costs_none_of_the_others(cloud, monkey
             raise ValueError(said.text)
         return message
 
-    monkeypatch.setattr(effects, "take_inbound", fails)
+    monkeypatch.setattr(pieces, "take_inbound", fails)
     items = [item(said("one", "m1")), item(said("poison", "m2")), item(said("three", "m3"))]
     assert post(cloud.portal, *items).status_code == 200
     for _ in range(6):
@@ -230,7 +230,7 @@ def test_an_item_that_the_portal_fails_on_costs_none_of_the_others(cloud, monkey
     assert inbound(cloud) == [(cloud.sender, "one"), (cloud.sender, "three")]
     assert event.state == "parked" and "the portal failed on one item (ValueError)" in event.note
     assert alerts(cloud.portal, notices.PARKED)
-    monkeypatch.setattr(effects, "take_inbound", whole)
+    monkeypatch.setattr(pieces, "take_inbound", whole)
     with cloud.portal.database.write() as session:
         replay.replay(session, event.id)
     cloud.apply()

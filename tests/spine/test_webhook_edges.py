@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from portal.channels import registry
@@ -14,12 +14,12 @@ from portal.channels.simulator.client import Simulator
 from portal.installations.lifecycle import ensure_location
 from portal.journal.entry import without_secrets
 from portal.journal.replay import drain
-from portal.messaging import senders
-from portal.models import Alert
+from portal.messaging import pieces, senders
+from portal.models import Alert, Job
 from portal.queue.claim import Limits, claim
 from portal.queue.jobs import APPLY
 from portal.web.webhooks import known
-from portal.worker.tasks import batch_handlers
+from portal.worker.tasks import OWN_FAULT_TRIES, batch_handlers
 
 
 class Bearer(Simulator):
@@ -161,3 +161,26 @@ def test_what_proves_a_caller_in_the_address_is_not_kept():
     kept = without_secrets("id=7&token=abc;Password=x&api-key=k&text=a+token=b&to=1&broken_token=stays")
     assert kept == "id=7&token=[redacted];Password=[redacted]&api-key=[redacted]&text=a+token=b&to=1&broken_token=stays"
     assert without_secrets("") == ""
+
+
+def test_an_item_that_the_portal_fails_on_costs_none_of_the_others_of_a_batch(idle, monkeypatch):
+    """Infobip, Clickatell, Globe and a gateway of one's own post many texts and reports in one request."""
+    whole = pieces.take
+
+    def fails(session, sender, said, event, vault):
+        if said.text == "poison":
+            raise ValueError(said.text)
+        return whole(session, sender, said, event, vault)
+
+    monkeypatch.setattr(pieces, "take", fails)
+    credentials = {"api_key": "a key", "from": "21583"}
+    key = idle.sender_key(idle.add_sender("infobip", credentials=credentials))
+    said = [{"from": "639175550101", "text": text, "messageId": text} for text in ("one", "poison", "three")]
+    url = f"{idle.url}/webhooks/sms/infobip/{key}/receive"
+    assert requests.post(url, json={"results": said}, timeout=20).status_code == 200
+    with idle.database.write() as session:
+        session.execute(update(Job).where(Job.kind == APPLY).values(attempts=OWN_FAULT_TRIES))
+    apply(idle)
+    assert [message.body for message in idle.messages("in")] == ["one", "three"]
+    [event] = idle.events()
+    assert event.state == "parked" and "the portal failed on one item (ValueError)" in event.note

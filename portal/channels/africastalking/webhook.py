@@ -4,7 +4,7 @@ It calls the addresses that are entered in its dashboard, so nothing in them can
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from portal.channels.africastalking.codes import LATE, LOSSES, LOST, REJECTED, STATUSES
 from portal.channels.base import (
@@ -97,6 +97,6 @@ def _moment(value: object) -> datetime | None:
     """A date with its zone; one without is not believed, since nobody says which zone it would be."""
     try:
         found = datetime.fromisoformat(text(value).strip())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):  # of the first or the last day that there is
         return None
-    return found if found.tzinfo is not None else None

@@ -21,7 +21,9 @@ def of_update(said: Mapping[str, Any], external_id: str = "") -> Receipt | None:
 
 
 def of_flat(said: Mapping[str, Any]) -> Receipt | None:
-    """A flat request's status; None for a code that has no meaning here."""
+    """A flat request's status; None for a code that has no meaning here. A word of the One API goes first."""
+    if text(said.get("status")).upper() in STATUSES:
+        return of_update(said)
     code, found = int(number(said.get("statusCode")) or 0), identifier(said.get("messageId"))
     outcome = FLAT.get(code)
     if outcome is None or not found:

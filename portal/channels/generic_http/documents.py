@@ -62,10 +62,21 @@ def find(document: Document, path: str) -> str:
 
 
 def items(document: Document, path: str) -> Sequence[Document]:
-    """What stands in the list at that place; without a path the list itself, or the one thing that there is."""
+    """What stands in the list at that place; without a path the list itself, or the one thing that there is.
+
+    At most `MOST_ITEMS`; `count` tells how many there are.
+    """
+    return _listed(document, path)[:MOST_ITEMS]
+
+
+def count(document: Document, path: str) -> int:
+    """How many things stand there."""
+    return len(_listed(document, path))
+
+
+def _listed(document: Document, path: str) -> list[Document]:
     found = _at_all(document, path) if path else document
-    listed = found if isinstance(found, list) else [] if found is None else [found]
-    return listed[:MOST_ITEMS]
+    return found if isinstance(found, list) else [] if found is None else [found]
 
 
 def _structured(body: bytes) -> Document:

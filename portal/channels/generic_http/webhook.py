@@ -46,6 +46,8 @@ def parse(known: Mapping[str, str], request: WebhookRequest) -> Sequence[Channel
     else:
         key = our_key(request) if len(listed) == 1 else ""
         found = [_report(known, each, key, own) for each in listed]
+    if (more := documents.count(said, path) - len(listed)) > 0:
+        found.append(Unread(f"The request holds {more} items more than the portal reads of one.", {"items": more}))
     if len(found) == 1 and isinstance(found[0], Unread) and not found[0].item:
         raise ChannelError(found[0].detail)
     return found

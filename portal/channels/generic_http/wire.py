@@ -18,6 +18,8 @@ from portal.http import HttpClient, Response
 
 MOST_READ = 1024 * 1024
 _CONTRADICTS = in_doubt("The gateway's answer says success and a refusal: it may have gone out.")
+# Scripts answer a form that they have carried out so (RFC 9110, 15.4.4).
+_REDIRECTED = in_doubt("The gateway answers with another address to look at: it may have gone out.")
 _NO_SUCCESS = in_doubt("The gateway's answer does not say that it took the message: it may have gone out.")
 
 
@@ -37,7 +39,8 @@ def send(http: HttpClient, account: Account, part: Outgoing) -> Accepted:
     if refusal is not None:
         code, meaning = refusal
         raise meaning.error(code, answer)
-    refuse(NAME, answer, "", _NO_SUCCESS if 200 <= answer.status < 300 else None)
+    known_by_status = _REDIRECTED if answer.status in (302, 303) else None
+    refuse(NAME, answer, "", _NO_SUCCESS if 200 <= answer.status < 300 else known_by_status)
 
 
 def status(http: HttpClient, account: Account, external_id: str) -> Receipt | None:

@@ -1,12 +1,12 @@
 """Infobip's word on a message, in a report or in its logs: pure functions."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from portal.channels.base import Loss, Outcome, Receipt
 from portal.channels.callbacks import e164
-from portal.channels.infobip.codes import BY_GROUP, ERROR_NAMES, LOSSES, LOST, LOST_FOR, REJECTED, STATUSES
+from portal.channels.infobip.codes import BY_GROUP, DELIVERED, ERROR_NAMES, LOSSES, LOST, LOST_FOR, REJECTED, STATUSES
 from portal.channels.infobip.wire import group_of, id_of
 from portal.channels.values import block, identifier, number, text
 
@@ -26,6 +26,8 @@ def of_report(said: Mapping[str, Any], our_key: str = "") -> Receipt | None:
     message_id, status = identifier(said.get("messageId")), block(said.get("status"))
     group, found = group_of(status), id_of(status)
     outcome = STATUSES.get(found) if group is not None else None
+    if outcome is Outcome.DELIVERED and group != DELIVERED:
+        outcome = None  # it contradicts itself: no delivery is shown for that
     outcome = outcome or BY_GROUP.get(-1 if group is None else group)
     if outcome is None or not message_id:
         return None
@@ -51,9 +53,9 @@ def moment(value: object) -> datetime | None:
     """`2019-11-09T16:00:00.000+0000`; None for what is none."""
     try:
         found = datetime.fromisoformat(text(value))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):  # of the first or the last day that there is
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _why(status: int, group: int | None, name: str) -> tuple[str, Loss]:

@@ -17,6 +17,8 @@ ACKNOWLEDGED = "ACK/Jasmin"
 # Kannel sends what it is answered to the customer, a page of HTML as much as a text: see `docs/sms-providers.md`.
 NOTHING = ""
 _UCS2, _BINARY = ("2", "8"), "1"
+# Whoever calls names the charset: Python has some that need minutes for a megabyte (punycode).
+_CHARSET = re.compile(r"utf-?(?:8|16(?:be|le)?)|us-ascii|(?:iso-?8859-|latin-?)[0-9]{1,2}|(?:windows-|cp)[0-9]{3,4}")
 _STATE = re.compile(r"\bstat:([A-Z]{5,9})\b")
 _ERROR = re.compile(r"\berr:([0-9A-Za-z]{1,8})\b")
 
@@ -123,7 +125,7 @@ def _text(said: Mapping[str, bytes]) -> str:
     if _word(said, "coding") in _UCS2:
         return (_unhexed(_word(said, "binary")) or given).decode("utf-16-be", "replace")
     named = _word(said, "charset").lower()
-    for charset in (named if named and named != "gsm" else "utf-8", "cp1252"):
+    for charset in (named if _CHARSET.fullmatch(named) else "utf-8", "cp1252"):
         try:
             return given.decode(charset)
         except (LookupError, ValueError):

@@ -22,6 +22,8 @@ from portal.http import HttpClient, Response
 
 # Delivered, not delivered, taken by the carrier, refused by the carrier (1 + 2 + 8 + 16).
 REPORTS_WANTED = "27"
+# The one 5xx in which both gateways say that they took nothing.
+AWAY = 503
 # Kannel fills these in: the report, the carrier's own words and id, the time.
 REPORT = "dlr=%d&reply=%A&foreign=%F&at=%T"
 _KANNEL_TOOK = re.compile(r"(?:0: |3: |Sent\.)")
@@ -85,7 +87,7 @@ def balance(http: HttpClient, account: Account) -> Balance:
 
 
 def refused(account: Account, answer: Response, *, sends: bool) -> NoReturn:
-    """Raises what the answer means. What stands in a 500 does not say whether the message was taken."""
+    """Raises what the answer means. What stands in a 5xx does not say whether the message was taken, but for a 503."""
     code, known = _meaning(account, answer) or ("", None)
     refuse(NAMES[dialect(account.credentials)], answer, code, known, sends=sends)
 
@@ -159,8 +161,10 @@ def _words(answer: Response) -> str:
 
 
 def _meaning(account: Account, answer: Response) -> tuple[str, Refusal] | None:
-    if answer.status < 400 or answer.status == 500:
+    if answer.status < 400 or (answer.status >= 500 and answer.status != AWAY):
         return None
     said = _words(answer).lower()
     table = REFUSALS[dialect(account.credentials)]
-    return next(((code, meaning) for words, code, meaning in table if words in said), None)
+    found = next(((code, meaning) for words, code, meaning in table if words in said), None)
+    # The other words in a 503 may be those of a proxy's page.
+    return None if found and answer.status == AWAY and found[1].retry_after is None else found

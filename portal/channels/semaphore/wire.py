@@ -48,14 +48,17 @@ def entry(answer: Response, to: str) -> Mapping[str, Any]:
 
 
 def fault(answer: Response) -> tuple[str, Refusal] | None:
-    """What the answer itself finds fault with: then nothing was taken, whatever its HTTP status (200 and 500)."""
+    """What the answer itself finds fault with: then nothing was taken, whatever its HTTP status (200 and 500).
+
+    A field that nobody knows (`{"errors": ["Gateway timeout"]}`) proves nothing in a 5xx.
+    """
     if answer.status == 429 or messages(answer):
         return None
     for field, words in _complaints(calling.said(answer)):
         code = next((code for part, code in SENTENCES if part in words.lower()), field.lower())
         if code in ERRORS:
             return code, ERRORS[code]
-        if field:
+        if field and answer.status < 500:
             return code, invalid(FAULT_FOR.format(field=field))
     return None
 

@@ -31,8 +31,10 @@ def kind(found: tuple[File, ...]) -> Kind:
 
 def media_request(account: Account, url: str) -> tuple[str, Mapping[str, str]]:
     """The address itself, and the account's name and token when it is Twilio's."""
-    host, own = urlsplit(url).hostname or "", urlsplit(account.api_url).hostname
-    known = host == TWILIO or host.endswith(f".{TWILIO}") or (own is not None and host == own)
+    parts, own = urlsplit(url), urlsplit(account.api_url)
+    host = parts.hostname or ""
+    known = parts.scheme == "https" and (host == TWILIO or host.endswith(f".{TWILIO}"))
+    known = known or (bool(host) and (parts.scheme, host) == (own.scheme, own.hostname))
     return url, authorization(account.credentials) if known else {}
 
 

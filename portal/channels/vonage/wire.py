@@ -45,7 +45,7 @@ def taken(answer: Response) -> Sequence[Mapping[str, Any]]:
     if answer.status not in (200, 201) or not told:
         refused(answer, _code(told[0]) if told else "")
     codes = [_code(each) for each in told]
-    lost = next((code for code in codes if code != TAKEN), None)
+    lost = next((code for code in sorted(codes, key=_is_certain) if code != TAKEN), None)
     if lost is None:
         return told
     if TAKEN not in codes:
@@ -63,6 +63,12 @@ def refused(answer: Response, code: str = "", *, sends: bool = True) -> NoReturn
     """Raises what the answer means. A code in a 5xx does not say whether the message was taken."""
     known = ERRORS.get(code) if answer.status < 500 else None
     refuse(NAME, answer, code, known or (meaning(code) if answer.status in (200, 400) else None), sends=sends)
+
+
+def _is_certain(code: str) -> bool:
+    """Does it say for sure that this SMS was not taken? One that does not goes before all others of the text."""
+    found = meaning(code)
+    return found is not None and not found.doubt
 
 
 def _code(said: Mapping[str, Any]) -> str:

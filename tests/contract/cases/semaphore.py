@@ -42,6 +42,7 @@ SEMAPHORE = Case(
             for field, whose in (("apikey", SENDERS), ("sendername", SENDERS), ("number", OURS), ("message", OURS))
         ),
         ("200 a new field", answer(200, {"network": ["The network is invalid."]}), OURS),
+        ("504 a new field", answer(504, {"errors": ["Gateway timeout"]}), LEFT_OPEN),
         ("500 no credit", answer(500, NO_CREDIT), SENDERS),
         ("200 no credit", answer(200, NO_CREDIT), SENDERS),
         ("500 no name", answer(500, NO_NAME), SENDERS),
