@@ -184,3 +184,14 @@ def test_an_item_that_the_portal_fails_on_costs_none_of_the_others_of_a_batch(id
     assert [message.body for message in idle.messages("in")] == ["one", "three"]
     [event] = idle.events()
     assert event.state == "parked" and "the portal failed on one item (ValueError)" in event.note
+
+
+def test_whoever_only_tries_a_link_writes_no_text(idle):
+    """HEAD, as link checkers ask: a GET with a query is how some gateways hand a text on."""
+    sender_id = idle.add_sender("simulator")
+    path = f"/webhooks/sms/simulator/{idle.sender_key(sender_id)}/receive?from=%2B639171234567&text=Hi"
+    with idle.app.test_client() as client:
+        assert client.head(path).status_code == 200
+        assert client.get(path).status_code == 200
+    apply(idle)
+    assert [(event.state, bool(event.query)) for event in idle.events()] == [("ignored", False), ("applied", True)]

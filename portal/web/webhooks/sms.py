@@ -1,8 +1,9 @@
 """`/webhooks/sms/<channel>/<sender key>/<action>`: the providers' inbound messages and receipts."""
 
 import re
+from dataclasses import replace
 
-from flask import Response
+from flask import Response, request
 
 from portal.channels import registry
 from portal.channels.base import Channel, WebhookRequest
@@ -29,6 +30,8 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
         raise NotFound("There is no such webhook.")
     heard = heard_now(action)
     verified = _verify(parts, channel, key, heard)
+    if request.method == "HEAD":
+        heard = replace(heard, query="")  # whoever only tries a link writes no text
     parts.journal.append(
         Entry(
             kind,
