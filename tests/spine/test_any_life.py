@@ -17,7 +17,7 @@ from portal.channels.base import Accepted, ChannelError, Outcome, Receipt, Scope
 from portal.credits import ledger
 from portal.database import Database
 from portal.errors import InvalidInput
-from portal.messaging import contacts, decisions, optouts, releasing, senders, sweeping
+from portal.messaging import contacts, decisions, optouts, receipts, releasing, senders, sweeping
 from portal.messaging.fence import open_fence
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.outcomes import Result
@@ -39,7 +39,7 @@ from portal.models import (
     Wallet,
 )
 from portal.queue.claim import Limits, claim
-from portal.queue.jobs import GHL, SEND
+from portal.queue.jobs import GHL, SEND, complete
 
 LIVES, STEPS = 25, 120
 PHONE = "+639170000001"
@@ -172,6 +172,11 @@ class Life:
             if due.kind == "release":
                 with self.database.write() as session:
                     releasing.release_conversation(session, due)
+                continue
+            if due.kind == receipts.MATCH:
+                with self.database.write() as session:
+                    receipts.match(session, due.subject)
+                    complete(session, [due.id])
                 continue
             with self.database.write() as session:
                 passed = open_fence(session, [due.subject]).get(due.subject)
