@@ -147,11 +147,11 @@ def test_what_does_not_come_is_not_waited_for_and_is_shown_when_it_comes_late(ri
     post(rig, third)
     quiet(rig)
     assert rig.came() == [] and len(waiting(rig)) == 2
-    with rig.portal.parts.database.write() as session:
-        assert pieces.join_overdue(session, rig.portal.parts.vault) == 0
-        monkeypatch.setattr(pieces, "PATIENCE", timedelta(0))
-        assert pieces.join_overdue(session, rig.portal.parts.vault) == 1
-        assert pieces.join_overdue(session, rig.portal.parts.vault) == 0
+    parts = rig.portal.parts
+    assert pieces.join_overdue(parts.database, parts.vault) == 0
+    monkeypatch.setattr(pieces, "PATIENCE", timedelta(0))
+    assert pieces.join_overdue(parts.database, parts.vault) == 1
+    assert pieces.join_overdue(parts.database, parts.vault) == 0
     eventually(lambda: rig.came() == [f"{LONG[:153]}[…]{LONG[306:]}"], what="the gap in HighLevel")
     post(rig, second)
     eventually(lambda: rig.came()[1:] == [LONG[153:306]], what="what came late")
@@ -167,7 +167,7 @@ def test_a_reference_that_comes_round_again_is_another_text(rig, monkeypatch):
     for hook in hooks(rig, again, "T2"):
         post(rig, hook)
     eventually(lambda: len(rig.came()) == 2, what="both texts in HighLevel")
-    assert rig.came() == [LONG[:153], again]
+    assert rig.came() == [f"{LONG[:153]}[…]", again], "what never came is missing, and that is seen"
     assert waiting(rig) == []
 
 
