@@ -71,22 +71,20 @@ def enqueue_due(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came of one question. `part` is as it was before. Neither `receipt` nor `fault`: nothing new.
-
-    `said` is the provider's word, also when it is not new.
-    """
+    """What came of one question: the provider's word, or a fault, or neither. `part` is as it was before."""
 
     due: Due
     part: Row[*tuple[Any, ...]]
-    receipt: Receipt | None
+    said: Receipt | None
     fault: ChannelError | None
-    said: Receipt | None = None
 
     @property
-    def word(self) -> Word | None:
-        if self.receipt is None:
+    def news(self) -> Word | None:
+        """The provider's word, unless it was told before."""
+        part, said = self.part, self.said
+        if said is None or (said.outcome.value, said.external_id) == (part.status, part.external_id):
             return None
-        return Word(self.part.sender_id, self.receipt, f"{self.part.channel} poll")
+        return Word(part.sender_id, said, f"{part.channel} poll")
 
 
 class Poller:
@@ -114,14 +112,11 @@ class Poller:
     def _ask(self, due: Due, part: Row[*tuple[Any, ...]]) -> _Answer:
         try:
             account = self._accounts.get(part.sender_id).account
-            receipt = registry.get(part.channel).status(self._http, account, part.external_id or "")
+            said = registry.get(part.channel).status(self._http, account, part.external_id or "")
         except ChannelError as error:
             log.warning("status not learnt", extra={"part": part.id, "reason": error.message, "code": error.code})
             return _Answer(due, part, None, error)
-        said = receipt
-        if receipt is not None and receipt.outcome.value == part.status and receipt.external_id == part.external_id:
-            receipt = None  # it was told before
-        return _Answer(due, part, receipt, None, said)
+        return _Answer(due, part, said, None)
 
     def _commit(self, answers: Sequence[_Answer]) -> Sequence[SQLAlchemyError | None]:
         try:
@@ -139,22 +134,23 @@ class Poller:
         for answer in answers:
             if answer.said is not None and hints.are_given_by(answer.part.channel):
                 hints.answered(session, answer.part.sender_id, answer.part.external_id, answer.said.outcome)
-        told = [answer for answer in answers if answer.word is not None]
-        carried = carry_forward(session, [answer.word for answer in told if answer.word is not None])
-        done = {answer.due.id for answer, moved in zip(told, carried, strict=True) if moved}
         # In one order, as everybody locks messages.
-        for answer in sorted(told, key=lambda each: each.part.message_id):
-            if answer.due.id not in done and answer.word is not None and answer.receipt is not None:
-                sender = session.get_one(Sender, answer.part.sender_id)
-                take_receipt(session, sender, answer.receipt, None, who=answer.word.who)
+        ordered = sorted(answers, key=lambda each: each.part.message_id)
+        words = [word for answer in ordered if (word := answer.news) is not None]
+        for word, moved in zip(words, carry_forward(session, words), strict=True):
+            if not moved:
+                sender = session.get_one(Sender, word.sender_id)
+                take_receipt(session, sender, word.receipt, None, who=word.who)
         moment = clock.now()
-        quiet = [answer for answer in answers if _is_quiet(answer, moment)]
-        for answer in sorted(answers, key=lambda each: each.part.message_id):
-            if answer not in quiet:
+        quiet: list[_Answer] = []
+        for answer in ordered:
+            if _is_quiet(answer, moment):
+                quiet.append(answer)
+            else:
                 self._plan_next(session, answer)
         if quiet:
-            ordered = sorted(quiet, key=lambda each: each.part.id)
-            session.connection().execute(_LATER, [_next_poll(answer, moment) for answer in ordered])
+            rows = [_later(answer, moment) for answer in sorted(quiet, key=lambda each: each.part.id)]
+            session.connection().execute(_LATER, rows)
         complete(session, [answer.due.id for answer in answers])
 
     def _plan_next(self, session: Session, answer: _Answer) -> None:
@@ -176,7 +172,7 @@ class Poller:
         elif moment - asked_since >= RECEIPT_WAIT:
             _give_up(part, "The provider gave no receipt within 72 hours.")
         else:
-            part.next_poll_at = min(moment + _pause(answer, part.polls), max(asked_since + RECEIPT_WAIT, moment))
+            part.next_poll_at = _next_poll(answer, moment, asked_since, part.polls)
             part.polls += 0 if ill else 1  # an account that cannot be asked makes no message older
 
 
@@ -186,17 +182,17 @@ def _is_quiet(answer: _Answer, moment: datetime) -> bool:
     return answer.fault is None and not answer.due.gate_failures and moment - asked_since < RECEIPT_WAIT
 
 
-def _next_poll(answer: _Answer, moment: datetime) -> dict[str, object]:
-    asked_since = answer.part.accepted_at or moment
-    at = min(moment + _pause(answer, answer.part.polls), max(asked_since + RECEIPT_WAIT, moment))
-    return {"b_id": answer.part.id, "b_at": at}
+def _later(answer: _Answer, moment: datetime) -> dict[str, object]:
+    part = answer.part
+    return {"b_id": part.id, "b_at": _next_poll(answer, moment, part.accepted_at or moment, part.polls)}
 
 
-def _pause(answer: _Answer, polls: int) -> timedelta:
-    """The longest one at once where the provider has said the best that it ever says."""
-    said = answer.receipt.outcome.value if answer.receipt is not None else answer.part.status
+def _next_poll(answer: _Answer, moment: datetime, asked_since: datetime, polls: int) -> datetime:
+    """After the longest pause at once where the provider has said the best that it ever says."""
+    said = answer.said.outcome.value if answer.said is not None else answer.part.status
     settled = said == last_word(registry.get(answer.part.channel))
-    return timedelta(seconds=PAUSES[-1] if settled else PAUSES[min(polls, len(PAUSES) - 1)])
+    pause = timedelta(seconds=PAUSES[-1] if settled else PAUSES[min(polls, len(PAUSES) - 1)])
+    return min(moment + pause, max(asked_since + RECEIPT_WAIT, moment))
 
 
 _PART = (
