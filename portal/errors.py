@@ -23,6 +23,12 @@ class Unauthentic(PortalError):
     http_status = 401
 
 
+class Forbidden(PortalError):
+    """The person is known, and may not do this."""
+
+    http_status = 403
+
+
 class NotFound(PortalError):
     """The thing does not exist, or belongs to somebody else: both look the same from outside."""
 

@@ -18,6 +18,7 @@ class RowId(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
+    from portal.web import pages
     from portal.web.admin import bp as admin
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
@@ -27,5 +28,6 @@ def init_app(app: Flask) -> None:
     from portal.web.webhooks import bp as webhooks
 
     app.url_map.converters["int"] = RowId
+    pages.init_app(app)
     for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api):
         app.register_blueprint(blueprint)

@@ -97,6 +97,22 @@ def test_every_route_is_public_on_purpose_or_behind_the_sign_in(tmp_path, sandbo
             assert answer.status_code != 200
 
 
+def test_every_page_asks_for_a_permission(tmp_path, sandbox):
+    from portal import create_app
+    from portal.accounts.permissions import Permission
+    from tests.portal import settings_for
+
+    app = create_app(settings_for(f"sqlite:///{tmp_path / 'x.db'}", sandbox, tmp_path))
+    asked = {
+        rule.endpoint: getattr(app.view_functions[rule.endpoint], "permission", None)
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("admin.")
+    }
+    assert len(asked) > 40 and set(asked.values()) <= set(Permission)
+    deeds = [rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods and rule.endpoint in asked]
+    assert [name for name in deeds if asked[name] is Permission.VIEW] == []
+
+
 def test_no_tracked_file_names_a_download_address():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     locks = {"uv.lock", "package-lock.json", "yarn.lock", "poetry.lock"}

@@ -15,7 +15,7 @@ from portal.messaging.inbound import take_inbound
 from portal.messaging.outbound import hold_conversation
 from portal.messaging.polling import enqueue_due
 from portal.models import Location, Message, Sender
-from portal.web.admin.queries import messages as reading
+from portal.web.pages.queries import messages as reading
 from tests.web.conftest import carry_out, record, reload
 
 BOTH_ENGINES = True

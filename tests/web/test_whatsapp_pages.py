@@ -10,7 +10,7 @@ from portal.messaging import marketing_pauses, optouts
 from portal.messaging.receipts import take_receipt
 from portal.messaging.silence import MARKETING
 from portal.models import Event, EventState, Message, Origin, Part, Sender, ServiceWindow
-from portal.web.admin.words import billed, free_until
+from portal.web.pages.words import billed, free_until
 
 BOTH_ENGINES = True
 NUMBER = "+639170000042"

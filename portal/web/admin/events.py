@@ -4,19 +4,19 @@ from dataclasses import dataclass
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 
 from portal import htmx
+from portal.accounts.permissions import Permission
 from portal.errors import NotFound
 from portal.journal.entry import SEALED
 from portal.logs import redact
 from portal.messaging.app_webhooks import may_be_replayed
 from portal.models import Event, EventState
-from portal.web.admin import bp
+from portal.web.admin import routes
 from portal.web.admin.queries import events
-from portal.web.admin.queries.pages import cursor
-from portal.web.admin.queries.scope import Scope
 from portal.web.context import services
+from portal.web.pages.queries.pages import cursor
+from portal.web.viewer import viewer
 
 SHOWN = 20_000
 
@@ -30,7 +30,7 @@ class Body:
     more: int
 
 
-@bp.get("/events")
+@routes.get("/events", Permission.VIEW)
 def event_list() -> ResponseReturnValue:
     """A page of webhooks; its address holds the filter."""
     state = request.args.get("state", "")
@@ -38,15 +38,15 @@ def event_list() -> ResponseReturnValue:
         raise NotFound("There is no such list of webhooks.")
     wanted = events.Wanted(state, cursor(request.args.get("before", "")))
     with services().database.read() as session:
-        found = events.page(session, Scope.of(current_user), wanted)
+        found = events.page(session, viewer().scope, wanted)
     return htmx.render("admin/events.html", "results", page=found, wanted=wanted, states=list(EventState))
 
 
-@bp.get("/events/<int:event_id>")
+@routes.get("/events/<int:event_id>", Permission.VIEW)
 def event(event_id: int) -> ResponseReturnValue:
     """One webhook: verdict, headers, body."""
     with services().database.read() as session:
-        row = events.one(session, Scope.of(current_user), event_id)
+        row = events.one(session, viewer().scope, event_id)
     if row is None:
         raise NotFound("There is no such webhook, or it is not yours to see.")
     return htmx.render(

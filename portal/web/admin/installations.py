@@ -7,19 +7,19 @@ from typing import Any
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.installations import leaving, moves, scopes
 from portal.installations.tokens import AHEAD
 from portal.models import GrantKind
-from portal.web.admin import bp
+from portal.web.admin import routes
 from portal.web.admin.queries import installations
-from portal.web.admin.queries.pages import cursor
-from portal.web.admin.queries.scope import Scope
 from portal.web.context import services
+from portal.web.pages.queries.pages import cursor
+from portal.web.viewer import viewer
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ NOT_YOURS = "There is no such sub-account, or it is not yours to see."
 LONGEST_TEXT = 200
 
 
-@bp.get("/installations")
+@routes.get("/installations", Permission.VIEW)
 def installation_list() -> ResponseReturnValue:
     """A page of sub-accounts, agency by agency; its address holds the filters."""
-    mine, wanted = Scope.of(current_user), _wanted()
+    mine, wanted = viewer().scope, _wanted()
     with services().database.read() as session:
         found = installations.page(session, mine, wanted)
         houses = installations.agencies(session, mine)
@@ -46,7 +46,7 @@ def installation_list() -> ResponseReturnValue:
     )
 
 
-@bp.get("/installations/<int:location_id>")
+@routes.get("/installations/<int:location_id>", Permission.VIEW)
 def installation(location_id: int) -> ResponseReturnValue:
     """One sub-account with all that is known of its installation."""
     with services().database.read() as session:
@@ -67,7 +67,7 @@ def installation(location_id: int) -> ResponseReturnValue:
     return htmx.render("admin/installation.html", "content", **context)
 
 
-@bp.post("/installations/<int:location_id>/check")
+@routes.post("/installations/<int:location_id>/check", Permission.MANAGE)
 def check_installation(location_id: int) -> ResponseReturnValue:
     """Has HighLevel asked now, or the missing permission sought again."""
     with services().database.write() as session:
@@ -77,7 +77,7 @@ def check_installation(location_id: int) -> ResponseReturnValue:
     return _back(location_id)
 
 
-@bp.get("/installations/<int:location_id>/disconnect")
+@routes.get("/installations/<int:location_id>/disconnect", Permission.VIEW)
 def leave_page(location_id: int) -> ResponseReturnValue:
     """What will happen, and the button that does it."""
     with services().database.read() as session:
@@ -87,26 +87,26 @@ def leave_page(location_id: int) -> ResponseReturnValue:
     return htmx.render("admin/installation_leave.html", "leave", line=line, held=held, leavable=leavable)
 
 
-@bp.post("/installations/<int:location_id>/disconnect")
+@routes.post("/installations/<int:location_id>/disconnect", Permission.MANAGE)
 def leave(location_id: int) -> ResponseReturnValue:
     """Disconnects the sub-account: nothing more is sent, HighLevel is told, the tokens are forgotten."""
     try:
         with services().database.write() as session:
             location = _line(session, location_id).location
-            leaving.disconnect(session, location.ghl_id, current_user.email[:80])
+            leaving.disconnect(session, location.ghl_id, viewer().name)
     except InvalidInput as error:
         flash(error.message, "error")
     else:
-        log.info("disconnected", extra={"user": current_user.id, "location_id": location_id})
+        log.info("disconnected", extra={"user": viewer().id, "location_id": location_id})
         flash("The sub-account is disconnected. HighLevel is being told.", "ok")
     return _back(location_id)
 
 
-@bp.post("/installations/agencies/<int:agency_id>/look")
+@routes.post("/installations/agencies/<int:agency_id>/look", Permission.MANAGE)
 def look_at_agency(agency_id: int) -> ResponseReturnValue:
     """Reads the agency's list in HighLevel again, and connects what is new on it."""
     with services().database.write() as session:
-        house = installations.agency(session, Scope.of(current_user), agency_id)
+        house = installations.agency(session, viewer().scope, agency_id)
         if house is None:
             raise NotFound("There is no such agency, or it is not yours to see.")
         moves.list_now(session, house.agency)
@@ -125,7 +125,7 @@ def _groups(
 
 
 def _line(session: Session, location_id: int) -> installations.Line:
-    line = installations.one(session, Scope.of(current_user), location_id)
+    line = installations.one(session, viewer().scope, location_id)
     if line is None:
         raise NotFound(NOT_YOURS)
     return line

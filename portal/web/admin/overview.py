@@ -4,35 +4,37 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts.permissions import Permission
 from portal.errors import NotFound
-from portal.web.admin import bp
-from portal.web.admin.queries import messages, overview
-from portal.web.admin.queries.scope import Scope
+from portal.web.admin import routes
+from portal.web.admin.queries import overview
 from portal.web.context import services
+from portal.web.pages.queries import messages
+from portal.web.pages.queries.scope import Scope
+from portal.web.viewer import viewer
 
 LAST_MESSAGES = 25
 
 
-@bp.get("")
+@routes.get("", Permission.VIEW)
 def index() -> ResponseReturnValue:
     """The overview. Each of its blocks is then polled by itself."""
-    scope = Scope.of(current_user)
+    scope = viewer().scope
     with services().database.read() as session:
         context = {name: value for block in _BLOCKS.values() for name, value in block(session, scope).items()}
     return htmx.render("admin/overview.html", "content", **context)
 
 
-@bp.get("/live/<string:block>")
+@routes.get("/live/<string:block>", Permission.VIEW)
 def live(block: str) -> ResponseReturnValue:
     """One block of the overview, or 204 when it is as it was."""
     if block not in _BLOCKS:
         raise NotFound("There is no such block.")
     with services().database.read() as session:
-        context = _BLOCKS[block](session, Scope.of(current_user))
+        context = _BLOCKS[block](session, viewer().scope)
     return htmx.render_live("admin/overview.html", block, **context)
 
 

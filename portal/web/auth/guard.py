@@ -15,6 +15,7 @@ from portal.database import DatabaseAway, is_away
 from portal.extensions import login_manager
 from portal.models import User
 from portal.web.context import services
+from portal.web.viewer import Viewer
 
 TOO_OLD = "This form is too old: look at the page again, then send it once more."
 
@@ -54,6 +55,7 @@ def sign_in_first() -> ResponseReturnValue | None:
     if current_user.must_change_password:
         change = url_for("auth.password")
         return htmx.leave_for(change, 403) if htmx.asked() else redirect(change, 303)
+    g.viewer = Viewer.of(current_user)
     return None
 
 

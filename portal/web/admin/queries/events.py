@@ -8,8 +8,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session, defer
 
 from portal.models import Agency, Event, Location, Sender
-from portal.web.admin.queries.pages import LOOKED_AT, PAGE, Page
-from portal.web.admin.queries.scope import Scope
+from portal.web.pages.queries.pages import LOOKED_AT, PAGE, Page
+from portal.web.pages.queries.scope import Scope
 
 # What is needed to know whose an event is; the body stays on disk.
 _COLUMNS = (Event.id, Event.source, Event.lane, Event.sender_key)
@@ -65,7 +65,8 @@ def _mine(session: Session, scope: Scope) -> Mine:
     neither (a forgery, something unreadable) is the operator's.
     """
     places = set(session.scalars(scope.narrow(select(Location.ghl_id))))
-    places.update(session.scalars(select(Agency.company_id).where(Agency.id == scope.agency_id)))
+    if scope.whole_agency:
+        places.update(session.scalars(select(Agency.company_id).where(Agency.id == scope.agency_id)))
     keys = frozenset(session.scalars(scope.narrow(select(Sender.key).join(Location))))
 
     def mine(event: Any) -> bool:

@@ -11,8 +11,8 @@ from portal.installations import standing
 from portal.installations.standing import Standing
 from portal.models import Agency, Alert, Grant, GrantKind, GrantState, InstallState, Location, Message
 from portal.models.tenants import HERE, PRESENT
-from portal.web.admin.queries.pages import PAGE, Page
-from portal.web.admin.queries.scope import Scope
+from portal.web.pages.queries.pages import PAGE, Page
+from portal.web.pages.queries.scope import Scope
 
 # A person cannot read more; the filter finds the others.
 MOST_AGENCIES = 200
@@ -143,6 +143,8 @@ def _houses(session: Session, scope: Scope, *conditions: Any) -> list[House]:
         .order_by(Agency.id)
         .limit(MOST_AGENCIES)
     )
+    if not scope.whole_agency:
+        return []
     if not scope.everything:
         wanted = wanted.where(Agency.id == scope.agency_id)
     rows = session.execute(wanted).all()

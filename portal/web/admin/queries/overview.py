@@ -13,10 +13,10 @@ from portal.channels.capabilities import LinksPhone
 from portal.messaging.provider_accounts import gates_of
 from portal.models import AccountHealth, Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
 from portal.queue.gates import ghl_gate, sender_gate
-from portal.web.admin import sender_standing
-from portal.web.admin.queries.scope import Scope, location_ids, locations
-from portal.web.admin.queries.stand_ins import health
-from portal.web.admin.sender_standing import Standing
+from portal.web.pages import sender_standing
+from portal.web.pages.queries.scope import Scope, location_ids, locations
+from portal.web.pages.queries.stand_ins import health
+from portal.web.pages.sender_standing import Standing
 
 MOST_LOCATIONS = 200
 MOST_NOTICES = 50

@@ -1,0 +1,42 @@
+"""Pages that the agency's portal and the custom page inside HighLevel share: senders, messages, opt-outs, templates.
+
+They know whom they are shown to only by `portal.web.viewer`.
+"""
+
+from flask import Flask
+
+from portal.web.pages import words
+from portal.web.routes import Routes
+from portal.web.viewer import viewer
+
+routes = Routes()
+
+from portal.web.pages import (  # noqa: E402, F401 - they add their routes
+    actions,
+    linking,
+    messages,
+    opt_out_words,
+    opt_outs,
+    senders,
+    stand_ins,
+    template_message,
+    templates,
+)
+
+
+def init_app(app: Flask) -> None:
+    """Gives every template the words and the one who looks."""
+    for filter_ in (
+        words.when,
+        words.age,
+        words.size,
+        words.in_words,
+        words.pieces,
+        words.said,
+        words.blank_label,
+        words.billed,
+        words.free_until,
+        words.measured,
+    ):
+        app.add_template_filter(filter_)
+    app.add_template_global(viewer, "viewer")

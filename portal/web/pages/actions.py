@@ -1,0 +1,82 @@
+"""What a person may do about messages. Each is a plain form, answered by the page it was on."""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from portal.accounts.permissions import Permission
+from portal.errors import InvalidInput, NotFound
+from portal.messaging import decisions
+from portal.messaging.releasing import release_held
+from portal.web.auth.guard import local_path
+from portal.web.context import services
+from portal.web.pages import routes
+from portal.web.pages.queries import messages, scope
+from portal.web.pages.queries.scope import Scope
+from portal.web.viewer import viewer
+
+log = logging.getLogger(__name__)
+
+
+@routes.post("/messages/<uuid:message_id>/cancel", Permission.REPLY)
+def cancel(message_id: UUID) -> ResponseReturnValue:
+    """Takes a message back that has not gone out."""
+    return _decide(message_id, decisions.cancel, "The message is cancelled, and HighLevel will be told.")
+
+
+@routes.post("/messages/<uuid:message_id>/again", Permission.REPLY)
+def send_again(message_id: UUID) -> ResponseReturnValue:
+    """Sends a message again that the provider may have: only a person may decide that."""
+    return _decide(message_id, decisions.send_again, "The message is on its way again.")
+
+
+@routes.post("/messages/<uuid:message_id>/give-up", Permission.REPLY)
+def give_up(message_id: UUID) -> ResponseReturnValue:
+    """Ends a message whose fate nobody knows."""
+    return _decide(message_id, decisions.give_up, "The message counts as failed, and HighLevel will be told.")
+
+
+@routes.post("/messages/<uuid:message_id>/confirm", Permission.REPLY)
+def confirm(message_id: UUID) -> ResponseReturnValue:
+    """Takes a person's word that a message went out."""
+    return _decide(message_id, decisions.confirm, "The message counts as accepted: it will not be sent again.")
+
+
+def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:
+    def decide(session: Session) -> None:
+        message = messages.one(session, _mine(), str(message_id))
+        if message is None:
+            raise NotFound("There is no such message, or it is not yours to see.")
+        decision(session, message.id, viewer().name)
+
+    try:
+        services().database.patiently(decide)
+    except InvalidInput as error:
+        flash(error.message, "error")
+    else:
+        log.info("message decided", extra={"user": viewer().id, "message_id": str(message_id), "decided": done})
+        flash(done, "ok")
+    return redirect(url_for(".message", message_id=message_id), 303)
+
+
+@routes.post("/locations/<int:location_id>/release", Permission.REPLY)
+def release(location_id: int) -> ResponseReturnValue:
+    """Tries again to send what a location's senders have held."""
+
+    def release_all(session: Session) -> int:
+        if not scope.has_location(session, _mine(), location_id):
+            raise NotFound("There is no such sub-account, or it is not yours to see.")
+        return release_held(session, location_id)
+
+    count = services().database.patiently(release_all)
+    log.info("held messages tried again", extra={"user": viewer().id, "location": location_id, "messages": count})
+    flash(f"Held messages that are tried again now: {count}. What cannot go yet stays held.", "ok")
+    return redirect(local_path(request.args.get("back")), 303)
+
+
+def _mine() -> Scope:
+    return viewer().scope

@@ -1,0 +1,90 @@
+"""`/admin/messages`: the list with its filters, and one message with its whole path."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from portal import clock, htmx
+from portal.accounts.permissions import Permission
+from portal.errors import NotFound
+from portal.messaging import telling, windows
+from portal.messaging.decisions import may_cancel, may_decide
+from portal.messaging.template_offers import offered
+from portal.models import Direction, Status
+from portal.web.context import services
+from portal.web.pages import files, history, routes
+from portal.web.pages.queries import messages, scope
+from portal.web.pages.queries.pages import cursor
+from portal.web.pages.queries.scope import Scope
+from portal.web.viewer import viewer
+
+# A longer list is no help to choose from: an address with `location=` works for all.
+MOST_CHOICES = 500
+
+
+@routes.get("/messages", Permission.VIEW)
+def message_list() -> ResponseReturnValue:
+    """A page of messages; its address holds the filters."""
+    mine = viewer().scope
+    with services().database.read() as session:
+        wanted = _wanted(session, mine)
+        found = messages.page(session, mine, wanted)
+        places = scope.locations(session, mine, MOST_CHOICES)
+    return htmx.render(
+        "pages/messages.html",
+        "results",
+        page=found,
+        wanted=wanted,
+        places=places,
+        statuses=list(Status),
+        chosen=_chosen(wanted),
+    )
+
+
+@routes.get("/messages/<uuid:message_id>", Permission.VIEW)
+def message(message_id: UUID) -> ResponseReturnValue:
+    """One message: what it is, every step so far, what comes next."""
+    with services().database.read() as session:
+        row = messages.one(session, viewer().scope, str(message_id))
+        if row is None:
+            raise NotFound("There is no such message, or it is not yours to see.")
+        path = messages.path(session, row)
+        said = telling.text_of(session, row)
+    context: dict[str, Any] = {
+        "path": path,
+        "message": row,
+        "said": said,
+        "steps": history.steps(path),
+        "upcoming": history.upcoming(path, clock.now()),
+        "told": history.told(row),
+        "played": history.played(path),
+        "files": files.shown(services().settings.secret_key, path.files),
+        "cancellable": may_cancel(row),
+        "template_offered": offered(row),
+        "window_closed": row.error_code in windows.CODES,
+        "undecided": may_decide(row),
+        "moves": not history.settled(path),
+    }
+    if htmx.wants_fragment():
+        return htmx.render_live("pages/message.html", "path", **context)
+    return htmx.render("pages/message.html", "path", **context)
+
+
+def _wanted(session: Session, mine: Scope) -> messages.Wanted:
+    """The filters of the address. What does not exist, or is somebody else's, is not found."""
+    ghl_id, status = request.args.get("location", ""), request.args.get("status", "")
+    direction = request.args.get("direction", "")
+    location = scope.location_by_ghl_id(session, mine, ghl_id) if ghl_id else None
+    if (ghl_id and location is None) or status not in ("", *Status) or direction not in ("", *Direction):
+        raise NotFound("There is no such list of messages, or it is not yours to see.")
+    return messages.Wanted(location, status, direction, cursor(request.args.get("before", "")))
+
+
+def _chosen(wanted: messages.Wanted) -> dict[str, str]:
+    """The filters as an address carries them."""
+    ghl_id = wanted.location.ghl_id if wanted.location else ""
+    filters = {"location": ghl_id, "status": wanted.status, "direction": wanted.direction}
+    return {name: value for name, value in filters.items() if value}

@@ -1,0 +1,120 @@
+"""`/admin/senders`: the lines of the sub-accounts, how each stands, and what repairs it."""
+
+import logging
+from typing import Any
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from portal import htmx
+from portal.accounts.permissions import Permission
+from portal.channels.base import ChannelError
+from portal.channels.capabilities import HasLine, HasTemplates
+from portal.errors import InvalidInput, NotFound
+from portal.installations.moves import sync_webhook
+from portal.messaging import advice
+from portal.messaging import senders as domain
+from portal.models.tenants import HERE
+from portal.web.context import services
+from portal.web.pages import routes
+from portal.web.pages.queries import senders, stand_ins
+from portal.web.pages.queries.pages import cursor
+from portal.web.viewer import viewer
+
+log = logging.getLogger(__name__)
+
+NOT_YOURS = "There is no such sender, or it is not yours to see."
+LONGEST_TEXT = 200
+
+
+@routes.get("/senders", Permission.VIEW)
+def sender_list() -> ResponseReturnValue:
+    """A page of senders; its address holds the filters."""
+    state, text = request.args.get("state", ""), request.args.get("q", "").strip()
+    if state not in ("", senders.ATTENTION) or len(text) > LONGEST_TEXT:
+        raise NotFound("There is no such list of senders.")
+    wanted = senders.Wanted(state, text, cursor(request.args.get("before", "")))
+    with services().database.read() as session:
+        found = senders.page(session, viewer().scope, wanted)
+    chosen = {name: value for name, value in {"state": state, "q": text}.items() if value}
+    return htmx.render("pages/senders.html", "results", page=found, wanted=wanted, chosen=chosen)
+
+
+@routes.get("/senders/<int:sender_id>", Permission.VIEW)
+def sender(sender_id: int) -> ResponseReturnValue:
+    """One sender: how it stands, what is known, what may be done."""
+    with services().database.read() as session:
+        line = mine(session, sender_id)
+        alerts = senders.alerts(session, sender_id)
+        shown = stand_ins.of(session, line.sender)
+    has_line = isinstance(line.channel, HasLine)
+    has_templates = isinstance(line.channel, HasTemplates)
+    context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
+    context |= {"health": shown.health, "switch": shown.standing, "countries": advice.of_sender_id(line.sender)}
+    if htmx.wants_fragment():
+        return htmx.render_live("pages/sender.html", "state", **context)
+    return htmx.render("pages/sender.html", "content", **context, code=None, phone="", pairing="", fault="")
+
+
+@routes.post("/senders/<int:sender_id>/check", Permission.MANAGE)
+def check_sender(sender_id: int) -> ResponseReturnValue:
+    """Asks how the line is, now, and has the webhook settings at the provider looked at."""
+    with services().database.write() as session:
+        line = mine(session, sender_id)
+        if line.location.install_state in HERE:
+            sync_webhook(session, sender_id, line.sender.channel)
+    try:
+        services().linking.look(sender_id)
+    except (ChannelError, InvalidInput) as error:
+        flash(f"The provider could not be asked. {error.message}", "error")
+    else:
+        flash("The provider was asked: this is how the line is now.", "ok")
+    return back(sender_id)
+
+
+@routes.post("/senders/<int:sender_id>/pause", Permission.MANAGE)
+def pause_sender(sender_id: int) -> ResponseReturnValue:
+    """Stops it; what it would send is held."""
+    with services().database.write() as session:
+        mine(session, sender_id)
+        domain.pause(session, sender_id, f"Paused by {viewer().name}.")
+    _note(sender_id, "paused")
+    flash("It is paused: what it would send is held.", "ok")
+    return back(sender_id)
+
+
+@routes.post("/senders/<int:sender_id>/resume", Permission.MANAGE)
+def resume_sender(sender_id: int) -> ResponseReturnValue:
+    """Starts it again; where another number is linked to it, the number that the person saw is confirmed."""
+    number = request.form.get("number", "")
+
+    def start(session: Session) -> int:
+        mine(session, sender_id)
+        return domain.resume(session, sender_id, number)
+
+    try:
+        count = services().database.patiently(start)
+    except InvalidInput as error:
+        flash(error.message, "error")
+    else:
+        _note(sender_id, "resumed")
+        flash(f"It sends again. Held messages that are tried now: {count}.", "ok")
+    return back(sender_id)
+
+
+def mine(session: Session, sender_id: int) -> senders.Line:
+    """The sender, when it is in the scope of who is signed in. Raises `NotFound`."""
+    line = senders.one(session, viewer().scope, sender_id)
+    if line is None:
+        raise NotFound(NOT_YOURS)
+    return line
+
+
+def back(sender_id: int) -> ResponseReturnValue:
+    """To the sender's page."""
+    return redirect(url_for(".sender", sender_id=sender_id), 303)
+
+
+def _note(sender_id: int, decided: str) -> None:
+    log.info("sender decided", extra={"user": viewer().id, "sender_id": sender_id, "decided": decided})

@@ -1,0 +1,47 @@
+"""Who looks at a page, whatever let them in: a sign-in to the portal, or HighLevel's word inside its custom page."""
+
+from dataclasses import dataclass
+
+from flask import g
+
+from portal.accounts.permissions import EVERYTHING, PERMISSIONS, Permission, Role
+from portal.errors import Forbidden
+from portal.models import User
+from portal.web.pages.queries.scope import Scope
+
+NOT_ALLOWED = "You may look at this, but not do it: ask somebody who manages this account."
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """`name` is how histories name the person, `id` how the log does. `location_id` is the custom page's one location:
+    None where the pages are about many."""
+
+    scope: Scope
+    name: str
+    id: str
+    permissions: frozenset[Permission]
+    location_id: int | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Viewer":
+        """Somebody who signed in to the portal: the operator, or the owner of an agency."""
+        permissions = EVERYTHING if user.agency_id is None else PERMISSIONS[Role.OWNER]
+        return cls(Scope(user.agency_id), user.email[:LONGEST_NAME], str(user.id), permissions)
+
+    def may(self, permission: str) -> bool:
+        """Is it allowed?"""
+        return permission in self.permissions
+
+
+def viewer() -> Viewer:
+    """Of this request; the blueprint's guard has found out who it is. Raises `AttributeError` where none has."""
+    found: Viewer = g.viewer
+    return found
+
+
+def demand(permission: Permission) -> None:
+    """Raises `Forbidden` when whoever asks may not."""
+    if not viewer().may(permission):
+        raise Forbidden(NOT_ALLOWED)
