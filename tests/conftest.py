@@ -1,13 +1,30 @@
 """What all tests share: a database of each engine, and a portal in this process with the sandbox around it."""
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
-from tests import postgres
+from tests import postgres, scratch
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The processes of a run get their folders from the one that starts them."""
+    place = scratch.folder()
+    if place and config.option.basetemp is None and not hasattr(config, "workerinput"):
+        config.option.basetemp = config.sendero_scratch = tempfile.mkdtemp(prefix="sendero-tests-", dir=place)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing of a run stays in memory."""
+    if hasattr(config, "sendero_scratch"):
+        shutil.rmtree(config.sendero_scratch, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +54,11 @@ def postgres_server() -> Iterator[postgres.Server]:
         ending.set()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request, tmp_path) -> Iterator[str]:
+ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=ENGINES)
+def empty_url(request, tmp_path) -> Iterator[str]:
     """An empty database of either engine."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'portal.db'}"
@@ -47,6 +67,48 @@ def database_url(request, tmp_path) -> Iterator[str]:
     url = server.create_database("portal")
     yield url
     server.drop_database(url)
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request, tmp_path) -> Iterator[str]:
+    """A database of either engine with the portal's tables."""
+    yield from with_tables(request, tmp_path)
+
+
+def with_tables(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """A database of the engine that is the request's parameter, copied from one that was made once for the run."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_tables"), folder / "portal.db")
+        yield f"sqlite:///{folder / 'portal.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database("portal", request.getfixturevalue("postgres_tables"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory) -> Path:
+    """A file with the portal's tables."""
+    path = tmp_path_factory.mktemp("tables") / "portal.db"
+    _make_tables(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres_server) -> str:
+    """The URL of a database with the portal's tables."""
+    url = postgres_server.create_database("tables")
+    _make_tables(url.replace("postgresql://", "postgresql+psycopg://"))
+    return url
+
+
+def _make_tables(url: str) -> None:
+    from portal.models import Base
+
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class Portal:
         self.server = make_server("127.0.0.1", 0, self.app, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         sandbox.portal_url = self.url
-        self._web = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self._web = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self._web.start()
         self.worker: WorkerProcess | None = None
 

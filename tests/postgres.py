@@ -18,6 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from tests import scratch
+
 INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 OWNER = "sendero"
 START_SECONDS = 60
@@ -59,10 +61,14 @@ class Server:
         self.url = url
         self._created: list[str] = []
 
-    def create_database(self, name: str) -> str:
-        """Makes an empty database and gives its URL. A random ending keeps runs on one server apart."""
+    def create_database(self, name: str, template: str = "") -> str:
+        """Makes a database, empty or like the one whose URL is given, to which nobody may be connected.
+
+        Gives its URL. A random ending keeps runs on one server apart.
+        """
         unique = f"{name}_{secrets.token_hex(4)}"
-        self._run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unique)))
+        like = urlsplit(template).path.lstrip("/") or "template1"
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(unique), sql.Identifier(like)))
         self._created.append(unique)
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{unique}"))
 
@@ -141,7 +147,7 @@ class Cluster(Server):
         return (self._folder / "log").read_text(errors="replace") if self._folder else ""
 
     def _initialise(self) -> Path:
-        folder = self._folder = Path(tempfile.mkdtemp(prefix="sendero-postgres-"))
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="sendero-postgres-", dir=scratch.folder()))
         if account := _account():
             os.chown(folder, account.pw_uid, account.pw_gid)
         atexit.register(self.close)

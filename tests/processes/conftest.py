@@ -21,9 +21,9 @@ def world(sandbox):
 
 
 @pytest.fixture
-def deployment(database_url, world, tmp_path):
+def deployment(empty_url, world, tmp_path):
     """A portal's settings and folders on an empty database of either engine; nothing is started."""
-    made = Deployment(world, tmp_path, database_url)
+    made = Deployment(world, tmp_path, empty_url)
     yield made
     made.close()
 

@@ -37,11 +37,11 @@ def levels(found, check):
 
 
 @pytest.fixture
-def well(database_url, sandbox, tmp_path):
+def well(empty_url, sandbox, tmp_path):
     """A portal in good health, migrated as at a start, and on SQLite with its lock held."""
-    upgrade(settings_for(database_url, sandbox, tmp_path))
+    upgrade(settings_for(empty_url, sandbox, tmp_path))
     (tmp_path / "media").mkdir()
-    running = Portal(database_url, sandbox, tmp_path, allow_private_hosts=True)
+    running = Portal(empty_url, sandbox, tmp_path, allow_private_hosts=True)
     running.install()
     running.line = running.add_sender("cast")
     running.start()
@@ -161,8 +161,8 @@ def test_it_finds_what_is_wrong_on_the_machine(well, tmp_path):
     assert "x.torn" in found["spool"][-1]["says"]
 
 
-def test_it_finds_a_database_that_was_never_migrated(database_url, sandbox, tmp_path):
-    app = create_app(settings_for(database_url, sandbox, tmp_path, allow_private_hosts=True))
+def test_it_finds_a_database_that_was_never_migrated(empty_url, sandbox, tmp_path):
+    app = create_app(settings_for(empty_url, sandbox, tmp_path, allow_private_hosts=True))
     code, found = doctor(app)
     assert code == 1 and "empty" in found["migrations"][0]["says"]
 

@@ -27,8 +27,8 @@ NEXT, NEXT_ADDS = f"{NOW + 1:04}", f"{NOW + 1:04}_since_{NOW:04}"
 AFTER_NEXT = f"{NOW + 2:04}_since_{NOW + 1:04}"
 
 
-def test_migrations_and_models_agree(database_url, sandbox, tmp_path):
-    settings = settings_for(database_url, sandbox, tmp_path)
+def test_migrations_and_models_agree(empty_url, sandbox, tmp_path):
+    settings = settings_for(empty_url, sandbox, tmp_path)
     upgrade(settings)
     upgrade(settings)  # a second process, or the next start
     app = create_app(settings)
@@ -123,10 +123,10 @@ def test_a_migration_that_never_gets_its_table_says_so(postgres_server, sandbox,
     postgres_server.drop_database(url)
 
 
-def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(database_url, sandbox, tmp_path):
-    settings = settings_for(database_url, sandbox, tmp_path)
+def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(empty_url, sandbox, tmp_path):
+    settings = settings_for(empty_url, sandbox, tmp_path)
     upgrade(settings)
-    running = Portal(database_url, sandbox, tmp_path)
+    running = Portal(empty_url, sandbox, tmp_path)
     try:
         running.install()
         running.add_sender("cast")
@@ -154,8 +154,8 @@ def test_an_older_portal_works_and_starts_on_a_newer_database_that_only_adds(dat
         running.close()
 
 
-def test_an_older_portal_refuses_a_newer_database_that_took_something_away(database_url, sandbox, tmp_path):
-    settings = settings_for(database_url, sandbox, tmp_path)
+def test_an_older_portal_refuses_a_newer_database_that_took_something_away(empty_url, sandbox, tmp_path):
+    settings = settings_for(empty_url, sandbox, tmp_path)
     newer = with_revision(tmp_path / "newer", NEXT, HEAD, "CREATE TABLE second (id integer)")
     newest = with_revision(tmp_path / "newer", f"{AFTER_NEXT}_since_{NEXT}", NEXT, "CREATE TABLE third (id integer)")
     upgrade(settings, newer)

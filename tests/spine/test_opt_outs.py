@@ -624,8 +624,8 @@ def test_the_same_list_again_is_nothing_new_and_evidence_stays(line):
     assert not [job for job in rows(line, Job) if job.kind == optouts.KIND], "nothing waited for them"
 
 
-def test_what_an_older_portal_wrote_keeps_its_meaning(database_url, sandbox, tmp_path):
-    settings = settings_for(database_url, sandbox, tmp_path)
+def test_what_an_older_portal_wrote_keeps_its_meaning(empty_url, sandbox, tmp_path):
+    settings = settings_for(empty_url, sandbox, tmp_path)
     app = create_app(settings)
     sources = {
         "the contact wrote STOP": "words",

@@ -41,7 +41,7 @@ def sentry(sandbox, tmp_path):
     sdk = pytest.importorskip("sentry_sdk", reason="needs sentry-sdk: make install-dev")
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
     server.received = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     dsn = f"http://{PUBLIC}@127.0.0.1:{server.server_port}/7"
     server.app = create_app(settings_for(f"sqlite:///{tmp_path / 'x.db'}", sandbox, tmp_path, sentry_dsn=dsn))
     yield server

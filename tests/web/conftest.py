@@ -25,6 +25,7 @@ from portal.models.base import new_uuid
 from portal.queue.jobs import Due
 from portal.services import Services
 from portal.worker.tasks import handlers
+from tests.conftest import with_tables
 
 PASSWORD = "a password of my own"
 BEFORE = "the one-time password"
@@ -41,13 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'portal.db'}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    url = server.create_database("web")
-    yield url
-    server.drop_database(url)
+    yield from with_tables(request, tmp_path)
 
 
 @pytest.fixture(autouse=True)

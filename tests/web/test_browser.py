@@ -61,7 +61,7 @@ class Visit:
 @pytest.fixture
 def visit(app: Flask, chromium, person) -> Iterator[Visit]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     person("anna@example.com")
     context = chromium.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark")
     visit = Visit(context.new_page(), f"http://127.0.0.1:{server.port}")
