@@ -70,7 +70,7 @@ def use(session: Session) -> None:
     row = insert(session, UsedLink).values(
         name=hash_of(str(said["nonce"])), until=moment + timedelta(seconds=2 * SECONDS)
     )
-    if not session.connection().execute(row.on_conflict_do_nothing()).rowcount:
+    if session.execute(row.on_conflict_do_nothing().returning(UsedLink.name)).first() is None:
         raise LinkEnded(ENDED)
     old = select(UsedLink.name).where(UsedLink.until < moment).limit(_CLEARED_AT_ONCE)
     names = session.scalars(old.with_for_update(skip_locked=True)).all()
@@ -78,14 +78,14 @@ def use(session: Session) -> None:
 
 
 def _said() -> Mapping[str, Any]:
+    # All of the address but its end is signed: a parameter more would change what the link is for.
     query = request.query_string.decode("ascii", "replace")
-    signed = request.args[PARAMETER]
+    target, _, signed = f"{request.path}?{query}".rpartition(f"{PARAMETER}=")
     try:
         said = _signer().loads(signed) if len(signed) <= LONGEST else None
     except BadSignature:
         said = None
-    target = _plain(without(f"{request.path}?{query}"))
-    if not isinstance(said, dict) or said.get("to") != target or clock.now().timestamp() >= said["until"]:
+    if not isinstance(said, dict) or said.get("to") != _plain(target[:-1]) or clock.now().timestamp() >= said["until"]:
         raise LinkEnded(ENDED)
     return said
 

@@ -33,7 +33,8 @@ NAV = (
 @bp.after_request
 def _may_be_framed(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", current_app.extensions["frames"].policy())
-    response.headers["Referrer-Policy"] = "same-origin"
+    # Over TLS the CSRF check of the cookie wants a Referer.
+    response.headers.setdefault("Referrer-Policy", "same-origin")
     return response
 
 
