@@ -3,6 +3,7 @@
 from portal.models.base import Base
 from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
+from portal.models.custom_page import ClientLink, PageSession, UsedLink
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
 from portal.models.jobs import Job
@@ -39,6 +40,7 @@ __all__ = [
     "Attempt",
     "Base",
     "BulkCall",
+    "ClientLink",
     "Contact",
     "ContactDnd",
     "ContactMerge",
@@ -66,6 +68,7 @@ __all__ = [
     "Message",
     "OptOut",
     "Origin",
+    "PageSession",
     "Part",
     "ProviderAccount",
     "ReceiptRow",
@@ -77,6 +80,7 @@ __all__ = [
     "Status",
     "StatusChange",
     "TemplateRow",
+    "UsedLink",
     "User",
     "Wallet",
 ]

@@ -14,7 +14,7 @@ from portal.sandbox.cast import api as cast_api
 from portal.sandbox.cast.provider import CastProvider
 from portal.sandbox.deliveries import Deliveries
 from portal.sandbox.faults import Faults
-from portal.sandbox.ghl import consent, highlevel
+from portal.sandbox.ghl import consent, frame, highlevel
 from portal.sandbox.ghl.highlevel import HighLevel
 from portal.sandbox.green_api import api as green_api
 from portal.sandbox.green_api.provider import GreenProvider
@@ -184,6 +184,7 @@ def _app(sandbox: Sandbox) -> Flask:
     for kind, dialect in DIALECTS.items():
         app.register_blueprint(dialect.blueprint, url_prefix=f"/{kind}")
     app.register_blueprint(consent.blueprint)
+    app.register_blueprint(frame.blueprint)
     app.register_blueprint(control.blueprint, url_prefix="/control")
     app.register_blueprint(page.blueprint)
     return app

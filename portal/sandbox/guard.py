@@ -10,7 +10,7 @@ from portal.sandbox.outgoing import LOOPBACK
 # Consent sends the browser back to the portal, and a form's redirect needs leave too.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {portal} data:; connect-src 'self'; "
-    "form-action 'self' {portal}; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self' {portal}; frame-src {portal}; base-uri 'none'; frame-ancestors 'none'"
 )
 
 

@@ -18,7 +18,7 @@ class RowId(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
-    from portal.web import pages
+    from portal.web import custom_page, pages
     from portal.web.admin import bp as admin
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
@@ -31,3 +31,4 @@ def init_app(app: Flask) -> None:
     pages.init_app(app)
     for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api):
         app.register_blueprint(blueprint)
+    custom_page.init_app(app)

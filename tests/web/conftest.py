@@ -62,6 +62,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
         encryption_keys=(Fernet.generate_key().decode(),),
         ghl_client_id="app-test",
         ghl_client_secret="client secret",
+        ghl_shared_secret="the app's shared secret",
         ghl_providers={"provider": "sms"},
         spool_dir=tmp_path / "spool",
         media_dir=tmp_path / "media",

@@ -1,24 +1,37 @@
 """Every address behind the sign-in, found by itself: a stranger's ids are 404 on all of them, and nothing moves."""
 
+import hashlib
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
+from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
+from portal.channels.base import Inbound
+from portal.channels.content import File
 from portal.database import Database
+from portal.media.stores import stored_name
 from portal.messaging import optouts
-from portal.models import Alert, Base, StatusChange
+from portal.messaging.inbound import take_inbound
+from portal.models import Alert, Base, MediaFile, MediaState, Sender, StatusChange
 from tests.web.conftest import Tenant, record, token
+from tests.web.framed import HEADER, framed
 
 BEHIND = ("admin.",)
+FRAMED = ("app.",)
+# They have no one's thing in them: beginning a session, a link made anew, what does not exist.
+ASIDE = ("app.begin", "app.once", "app.anything")
+# What only an agency's admin who is in no sub-account may ask for.
+CHOOSING = ("app.places", "app.choose")
 LIVE = ("health", "alerts", "places", "recent")
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
 @pytest.fixture
-def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
+def ids(parts, database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
     """Acme's own thing for each name in an address. A new name here: a new line, and the proof is made for it."""
     message = queue(acme, "For Acme's eyes")
     event = record(database, f"ghl:{acme.ghl_id}:contact")
@@ -35,20 +48,40 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         "agency_id": [acme.agency],
         "sender_id": [acme.sender],
         "opt_out_id": [opt_out],
+        "file_id": [kept_file(parts, acme)],
         "block": list(LIVE),
     }
 
 
-def rules(app: Flask) -> list[tuple[Rule, str]]:
-    found = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(BEHIND)]
+def kept_file(parts, tenant: Tenant) -> int:
+    """A file that a customer of the tenant's sent."""
+    event = record(parts.database, "simulator:x", source="simulator", sender_key=tenant.sender_key)
+    with parts.database.write() as session:
+        said = Inbound("+639170000042", "See", "x-1", files=[File("https://a.example/1", "Acme.txt")])
+        take_inbound(session, session.get_one(Sender, tenant.sender), said, event, parts.vault)
+        row = session.scalars(select(MediaFile)).one()
+        with parts.stores.incoming.place(1) as path:
+            path.write_bytes(b"For Acme's eyes")
+            parts.stores.first.put(stored_name(row.key), path, hashlib.sha256(b"For Acme's eyes").hexdigest())
+        row.state, row.type, row.size = MediaState.KEPT, "text/plain", 15
+        row.sha256, row.kept_at = hashlib.sha256(b"For Acme's eyes").hexdigest(), clock.now()
+        row.store, row.stored = parts.stores.first.name, stored_name(row.key)
+        return row.id
+
+
+def rules(app: Flask, behind: tuple[str, ...]) -> list[tuple[Rule, str]]:
+    aside = (*ASIDE, *CHOOSING)
+    found = [r for r in app.url_map.iter_rules() if r.endpoint.startswith(behind) and r.endpoint not in aside]
     return [(rule, method) for rule in found for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
 
 
-def addresses(app: Flask, ids: dict[str, list[object]]) -> list[tuple[str, str, bool]]:
+def addresses(
+    app: Flask, ids: dict[str, list[object]], behind: tuple[str, ...] = BEHIND
+) -> list[tuple[str, str, bool]]:
     """Method, address, and whether it names something of Acme's."""
     made = []
     with app.test_request_context():
-        for rule, method in rules(app):
+        for rule, method in rules(app, behind):
             choices: list[dict[str, object]] = [{}]
             for name in rule.arguments:
                 choices = [{**choice, name: value} for choice in choices for value in ids[name]]
@@ -60,7 +93,7 @@ def addresses(app: Flask, ids: dict[str, list[object]]) -> list[tuple[str, str, 
 
 def counts(database: Database) -> dict[str, int]:
     """How many rows every table has; those of signing in left out."""
-    aside = {"login_count", "ended_session", "portal_user"}
+    aside = {"login_count", "ended_session", "portal_user", "page_session", "used_link"}
     tables = [table for table in Base.metadata.sorted_tables if table.name not in aside]
     with database.read() as session:
         return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
@@ -118,4 +151,53 @@ def test_nothing_is_done_by_a_form_of_another_site(app, database, ids, acme, sig
         if method != "GET":
             assert client.open(address, method=method).status_code == 400, address
             assert client.open(address, method=method, data={"csrf_token": "guess"}, headers=HTMX).status_code == 400
+    assert counts(database) == before
+
+
+FRAGMENT = {"HX-Request": "true"}
+
+
+@pytest.mark.parametrize("headers", [{}, FRAGMENT], ids=["page", "fragment"])
+@pytest.mark.parametrize(
+    "who", [{}, {"role": "user"}, {"type": "agency", "role": "user"}], ids=["admin", "user", "agency"]
+)
+def test_another_location_finds_nothing_in_the_custom_page(app, database, ids, rival, headers, who) -> None:
+    page = framed(app.test_client(), rival, **who)
+    before = counts(database)
+    made = addresses(app, ids, FRAMED)
+    assert len(made) >= 15
+    for method, address, theirs in made:
+        answer = page.client.open(address, method=method, headers={HEADER: page.token, **headers})
+        assert "Acme" not in answer.text and "location-Acme" not in answer.text, (method, address)
+        refused = (404,) if method == "GET" or who.get("role") != "user" or who.get("type") else (403, 404)
+        assert answer.status_code in refused if theirs else answer.status_code < 400, (method, address, answer.text)
+    assert counts(database) == before
+
+
+def test_ones_own_are_there(app, ids, acme) -> None:
+    for who in ({}, {"role": "user"}, {"type": "agency"}):
+        page = framed(app.test_client(), acme, **who)
+        for method, address, _ in addresses(app, ids, FRAMED):
+            if method == "GET":
+                assert page.get(address, follow_redirects=True).status_code == 200, address
+
+
+def test_an_agencys_list_opens_its_own_only(app, database, ids, acme, rival) -> None:
+    """Whoever has chosen nothing yet sees nothing, and may choose nobody else's."""
+    page = framed(app.test_client(), rival, type="agency", activeLocation=None)
+    for method, address, theirs in addresses(app, ids, FRAMED):
+        answer = page.open(address, method)
+        assert "Acme" not in answer.text, address
+        assert answer.status_code == (303 if method == "GET" else 403) or not theirs, (method, address)
+    assert page.post(f"/app/places/{acme.location}").status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{}, FRAGMENT, {HEADER: "guess"}], ids=["page", "fragment", "script"])
+def test_nobody_gets_into_the_custom_page_without_highlevels_word(app, client, database, ids, headers) -> None:
+    before = counts(database)
+    for method, address, _ in addresses(app, ids, FRAMED):
+        answer = client.open(address, method=method, headers=headers)
+        shell = method == "GET" and not headers
+        assert answer.status_code == (200 if shell else 401), (method, address)
+        assert ('id="handshake"' in answer.text) == shell and "Acme" not in answer.text
     assert counts(database) == before

@@ -52,7 +52,7 @@ def public(key: str, name: str) -> Response:
     if row.revoked_at is not None:
         raise Gone("This file is not shared any more.")
     # Always asked again, with the ETag: what is revoked must not live on in a cache.
-    return _served(row, "private, no-cache")
+    return served(row, "private, no-cache")
 
 
 @bp.get("/view/<string:signed>")
@@ -65,10 +65,11 @@ def view(signed: str) -> Response:
         row = session.get(MediaFile, found)
     if row is None or row.state not in (MediaState.KEPT, MediaState.REMOVED):
         raise NotFound("There is no such file.")
-    return _served(row, "no-store")
+    return served(row, "no-store")
 
 
-def _served(row: MediaFile, caching: str) -> Response:
+def served(row: MediaFile, caching: str) -> Response:
+    """The answer with the file's bytes, or the part of them that is asked for."""
     if row.state == MediaState.REMOVED:
         raise Gone(row.reason or "This file was removed.")
     size, etag = row.size or 0, f'"{row.sha256[:32]}"'
