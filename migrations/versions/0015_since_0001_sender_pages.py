@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_since_0001_sender_pages"
+revision = "0015_since_0001"
 down_revision = "0010_since_0001"
 branch_labels = None
 depends_on = None

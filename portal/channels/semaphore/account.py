@@ -27,7 +27,9 @@ def probe(http: HttpClient, account: Account) -> Probe:
     answer = ask(http, account, ACCOUNT)
     found = fault(answer)
     if found is not None:
-        return Probe(False, found[1].sentence, field=blamed(answer.status, "api_key"))
+        return Probe(
+            False, found[1].sentence, field={"apikey": "api_key", "sendername": "sender_name"}.get(found[0], "")
+        )
     if answer.status in (400, 401, 402, 403, 404, 422):
         return Probe(False, by_status(NAME, answer.status).sentence, field=blamed(answer.status, "api_key"))
     known = said_object(answer)

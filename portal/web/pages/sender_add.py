@@ -65,7 +65,7 @@ def add_sender() -> ResponseReturnValue:
         sender = services().database.patiently(lambda session: _add(session, place, replace(wanted, name=name)))
     except InvalidInput as error:
         return _form(place, channel, typed, secrets, faults_of(error, wanted))
-    log.info("sender added", extra={"user": viewer().id, "sender_id": sender.id, "channel": channel.kind})
+    log.info("sender added", extra={"user": viewer().id, "sender_id": sender.id})
     flash(f"{sender.name} is added. {said}", "ok")
     return redirect(url_for(".sender", sender_id=sender.id), 303)
 
