@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from portal.channels.content import About, AddressKind, Content, File, Kind, Peer, Piece
+from portal.channels.setup import CredentialField as CredentialField
+from portal.channels.setup import Probe as Probe
 from portal.errors import PortalError
 from portal.http import HttpClient
 
@@ -70,23 +72,6 @@ class ChannelError(PortalError):
         self.stops = stops
         self.crowded = crowded
         self.no_marketing = no_marketing
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialField:
-    """One field of a sender's credentials, as the form and `--set` name it.
-
-    `choices`, when there are any, are the values it may have; the first stands for a field that is left out.
-    `pattern`, when there is one, must match the whole value; `help` then says what is wanted.
-    """
-
-    name: str
-    label: str
-    secret: bool = False
-    required: bool = True
-    help: str = ""
-    choices: tuple[str, ...] = ()
-    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,15 +302,6 @@ class Unread:
 
 
 ChannelEvent = Receipt | Inbound | Line | Notice | Preference | TemplateNotice | Unread
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a look at the provider's account found, for the form that adds a sender."""
-
-    ok: bool
-    detail: str
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ def all() -> tuple[Channel, ...]:
     return _CHANNELS
 
 
+def offered(*, sandbox: bool) -> tuple[Channel, ...]:
+    """What a person may add: the simulator, which sends nothing, in the sandbox alone."""
+    return tuple(channel for channel in _CHANNELS if sandbox or not isinstance(channel, Simulator))
+
+
 def registrar(kind: str) -> Registers | None:
     """The channel of that kind when it keeps our webhook address at its provider."""
     channel = _BY_KIND.get(kind)

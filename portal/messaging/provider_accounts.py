@@ -63,6 +63,15 @@ def _ensure_gates(session: Session, sender: Sender, channel: Channel, pace: floa
     gates.ensure_exists(session, polls, channel.account_poll_pace)
 
 
+def set_pace(session: Session, sender: Sender, channel: Channel, pace: float | None) -> None:
+    """Gives a sender, or its whole account, a person's own pace; None is what it has without one."""
+    if pace is not None:
+        _ensure_gates(session, sender, channel, pace)
+        return
+    own = channel.account_pace if isinstance(channel, SharesAccount) and not sender.api_url else 0.0
+    gates.ensure(session, gates_of(sender)[0], own, 1.0)
+
+
 def _ensure_account(session: Session, sender: Sender) -> None:
     moment = clock.now()
     values = {

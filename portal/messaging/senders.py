@@ -1,11 +1,10 @@
 """Senders: adding, checking, pausing and resuming them, and choosing the default."""
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,23 +12,26 @@ from portal import clock
 from portal.alerts import notices
 from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
 from portal.channels import capabilities, registry
-from portal.channels.base import Account, Channel, ChannelError, CredentialField, Probe
+from portal.channels.base import Account, Channel, ChannelError, Probe
 from portal.channels.capabilities import AppWebhook, HasWindow, OneWebhook
+from portal.channels.setup import API_URL
 from portal.config import Settings
 from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
-from portal.http import AddressRefused, HttpClient, host_of
+from portal.http import AddressRefused, HttpClient
 from portal.installations.moves import sync_webhook
 from portal.messaging import lines, reading, switching, templates
-from portal.messaging.accounts import is_private, located, reaches_us, webhook_base
+from portal.messaging.accounts import located, reaches_us, webhook_base
 from portal.messaging.provider_accounts import attach, end_faults, gates_of
 from portal.messaging.releasing import release_held
-from portal.models import Conversation, Location, Sender, SenderState
+from portal.messaging.sender_faults import FieldFault, Unanswered, refuse_faulty
+from portal.models import Conversation, Location, RoutingRule, Sender, SenderState
 from portal.models.tenants import HERE
 from portal.queue import gates
 
-MOST_ADDRESS = 500
+# The credentials that say as whom a sender writes; the first that is set is its address.
+_ADDRESSES = ("sender_id", "from", "sender_name", "shortcode", "phone_number_id", "id_instance", "sender_code")
 # What is over once the sender is removed.
 _OF_SENDER = (
     notices.SENDER_FAULT,
@@ -53,7 +55,8 @@ TAKEN = "This {what} is in use by a sender of this portal already: remove that s
 class NewSender:
     """A sender as somebody wants it. Only the `operator` may let it reach private addresses.
 
-    `key` is that of its webhook address, "" for one that is not there yet.
+    `key` is that of its webhook address, "" for one that is not there yet. `lenient`: everybody's senders may reach
+    private addresses for now, because the setting ALLOW_PRIVATE_HOSTS says so.
     """
 
     channel: str
@@ -64,6 +67,7 @@ class NewSender:
     is_default: bool = False
     operator: bool = False
     key: str = ""
+    lenient: bool = False
 
 
 def validate(wanted: NewSender) -> None:
@@ -72,18 +76,27 @@ def validate(wanted: NewSender) -> None:
 
 
 def check(http: HttpClient, wanted: NewSender, settings: Settings) -> Probe:
-    """Asks the provider whether the credentials are good. Raises `InvalidInput` with its answer when they are not."""
+    """Asks the provider whether the credentials are good.
+
+    Raises `InvalidInput` with its answer when they are not, as a `FieldFault` where it tells which of them is wrong,
+    and `Unanswered` when it did not say.
+    """
     channel = _validated(wanted)
     called_back = reaches_us(settings.app_url, wanted.api_url)
     url = webhook_base(settings.app_url, wanted.channel, wanted.key) if wanted.key and called_back else ""
-    given = Account(0, wanted.credentials, wanted.api_url, wanted.operator and bool(wanted.api_url), url)
+    private = wanted.lenient or (wanted.operator and bool(wanted.api_url))
+    given = Account(0, wanted.credentials, wanted.api_url, private, url)
     account = located(given, wanted.channel, settings)
     try:
         probe = channel.probe(http, account)
     except ChannelError as error:
-        raise InvalidInput(f"The provider could not be asked: {error.message}") from None
+        sentence = f"The provider could not be asked: {error.message}"
+        if isinstance(error.__cause__, AddressRefused):
+            raise FieldFault(sentence, {API_URL: error.message}) from None
+        raise Unanswered(sentence) from None
     if not probe.ok:
-        raise InvalidInput(f"The provider does not accept these credentials: {probe.detail}")
+        sentence = f"The provider does not accept these credentials: {probe.detail}"
+        raise FieldFault(sentence, {probe.field: probe.detail}) if probe.field else InvalidInput(sentence)
     local = called_back or settings.sandbox or not channel.fields
     if channel.calls_back and not local and not isinstance(channel, OneWebhook):
         return replace(probe, detail=f"{probe.detail} {UNREACHED.format(url=settings.app_url)}")
@@ -102,7 +115,7 @@ def add(session: Session, vault: Vault, location: Location, wanted: NewSender) -
         channel=channel.kind,
         family=capabilities.family_of(channel, wanted.credentials),
         name=(wanted.name.strip() or f"{channel.name} {count + 1}")[:120],
-        address=_address(channel, wanted.credentials),
+        address=_address(wanted.credentials),
         credentials=vault.seal_fields(wanted.credentials),
         api_url=wanted.api_url.rstrip("/"),
         private_hosts=wanted.operator and bool(wanted.api_url),
@@ -140,8 +153,14 @@ def _claim(session: Session, sender: Sender, channel: Channel) -> None:
         same = Sender.channel == channel.kind, Sender.webhook_name == sender.webhook_name
         if session.scalar(select(Sender.id).where(*same)) is None:
             raise
-        what = next((field.label for field in channel.fields if not field.secret), "line")
-        raise InvalidInput(TAKEN.format(what=what)) from None
+        field = next(field for field in channel.fields if not field.secret)
+        raise taken(field.label, field.name) from None
+
+
+def taken(label: str, field: str) -> FieldFault:
+    """The refusal of a line that another sender has: whose that is stays unsaid."""
+    sentence = TAKEN.format(what=label)
+    return FieldFault(sentence, {field: sentence})
 
 
 def webhook_url(settings: Settings, sender: Sender) -> str:
@@ -164,7 +183,7 @@ def shown_webhook_url(settings: Settings, sender: Sender) -> str | None:
 
 def make_default(session: Session, sender_id: int) -> int:
     """Makes it the location's default; returns how many held messages are tried again now."""
-    sender = _get(session, sender_id)
+    sender = get(session, sender_id)
     _clear_default(session, sender.location_id)
     sender.is_default = True
     session.flush()
@@ -174,7 +193,7 @@ def make_default(session: Session, sender_id: int) -> int:
 
 def pause(session: Session, sender_id: int, reason: str) -> None:
     """Stops a sender. What is queued for it is held when its turn comes."""
-    sender = _get(session, sender_id)
+    sender = get(session, sender_id)
     sender.state, sender.state_reason = SenderState.PAUSED, reason[:500]
 
 
@@ -183,7 +202,7 @@ def resume(session: Session, sender_id: int, number: str = "") -> int:
 
     Raises `InvalidInput` when another number is linked to it now, unless that is the `number` that is confirmed.
     """
-    sender = _get(session, sender_id)
+    sender = get(session, sender_id)
     lines.confirm_number(session, sender, number)
     sender.state, sender.state_reason, sender.resumed_at = SenderState.ACTIVE, "", clock.now()
     _forget_faults(session, sender)
@@ -191,24 +210,42 @@ def resume(session: Session, sender_id: int, number: str = "") -> int:
     return release_held(session, sender.location_id)
 
 
-def with_changes(database: Database, vault: Vault, sender_id: int, changes: Mapping[str, str]) -> NewSender:
-    """The sender as it would be with other credentials, for `check`. Raises `NotFound`."""
+def with_changes(
+    database: Database, vault: Vault, sender_id: int, changes: Mapping[str, str], api_url: str | None = None
+) -> NewSender:
+    """The sender as it would be with other credentials, for `check`. Raises `NotFound`.
+
+    What a change empties is gone. The API address stays where none is given.
+    """
     with database.read() as session:
         sender = session.get(Sender, sender_id)
         if sender is None or sender.state == SenderState.REMOVED:
             raise NotFound(f"There is no sender {sender_id}.")
-        return _changed(vault, sender, changes)
+        return _changed(vault, sender, changes, api_url)
 
 
-def _changed(vault: Vault, sender: Sender, changes: Mapping[str, str]) -> NewSender:
+def _changed(vault: Vault, sender: Sender, changes: Mapping[str, str], api_url: str | None = None) -> NewSender:
     credentials = {**vault.open_fields(sender.credentials), **changes}
-    allowed = sender.private_hosts
-    return NewSender(sender.channel, sender.name, credentials, sender.api_url, operator=allowed, key=sender.key)
+    given = {name: value for name, value in credentials.items() if value or name not in changes}
+    url = sender.api_url if api_url is None else api_url
+    # The right to private addresses was given for this very address.
+    allowed = sender.private_hosts and url.rstrip("/") == sender.api_url
+    return NewSender(sender.channel, sender.name, given, url, operator=allowed, key=sender.key)
 
 
-def change(session: Session, vault: Vault, sender_id: int, changes: Mapping[str, str]) -> None:
-    """`repair` with some credentials replaced, whatever else was changed meanwhile."""
-    repair(session, vault, sender_id, _changed(vault, _get(session, sender_id), changes))
+def change(
+    session: Session, vault: Vault, sender_id: int, changes: Mapping[str, str], seen: NewSender | None = None
+) -> Sender:
+    """`repair` with some credentials replaced, whatever else was changed meanwhile.
+
+    `seen` is what was checked: its API address, and who may reach private ones, are taken from it.
+    """
+    sender = get(session, sender_id)
+    wanted = _changed(vault, sender, changes, seen.api_url if seen else None)
+    if seen is not None:
+        wanted = replace(wanted, operator=seen.operator, lenient=seen.lenient)
+    repair(session, vault, sender_id, wanted)
+    return sender
 
 
 def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) -> None:
@@ -216,15 +253,19 @@ def repair(session: Session, vault: Vault, sender_id: int, wanted: NewSender) ->
 
     Raises `InvalidInput` when it would become a sender of another family, whose opt-outs are others, or another line.
     """
-    sender = _get(session, sender_id)
+    sender = get(session, sender_id)
     channel = _validated(wanted)
-    if isinstance(channel, OneWebhook) and _address(channel, wanted.credentials) != sender.address:
+    if isinstance(channel, OneWebhook) and _address(wanted.credentials) != sender.address:
         # Its webhook would stay behind at the line that it was.
-        raise InvalidInput("A sender keeps its line: add another sender for the other one, then remove this one.")
+        keeps = "A sender keeps its line: add another sender for the other one, then remove this one."
+        raise FieldFault(keeps, {address_field(wanted.credentials): keeps})
     if capabilities.family_of(channel, wanted.credentials) != sender.family:
         raise InvalidInput("A sender keeps its kind of message: add another sender for the other kind.")
     sender.credentials = vault.seal_fields(wanted.credentials)
-    sender.address = _address(channel, wanted.credentials)
+    if wanted.api_url.rstrip("/") != sender.api_url:
+        sender.api_url = wanted.api_url.rstrip("/")
+        sender.private_hosts = wanted.operator and bool(wanted.api_url)
+    sender.address = _address(wanted.credentials)
     sender.webhook_group = _group(channel, wanted.credentials)
     sender.own_app = _brings_app(channel, wanted.credentials)
     sender.mark_read = reading.wish(channel.kind, wanted.credentials.get("mark_read", ""))
@@ -245,13 +286,14 @@ def _forget_faults(session: Session, sender: Sender) -> None:
 
 def remove(session: Session, sender_id: int) -> None:
     """Takes a sender out of use for good. Conversations let go of it."""
-    sender = _get(session, sender_id)
+    sender = get(session, sender_id)
     sender.state, sender.is_default = SenderState.REMOVED, False
     sender.webhook_name = sender.next_line_check_at = sender.next_webhook_at = None
     for kind in _OF_SENDER:
         close_alert(session, kind, gates.sender_gate(sender_id))
     templates.end(session, sender)
     switching.forget(session, sender_id)
+    session.execute(delete(RoutingRule).where(RoutingRule.sender_id == sender_id))
     session.execute(
         update(Conversation)
         .where(Conversation.sticky_sender_id == sender_id)
@@ -262,7 +304,8 @@ def remove(session: Session, sender_id: int) -> None:
     release_held(session, sender.location_id)
 
 
-def _get(session: Session, sender_id: int) -> Sender:
+def get(session: Session, sender_id: int) -> Sender:
+    """The sender, locked for a change. Raises `NotFound`, also for one that was removed."""
     wanted = select(Sender).where(Sender.id == sender_id, Sender.state != SenderState.REMOVED)
     # Without `key_share` every message that names the sender would wait for this transaction, and lock against it.
     sender = session.scalar(wanted.with_for_update(key_share=True))
@@ -277,39 +320,9 @@ def _clear_default(session: Session, location_id: int) -> None:
 
 def _validated(wanted: NewSender) -> Channel:
     channel = registry.get(wanted.channel)
-    fields = {field.name: field for field in channel.fields}
-    unknown = sorted(set(wanted.credentials) - set(fields))
-    missing = [field.name for field in channel.fields if field.required and not wanted.credentials.get(field.name)]
-    if unknown:
-        takes = ", ".join(fields) or "none"
-        raise InvalidInput(f"{channel.name} knows no {', '.join(unknown)}: it takes {takes}.")
-    if missing:
-        raise InvalidInput(f"{channel.name} needs {', '.join(missing)}.")
-    for each in channel.fields:
-        _check_field(each, wanted.credentials.get(each.name, ""))
-    if wanted.pace is not None and not 0 < wanted.pace <= 10_000:
-        raise InvalidInput("The pace is in messages a second: more than 0, at most 10000.")
-    if wanted.api_url:
-        _check_address(wanted.api_url, operator=wanted.operator)
+    allowed = wanted.operator or wanted.lenient
+    refuse_faulty(channel, wanted.credentials, wanted.api_url, wanted.pace, operator=allowed)
     return channel
-
-
-def _check_address(url: str, *, operator: bool) -> None:
-    if len(url) > MOST_ADDRESS:
-        raise InvalidInput(f"The API address has at most {MOST_ADDRESS} characters.")
-    try:
-        host = host_of(url)
-    except AddressRefused as error:
-        raise InvalidInput(f"The API address cannot be used. {error.message}") from None
-    if not operator and is_private(host):
-        raise InvalidInput("The API address must be a public one.")
-
-
-def _check_field(field: CredentialField, value: str) -> None:
-    if value and field.choices and value not in field.choices:
-        raise InvalidInput(f"{field.label} must be one of {', '.join(field.choices)}.")
-    if value and field.pattern and not re.fullmatch(field.pattern, value):
-        raise InvalidInput(f"{field.label} cannot be used as it stands. {field.help}")
 
 
 def _group(channel: Channel, credentials: Mapping[str, str]) -> str:
@@ -320,6 +333,10 @@ def _brings_app(channel: Channel, credentials: Mapping[str, str]) -> bool:
     return isinstance(channel, AppWebhook) and bool(channel.own_app(credentials)[0])
 
 
-def _address(channel: Channel, credentials: Mapping[str, str]) -> str:
-    shown = ("sender_id", "from", "sender_name", "shortcode", "phone_number_id", "id_instance", "sender_code")
-    return next((credentials[name] for name in shown if credentials.get(name)), "")[:128]
+def address_field(credentials: Mapping[str, str]) -> str:
+    """The credential that says as whom a sender writes, "" when none does."""
+    return next((name for name in _ADDRESSES if credentials.get(name)), "")
+
+
+def _address(credentials: Mapping[str, str]) -> str:
+    return credentials.get(address_field(credentials), "")[:128]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import Base, BigId, one_of
@@ -31,6 +31,13 @@ class Event(Base):
     __table_args__ = (
         one_of("state", EventState),
         Index("ix_event_state", "state", "id"),
+        Index(
+            "ix_event_sender",
+            "sender_key",
+            "id",
+            postgresql_where=text("sender_key <> ''"),
+            sqlite_where=text("sender_key <> ''"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

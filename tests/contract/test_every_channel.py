@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from portal.channels import capabilities, registry
 from portal.channels.base import Account, ChannelError, ChannelEvent, Family, WebhookRequest
+from portal.channels.setup import Guided, guide_of
 from portal.errors import InvalidInput
 
 CHANNELS = registry.all()
@@ -57,6 +58,18 @@ def test_it_describes_itself(channel):
         if field.pattern:
             re.compile(field.pattern)
             assert field.help.endswith("."), "the help says what the pattern wants"
+
+
+def test_its_guide_speaks_of_its_fields(channel):
+    if not isinstance(channel, Guided):
+        return
+    guide = guide_of(channel)
+    optional = {field.name for field in channel.fields if not field.required}
+    assert guide.summary.endswith(".")
+    assert set(guide.shown) <= optional and set(guide.lines) <= {field.name for field in channel.fields}
+    assert all(step.endswith(".") for step in (*guide.steps, guide.after, guide.address) if step)
+    assert bool(guide.steps) == bool(channel.fields)
+    assert bool(guide.after) == (channel.calls_back and bool(channel.fields)), "who calls back is told the address"
 
 
 def test_it_answers_every_question_of_the_capabilities(channel):

@@ -10,6 +10,7 @@ from portal.channels.base import Account, ChannelError, Probe
 from portal.channels.calling import said_object
 from portal.channels.capabilities import Balance
 from portal.channels.refusals import by_status, refuse
+from portal.channels.setup import blamed
 from portal.channels.values import block, number, text
 from portal.http import HttpClient, Response
 
@@ -21,7 +22,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
     """Does Africa's Talking know the username with this key?"""
     answer = call(http, account, "/user")
     if answer.status in (400, 401, 403, 404):
-        return Probe(False, by_status(NAME, answer.status).sentence)
+        return Probe(False, by_status(NAME, answer.status).sentence, field=blamed(answer.status, "api_key"))
     money = _money(answer)
     if answer.status != 200 or money is None:
         refuse(NAME, answer, sends=False)

@@ -36,6 +36,7 @@ class AfricasTalking:
     name = "Africa's Talking SMS"
     family = Family.SMS
     fields = settings.FIELDS
+    guide = settings.GUIDE
     idempotent = False
     polls = False
     separate_attachments = False

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many units of the account's currency, unless the sender says otherwise.
 LOW_BALANCE = 100
@@ -28,6 +29,16 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number in the account's currency; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in Kenya, Nigeria, Uganda, Tanzania, Rwanda and more, with a short code or a name.",
+    steps=("Sign in at account.africastalking.com, open the app, then Settings, API Key.",),
+    after=(
+        "At Africa's Talking, under SMS, SMS Callback URLs: this address for Incoming Messages and for Bulk SMS Opt "
+        "Out, the same ending in /status for Delivery Reports."
+    ),
+    shown=("from",),
 )
 
 

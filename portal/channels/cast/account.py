@@ -7,6 +7,7 @@ from portal.channels.base import Account, ChannelError, Probe
 from portal.channels.capabilities import Balance, ListedOptOut, SenderId
 from portal.channels.cast.fields import PRODUCT_NAMES, SIM, SMS, TEST_KEY, VIBER, product
 from portal.channels.cast.wire import call, get, moment, read, refuse, verdict
+from portal.channels.setup import blamed
 from portal.http import HttpClient
 
 BALANCE = "/account/balance"
@@ -53,12 +54,14 @@ def probe(http: HttpClient, account: Account) -> Probe:
     answer = call(http, account, BALANCE)
     said = read(answer)
     if answer.status in (401, 402, 403, 404):
-        return Probe(False, verdict(account, answer, said)[3])
+        return Probe(False, verdict(account, answer, said)[3], field=blamed(answer.status, "api_key"))
     if answer.status != 200 or "credits" not in said:
         refuse(account, answer, said)
     facts = {"credits": str(said["credits"]), "currency": str(said.get("currency", ""))}
-    if fault := _fault_in_product(http, account) or _fault_in_sender_id(http, account):
-        return Probe(False, fault, facts)
+    if fault := _fault_in_product(http, account):
+        return Probe(False, fault, facts, "product")
+    if fault := _fault_in_sender_id(http, account):
+        return Probe(False, fault, facts, "sender_id")
     if account.credentials.get("api_key", "").startswith(TEST_KEY):
         facts["sandbox"] = "yes"
         return Probe(True, "Cast knows the key. It is a sandbox key: it sends nothing and costs nothing.", facts)

@@ -19,7 +19,7 @@ from portal.channels.base import (
 from portal.channels.capabilities import Balance, ListedOptOut, SenderId
 from portal.channels.cast import account as accounts
 from portal.channels.cast import bulk, receipts
-from portal.channels.cast.fields import FIELDS, LOW_BALANCE, OTP, SIM, SMS, TEST_KEY, VIBER, dialled, product
+from portal.channels.cast.fields import FIELDS, GUIDE, LOW_BALANCE, OTP, SIM, SMS, TEST_KEY, VIBER, dialled, product
 from portal.channels.cast.wire import call, count, definite, read, refuse
 from portal.channels.outgoing import with_links
 from portal.http import HttpClient
@@ -39,6 +39,7 @@ class Cast:
     name = "Cast.ph SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = True
     polls = True
     separate_attachments = False

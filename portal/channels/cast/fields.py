@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 SMS, OTP, SIM, VIBER = PRODUCTS = ("sms", "otp", "sim", "viber")
 PRODUCT_NAMES = {SMS: "SMS", OTP: "one-time passwords", SIM: "over SIM cards", VIBER: "Viber"}
@@ -65,6 +66,12 @@ FIELDS: tuple[CredentialField, ...] = (
         help="Seconds, at least 60; a day when left out.",
         pattern=r"[6-9][0-9]|[1-9][0-9]{2,6}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in the Philippines, with a sender name of your own; Viber and one-time passwords too.",
+    steps=("Sign in to Cast and open API keys.", "Make a key, and copy it: it starts with cast_."),
+    shown=("sender_id", "product"),
 )
 
 

@@ -8,6 +8,7 @@ from portal.channels.capabilities import Balance
 from portal.channels.clickatell.codes import ERRORS, NAME
 from portal.channels.clickatell.wire import call, code_of, refused
 from portal.channels.refusals import by_status
+from portal.channels.setup import blamed
 from portal.channels.values import number, text
 from portal.http import HttpClient
 
@@ -20,7 +21,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
     said = said_object(answer)
     if answer.status in (400, 401, 403, 404):
         known = ERRORS.get(code_of(said) or text(said.get("code"))) or (ERRORS["1"] if answer.status == 401 else None)
-        return Probe(False, (known or by_status(NAME, answer.status)).sentence)
+        return Probe(False, (known or by_status(NAME, answer.status)).sentence, field=blamed(answer.status, "api_key"))
     left = number(said.get("balance"))
     if answer.status != 200 or left is None:
         refused(answer, sends=False)

@@ -20,7 +20,7 @@ from portal.channels.capabilities import Balance
 from portal.channels.clickatell import account as accounts
 from portal.channels.clickatell import receipts, webhook
 from portal.channels.clickatell.codes import NUMBERS, UNKNOWN
-from portal.channels.clickatell.fields import FIELDS, LOW_BALANCE
+from portal.channels.clickatell.fields import FIELDS, GUIDE, LOW_BALANCE
 from portal.channels.clickatell.wire import call, refused, taken
 from portal.channels.outgoing import with_links
 from portal.channels.values import identifier, number
@@ -38,6 +38,7 @@ class Clickatell:
     name = "Clickatell SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = False

@@ -1,6 +1,7 @@
 """What a Clickatell sender is set up with."""
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many units of the account's currency, unless the sender says otherwise.
 LOW_BALANCE = 10
@@ -23,4 +24,14 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number in the account's currency; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in most countries, by an integration of Clickatell's One API.",
+    steps=("In the Clickatell portal, make or open an integration with the One API, and copy its API key.",),
+    after=(
+        "At Clickatell, in the integration: this address as Reply callback, and the same ending in /status as Message "
+        "status callback."
+    ),
+    shown=("from",),
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from portal.channels.base import Accepted, Account, ChannelEvent, Family, Outgoing, Probe, Receipt, WebhookRequest
 from portal.channels.generic_http import webhook, wire
-from portal.channels.generic_http.fields import FIELDS
+from portal.channels.generic_http.fields import FIELDS, GUIDE
 from portal.http import HttpClient
 
 
@@ -15,6 +15,7 @@ class GenericHttp:
     name = "Any HTTP gateway (SMS)"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = False

@@ -1,6 +1,7 @@
 """What a sender at any HTTP gateway is set up with."""
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 FORM, JSON, XML, PLAIN = "application/x-www-form-urlencoded", "application/json", "text/xml", "text/plain"
 POST, GET, PUT = "POST", "GET", "PUT"
@@ -71,4 +72,15 @@ FIELDS: tuple[CredentialField, ...] = (
     _optional(
         "probe_url", "Address that tests", "Asked by GET, with the headers: 2xx is good.", secret=True, pattern=_ADDRESS
     ),
+)
+
+GUIDE = Guide(
+    summary="Any SMS provider with an HTTP interface: you describe its calls.",
+    steps=("Have the provider's page on its HTTP interface at hand: address, fields, and what it answers.",),
+    after="Enter this address at the provider for texts that come in; for delivery reports the same ending in /status.",
+    shown=(
+        *("method", "content_type", "body", "headers", "from"),
+        *("api_key", "username", "password", "success_text", "success_at", "id_at"),
+    ),
+    lines=("body", "headers"),
 )

@@ -79,7 +79,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
     if 200 <= answer.status < 300:
         return Probe(True, "The gateway answers, and likes the settings.")
     if answer.status < 500 and answer.status != 429:
-        return Probe(False, by_status(NAME, answer.status).sentence)
+        return Probe(False, by_status(NAME, answer.status).sentence, field="probe_url" if answer.status == 404 else "")
     refuse(NAME, answer, sends=False)
 
 

@@ -19,7 +19,7 @@ from portal.channels.callbacks import digits
 from portal.channels.calling import said_object
 from portal.channels.globe import webhook
 from portal.channels.globe.codes import ABROAD, BY_STATUS, ERRORS, NAME, SENTENCES
-from portal.channels.globe.fields import COUNTRY, FIELDS
+from portal.channels.globe.fields import COUNTRY, FIELDS, GUIDE
 from portal.channels.outgoing import with_links
 from portal.channels.refusals import refuse
 from portal.channels.values import block, text
@@ -43,6 +43,7 @@ class Globe:
     name = "Globe Labs SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = False
     separate_attachments = False

@@ -2,6 +2,7 @@
 
 from portal.channels.base import CredentialField
 from portal.channels.callbacks import e164
+from portal.channels.setup import Guide
 
 COUNTRY = "+63"
 
@@ -15,6 +16,15 @@ FIELDS: tuple[CredentialField, ...] = (
         help="All its digits (2158…), or the last four, as Globe has told you.",
         pattern=r"[0-9]{4,12}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in the Philippines over a Globe short code, both ways.",
+    steps=(
+        "Sign in at developer.globelabs.com.ph and open the app: App ID, App secret and short code stand there.",
+        "Ask Globe for the app's passphrase, if you have none yet.",
+    ),
+    after="At Globe Labs, in the app's settings: this address as Notify URI and as Redirect URI.",
 )
 
 

@@ -18,7 +18,7 @@ from portal.channels.base import (
 from portal.channels.capabilities import LinkCode
 from portal.channels.green_api import line as lines
 from portal.channels.green_api import settings, uploads, webhook
-from portal.channels.green_api.fields import FIELDS, KINDS, LIMITS, instance
+from portal.channels.green_api.fields import FIELDS, GUIDE, KINDS, LIMITS, instance
 from portal.channels.green_api.journal import Journal
 from portal.channels.green_api.outgoing import BY_UPLOAD, BY_URL, order
 from portal.channels.green_api.wire import call, read, refuse
@@ -38,6 +38,7 @@ class GreenApi:
     name = "WhatsApp by GREEN-API"
     family = Family.WHATSAPP
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = True

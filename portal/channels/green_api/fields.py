@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from portal.channels.base import Account, CredentialField
 from portal.channels.content import Kind, Limits
+from portal.channels.setup import Guide
 
 # GREEN-API's pages on SendMessage, SendFileByUrl and SendPoll; the caption's length is WhatsApp's own.
 LONGEST_TEXT = 20_000
@@ -41,6 +42,16 @@ FIELDS: tuple[CredentialField, ...] = (
         help="mediaUrl in the console, with https://; left out, it is made from the instance id.",
         pattern=r"https?://[!-~]{1,300}",
     ),
+)
+
+GUIDE = Guide(
+    summary="Your own WhatsApp number, linked by scanning a code with the phone.",
+    steps=(
+        "Sign in at console.green-api.com and make an instance, or open one.",
+        "Copy idInstance and apiTokenInstance from the top of the instance's page.",
+    ),
+    after="Nothing is to be entered at GREEN-API: the webhook is set by itself. The phone is linked in the next step.",
+    address="apiUrl in the console, with https://; left out, it is made from the instance id.",
 )
 
 

@@ -52,11 +52,12 @@ def probe(http: HttpClient, account: Account) -> Probe:
         found = line(http, account)
     except ChannelError as error:
         if error.code in ("401", "403", "404", codes.INVALID, codes.CHATS_USED_UP, codes.CALLS_USED_UP, codes.QUOTA):
-            return Probe(False, error.message)
+            field = {"401": "api_token", "403": "id_instance", "404": "id_instance"}.get(error.code, "")
+            return Probe(False, error.message, field=field)
         raise
     facts = {"state": found.code} | ({"number": found.address} if found.address else {})
     if found.state is LineState.GONE:
-        return Probe(False, found.detail, facts)
+        return Probe(False, found.detail, facts, "id_instance")
     if found.state is LineState.READY:
         return Probe(True, f"GREEN-API knows the instance. It writes as {found.address or 'a number not told'}.", facts)
     return Probe(True, f"GREEN-API knows the instance. {found.detail}", facts)

@@ -8,6 +8,7 @@ from portal.channels.capabilities import Balance
 from portal.channels.infobip.codes import EXCEPTIONS, NAME
 from portal.channels.infobip.wire import ask, call, refused
 from portal.channels.refusals import by_status
+from portal.channels.setup import API_URL
 from portal.channels.values import number, text
 from portal.http import HttpClient
 
@@ -22,11 +23,11 @@ def probe(http: HttpClient, account: Account) -> Probe:
     """Is the key good, and may statuses be asked for with it? Reads one line of the logs."""
     answer = call(http, account, LOGS, params={"limit": "1"})
     if answer.status == 401:
-        return Probe(False, EXCEPTIONS["UNAUTHORIZED"].sentence)
+        return Probe(False, EXCEPTIONS["UNAUTHORIZED"].sentence, field="api_key")
     if answer.status == 403:
-        return Probe(False, NO_LOGS)
+        return Probe(False, NO_LOGS, field="api_key")
     if answer.status in (400, 404):
-        return Probe(False, by_status(NAME, 404).sentence)
+        return Probe(False, by_status(NAME, 404).sentence, field=API_URL)
     told = said(answer)
     if answer.status != 200 or not isinstance(told, dict) or "results" not in told:
         refused(answer, sends=False)

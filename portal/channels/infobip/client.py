@@ -17,7 +17,7 @@ from portal.channels.callbacks import digits, status_url
 from portal.channels.capabilities import Balance
 from portal.channels.infobip import account as accounts
 from portal.channels.infobip import receipts, webhook
-from portal.channels.infobip.fields import FIELDS, LOW_BALANCE
+from portal.channels.infobip.fields import FIELDS, GUIDE, LOW_BALANCE
 from portal.channels.infobip.wire import ask, call, refused, taken
 from portal.channels.outgoing import with_links
 from portal.channels.values import block, blocks, identifier, number
@@ -33,6 +33,7 @@ class Infobip:
     name = "Infobip SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = False

@@ -1,6 +1,7 @@
 """What an Infobip sender is set up with."""
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many units of the account's currency, unless the sender says otherwise.
 LOW_BALANCE = 10
@@ -25,4 +26,17 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number in the account's currency; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in most countries, from a number, a short code or a name.",
+    steps=(
+        "Sign in to Infobip's portal: the account's own API address stands on its first page.",
+        "Under Developer Tools, API keys, make a key with sms:manage, sms:logs:read and account:read.",
+    ),
+    after=(
+        "At Infobip, under Channels and numbers, Numbers, the number, SMS, Forward to HTTP: this address, in the "
+        "format MO_JSON_2."
+    ),
+    address="The account's own, like https://xxxxx.api.infobip.com, on the first page of Infobip's portal.",
 )

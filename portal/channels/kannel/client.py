@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from portal.channels.base import Accepted, Account, ChannelEvent, Family, Outgoing, Probe, Receipt, WebhookRequest
 from portal.channels.capabilities import Balance
 from portal.channels.kannel import webhook, wire
-from portal.channels.kannel.fields import FIELDS, LOW_BALANCE, dialect
+from portal.channels.kannel.fields import FIELDS, GUIDE, LOW_BALANCE, dialect
 from portal.http import HttpClient
 
 
@@ -19,6 +19,7 @@ class Kannel:
     name = "Kannel or Jasmin SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = False
     separate_attachments = False

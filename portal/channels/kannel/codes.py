@@ -7,6 +7,8 @@ from portal.channels.base import Loss, Outcome
 from portal.channels.refusals import Refusal, config, invalid, throttled
 
 NAMES = {"kannel": "Kannel", "jasmin": "Jasmin"}
+# Our names of the refusals that speak of user name and password.
+NO_ENTRY = ("authorization", "authentication", "username", "password")
 NO_ADDRESS = config("The sender has no API address: enter that of the gateway, like http://host:13013.")
 TOO_LONG = "The text takes more than {parts} parts, and the gateway would cut it: shorten it, or raise “Most parts”."
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from portal.channels.base import Account, CredentialField
+from portal.channels.setup import Guide
 
 KANNEL, JASMIN = "kannel", "jasmin"
 WITH_PLUS, DIGITS = "plus", "digits"
@@ -64,6 +65,18 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"Jasmin alone: a whole number, {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="A gateway of your own, Kannel or Jasmin, with its own connection to a carrier.",
+    steps=("Kannel: a sendsms-user in kannel.conf. Jasmin: a user for its HTTP interface.",),
+    after=(
+        "Kannel: an sms-service with this address as get-url. Jasmin: an HTTP client connector with it as url, and a "
+        "route for what comes in."
+    ),
+    shown=("dialect",),
+    address="Where the gateway listens, like http://gateway.example.com:13013.",
+    needs_address=True,
 )
 
 

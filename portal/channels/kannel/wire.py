@@ -13,10 +13,11 @@ from portal.channels.callbacks import status_url
 from portal.channels.calling import said_object
 from portal.channels.capabilities import Balance
 from portal.channels.kannel import fields
-from portal.channels.kannel.codes import NAMES, NO_ADDRESS, REFUSALS, TOO_LONG
+from portal.channels.kannel.codes import NAMES, NO_ADDRESS, NO_ENTRY, REFUSALS, TOO_LONG
 from portal.channels.kannel.fields import JASMIN, PATHS, dialect
 from portal.channels.outgoing import with_links
 from portal.channels.refusals import Refusal, by_status, invalid, refuse
+from portal.channels.setup import API_URL, blamed
 from portal.channels.values import identifier, number, text
 from portal.http import HttpClient, Response
 
@@ -55,7 +56,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
     """Jasmin is asked for the balance; Kannel for a message to nobody, which it refuses after the password."""
     name = NAMES[dialect(account.credentials)]
     if not account.api_url:
-        return Probe(False, NO_ADDRESS.sentence)
+        return Probe(False, NO_ADDRESS.sentence, field=API_URL)
     if dialect(account.credentials) == JASMIN:
         answer = _ask_balance(http, account)
         known = (answer.status == 200 and "balance" in said_object(answer)) or _NO_LOOK in _words(answer).lower()
@@ -67,7 +68,8 @@ def probe(http: HttpClient, account: Account) -> Probe:
         return Probe(True, f"{name} knows the user.", facts)
     if answer.status in (400, 401, 403, 404):
         found = _meaning(account, answer)
-        return Probe(False, (found[1] if found else by_status(name, answer.status)).sentence)
+        field = "password" if found and found[0] in NO_ENTRY else blamed(answer.status, "password")
+        return Probe(False, (found[1] if found else by_status(name, answer.status)).sentence, field=field)
     refused(account, answer, sends=False)
 
 

@@ -14,6 +14,7 @@ from portal.channels.refusals import by_status
 from portal.channels.semaphore.codes import APPROVED, ERRORS, INACTIVE, NAME, SHUT
 from portal.channels.semaphore.fields import DEFAULT_NAME
 from portal.channels.semaphore.wire import ask, fault, refused
+from portal.channels.setup import blamed
 from portal.channels.values import number, text
 from portal.http import HttpClient
 
@@ -26,9 +27,11 @@ def probe(http: HttpClient, account: Account) -> Probe:
     answer = ask(http, account, ACCOUNT)
     found = fault(answer)
     if found is not None:
-        return Probe(False, found[1].sentence)
+        return Probe(
+            False, found[1].sentence, field={"apikey": "api_key", "sendername": "sender_name"}.get(found[0], "")
+        )
     if answer.status in (400, 401, 402, 403, 404, 422):
-        return Probe(False, by_status(NAME, answer.status).sentence)
+        return Probe(False, by_status(NAME, answer.status).sentence, field=blamed(answer.status, "api_key"))
     known = said_object(answer)
     if answer.status != 200 or "credit_balance" not in known:
         refused(answer, sends=False)
@@ -37,7 +40,7 @@ def probe(http: HttpClient, account: Account) -> Probe:
     if status.lower() in SHUT:
         return Probe(False, ERRORS[INACTIVE].sentence, facts)
     if wrong := _fault_in_name(http, account):
-        return Probe(False, wrong, facts)
+        return Probe(False, wrong, facts, "sender_name")
     return Probe(True, f"Semaphore knows the key. Balance: {credits} credits.", facts)
 
 

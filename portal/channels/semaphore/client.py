@@ -22,7 +22,7 @@ from portal.channels.capabilities import Balance, SenderId
 from portal.channels.outgoing import with_links
 from portal.channels.semaphore import account as accounts
 from portal.channels.semaphore.codes import ABROAD, DROPPED, ERRORS, FAILURES, LOSS, NOT_FOUND, STATUSES
-from portal.channels.semaphore.fields import COUNTRY, FIELDS, LOW_BALANCE, is_dropped, path
+from portal.channels.semaphore.fields import COUNTRY, FIELDS, GUIDE, LOW_BALANCE, is_dropped, path
 from portal.channels.semaphore.wire import ask, entry, fault, messages, post, refused
 from portal.channels.values import identifier, text
 from portal.http import HttpClient
@@ -38,6 +38,7 @@ class Semaphore:
     name = "Semaphore SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = False

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many credits, unless the sender says otherwise. A credit is one SMS.
 LOW_BALANCE = 100
@@ -38,6 +39,12 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in the Philippines, out only: nobody can answer, and STOP cannot be heard.",
+    steps=("Sign in at semaphore.co: the API key stands under Account, Settings, API.",),
+    shown=("sender_name", "queue"),
 )
 
 

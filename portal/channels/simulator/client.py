@@ -33,6 +33,7 @@ from portal.channels.base import (
     Scope,
     WebhookRequest,
 )
+from portal.channels.setup import Guide
 from portal.channels.simulator import webhook
 from portal.clock import now
 from portal.http import HttpClient
@@ -50,6 +51,7 @@ class Simulator:
     name = "Simulator"
     family = Family.SMS
     fields: tuple[CredentialField, ...] = ()
+    guide = Guide(summary="Sends nothing: what becomes of a message depends on the number's last four digits.")
     idempotent = False
     polls = True
     separate_attachments = True

@@ -21,7 +21,7 @@ from portal.channels.outgoing import with_links
 from portal.channels.twilio import account as accounts
 from portal.channels.twilio import media, receipts, signature, webhook
 from portal.channels.twilio.codes import ERRORS, NO_ORIGIN, NOT_FOUND
-from portal.channels.twilio.fields import FIELDS, LOW_BALANCE, origin, sends_mms
+from portal.channels.twilio.fields import FIELDS, GUIDE, LOW_BALANCE, origin, sends_mms
 from portal.channels.twilio.wire import call, code_of, refused
 from portal.channels.values import identifier, number
 from portal.http import HttpClient
@@ -39,6 +39,7 @@ class Twilio:
     name = "Twilio SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = True
     separate_attachments = False

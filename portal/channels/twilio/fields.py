@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many units of the account's currency, unless the sender says otherwise.
 LOW_BALANCE = 10
@@ -43,6 +44,19 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number in the account's currency; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS, and MMS in North America, from a number, a name or a Messaging Service.",
+    steps=(
+        "Sign in to the Twilio console: Account SID and auth token stand on its first page.",
+        "Under Phone Numbers, choose the number to send from; or a Messaging Service.",
+    ),
+    after=(
+        "At Twilio, under Phone Numbers, the number, Messaging, A message comes in: enter this address as webhook, by "
+        "HTTP POST. With a Messaging Service: under Integration, Send a webhook."
+    ),
+    shown=("from", "messaging_service_sid", "mms"),
 )
 
 

@@ -6,6 +6,7 @@ from portal.channels.base import Account, ChannelError, Probe
 from portal.channels.calling import said_object
 from portal.channels.capabilities import Balance
 from portal.channels.refusals import by_status
+from portal.channels.setup import blamed
 from portal.channels.values import number
 from portal.channels.vonage.codes import ERRORS, NAME
 from portal.channels.vonage.fields import lacks_secret
@@ -23,15 +24,15 @@ def probe(http: HttpClient, account: Account) -> Probe:
     """Are key and secret good, and can webhooks prove themselves?"""
     answer = ask(http, account, BALANCE)
     if answer.status in (401, 403):
-        return Probe(False, ERRORS["4"].sentence)
+        return Probe(False, ERRORS["4"].sentence, field="api_secret")
     if answer.status in (400, 404):
-        return Probe(False, by_status(NAME, answer.status).sentence)
+        return Probe(False, by_status(NAME, answer.status).sentence, field=blamed(answer.status, "api_secret"))
     left = number(said_object(answer).get("value"))
     if answer.status != 200 or left is None:
         refused(answer, sends=False)
     facts = {"balance": f"{floor(left)} EUR"}
     if lacks_secret(account.credentials):
-        return Probe(False, NO_SECRET, facts)
+        return Probe(False, NO_SECRET, facts, "signature_secret")
     return Probe(True, "Vonage knows the account.", facts)
 
 

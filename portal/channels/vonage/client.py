@@ -20,7 +20,7 @@ from portal.channels.values import identifier
 from portal.channels.vonage import account as accounts
 from portal.channels.vonage import signature, webhook
 from portal.channels.vonage.codes import TAKEN
-from portal.channels.vonage.fields import FIELDS, LOW_BALANCE
+from portal.channels.vonage.fields import FIELDS, GUIDE, LOW_BALANCE
 from portal.channels.vonage.wire import post, refused, taken
 from portal.http import HttpClient
 
@@ -35,6 +35,7 @@ class Vonage:
     name = "Vonage SMS"
     family = Family.SMS
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = False
     separate_attachments = False

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from portal.channels.base import CredentialField
+from portal.channels.setup import Guide
 
 # An alert is raised below so many euros, unless the sender says otherwise.
 LOW_BALANCE = 10
@@ -38,6 +39,17 @@ FIELDS: tuple[CredentialField, ...] = (
         help=f"A whole number; {LOW_BALANCE} when left out, 0 for no alert.",
         pattern=r"[0-9]{1,9}",
     ),
+)
+
+GUIDE = Guide(
+    summary="SMS in most countries, from a number or a name.",
+    steps=(
+        "Sign in to the Vonage dashboard: API key and API secret stand on its first page.",
+        "Under API settings the SMS API must be chosen, not the Messages API; the signature secret stands there too.",
+        "Where Vonage does not sign webhooks for you, choose none as their signature.",
+    ),
+    after="At Vonage, under Numbers, the number, Inbound webhook URL: enter this address.",
+    shown=("signature_secret", "signature"),
 )
 
 

@@ -22,7 +22,16 @@ from portal.channels.capabilities import Template
 from portal.channels.content import AddressKind, File
 from portal.channels.whatsapp_cloud import connect, files, media, number, peek, templates, webhook
 from portal.channels.whatsapp_cloud.account import find
-from portal.channels.whatsapp_cloud.fields import FIELDS, KINDS, LIMITS, account_id, number_id, own_app, shows_typing
+from portal.channels.whatsapp_cloud.fields import (
+    FIELDS,
+    GUIDE,
+    KINDS,
+    LIMITS,
+    account_id,
+    number_id,
+    own_app,
+    shows_typing,
+)
 from portal.channels.whatsapp_cloud.outgoing import order
 from portal.channels.whatsapp_cloud.wire import ask, message_id, segment
 from portal.http import HttpClient
@@ -38,6 +47,7 @@ class WhatsAppCloud:
     name = "WhatsApp Cloud"
     family = Family.WHATSAPP
     fields = FIELDS
+    guide = GUIDE
     idempotent = False
     polls = False
     separate_attachments = True

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from portal.channels.base import Account, CredentialField
 from portal.channels.content import Kind, Limits
+from portal.channels.setup import Guide
 
 GRAPH, VERSION = "https://graph.facebook.com", "v26.0"
 
@@ -92,6 +93,20 @@ FIELDS: tuple[CredentialField, ...] = (
         help="With blue ticks at once: also show the customer for 25 seconds that somebody is typing.",
         choices=("no", "yes"),
     ),
+)
+
+GUIDE = Guide(
+    summary="WhatsApp's official API by Meta: templates, verified names, no phone to link.",
+    steps=(
+        "Open your app at developers.facebook.com, then WhatsApp, API setup: the phone number ID stands there.",
+        "In the Business settings, make a system user with an admin's rights, and give it the app and the account.",
+        "Make it a token without end, with whatsapp_business_messaging and whatsapp_business_management.",
+    ),
+    after=(
+        "In Meta's app, under WhatsApp, Configuration: enter this address as callback URL with the verify token, and "
+        "subscribe to the field messages. With the portal's own app that is done already."
+    ),
+    shown=("waba_id", "mark_read"),
 )
 
 

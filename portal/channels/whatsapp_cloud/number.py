@@ -37,7 +37,7 @@ def line(http: HttpClient, account: Account) -> Line:
 def probe(http: HttpClient, account: Account) -> Probe:
     """Does the token know the number and its account, and do the two belong together? A refusal is an answer."""
     if (secret := own_app(account.credentials)) and any(secret) and not all(secret):
-        return Probe(False, NO_VERIFY_TOKEN)
+        return Probe(False, NO_VERIFY_TOKEN, field="app_secret" if secret[1] else "verify_token")
     facts: dict[str, str] = {}
     try:
         said = _asked(http, account, FACTS)
@@ -49,10 +49,11 @@ def probe(http: HttpClient, account: Account) -> Probe:
         if not refusal_is_an_answer(error):
             raise
         # What is known of the number by then was told with this token: it is the account's ID that is wrong.
-        return Probe(False, NO_ACCOUNT if facts and error.code == "100" else error.message, facts)
+        wrong_account = bool(facts) and error.code == "100"
+        return Probe(False, NO_ACCOUNT if wrong_account else error.message, facts, _blamed(error, wrong_account))
     if not belongs:
         text_ = "The number belongs to another WhatsApp Business account: correct the account's ID, or the number's."
-        return Probe(False, text_, facts)
+        return Probe(False, text_, facts, "waba_id")
     found = _line(said)
     known = f"Meta knows the number {found.address or ''} ({facts.get('name', 'without a name')})."
     if found.state in (LineState.GONE, LineState.BLOCKED):
@@ -60,6 +61,13 @@ def probe(http: HttpClient, account: Account) -> Probe:
     words = known, found.detail, WARNINGS.get(found.code, ""), "" if found_above else NO_ACCOUNT_FOUND
     told = {"account": found_above} if found_above and not above else {}
     return Probe(True, " ".join(filter(None, words)), facts | told)
+
+
+def _blamed(error: ChannelError, wrong_account: bool) -> str:
+    """190 speaks of the token, 100 and 33 of an id that it does not open (Graph API, error codes)."""
+    if wrong_account:
+        return "waba_id"
+    return {"190": "access_token", "401": "access_token", "100": "phone_number_id"}.get(error.code, "")
 
 
 def _asked(http: HttpClient, account: Account, fields: str) -> Data:

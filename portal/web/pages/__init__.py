@@ -18,6 +18,9 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     messages,
     opt_out_words,
     opt_outs,
+    sender_add,
+    sender_edit,
+    sender_remove,
     senders,
     stand_ins,
     template_message,
@@ -38,6 +41,7 @@ def init_app(app: Flask) -> None:
         words.billed,
         words.free_until,
         words.measured,
+        words.pace_in_words,
     ):
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")

@@ -9,16 +9,19 @@ from sqlalchemy.orm import Session
 
 from portal import htmx
 from portal.accounts.permissions import Permission
-from portal.channels.base import ChannelError
-from portal.channels.capabilities import HasLine, HasTemplates
+from portal.channels.base import ChannelError, Registers
+from portal.channels.capabilities import AppWebhook, HasLine, HasTemplates
+from portal.channels.setup import guide_of
 from portal.errors import InvalidInput, NotFound
 from portal.installations.moves import sync_webhook
 from portal.messaging import advice
 from portal.messaging import senders as domain
+from portal.messaging.accounts import reaches_us
+from portal.models import Location
 from portal.models.tenants import HERE
 from portal.web.context import services
 from portal.web.pages import routes
-from portal.web.pages.queries import senders, stand_ins
+from portal.web.pages.queries import places, sender_figures, senders, stand_ins
 from portal.web.pages.queries.pages import cursor
 from portal.web.viewer import viewer
 
@@ -30,15 +33,30 @@ LONGEST_TEXT = 200
 
 @routes.get("/senders", Permission.VIEW)
 def sender_list() -> ResponseReturnValue:
-    """A page of senders; its address holds the filters."""
+    """A page of senders; its address holds the filters. Those of one sub-account stand in its own order."""
     state, text = request.args.get("state", ""), request.args.get("q", "").strip()
     if state not in ("", senders.ATTENTION) or len(text) > LONGEST_TEXT:
         raise NotFound("There is no such list of senders.")
-    wanted = senders.Wanted(state, text, cursor(request.args.get("before", "")))
+    named = request.args.get("location", "")
     with services().database.read() as session:
+        place = _place(session, named)
+        wanted = senders.Wanted(state, text, cursor(request.args.get("before", "")), place)
         found = senders.page(session, viewer().scope, wanted)
-    chosen = {name: value for name, value in {"state": state, "q": text}.items() if value}
-    return htmx.render("pages/senders.html", "results", page=found, wanted=wanted, chosen=chosen)
+        undecided = place is not None and not (state or text) and senders.lacks_default(session, place.id)
+    given = {"state": state, "q": text, "location": "" if viewer().location_id else named}
+    chosen = {name: value for name, value in given.items() if value}
+    context: dict[str, Any] = {"page": found, "wanted": wanted, "chosen": chosen, "undecided": undecided}
+    return htmx.render("pages/senders.html", "results", **context, whole=not (state or text))
+
+
+def _place(session: Session, ghl_id: str) -> Location | None:
+    """The one sub-account that the list is of, the viewer's own or a named one. Raises `NotFound`."""
+    if viewer().location_id is None and not ghl_id:
+        return None
+    found = places.one(session, viewer().scope, ghl_id, viewer().location_id)
+    if found is None:
+        raise NotFound("There is no such sub-account, or it is not yours to see.")
+    return found
 
 
 @routes.get("/senders/<int:sender_id>", Permission.VIEW)
@@ -48,13 +66,26 @@ def sender(sender_id: int) -> ResponseReturnValue:
         line = mine(session, sender_id)
         alerts = senders.alerts(session, sender_id)
         shown = stand_ins.of(session, line.sender)
+        doing = {} if htmx.wants_fragment() else _doing(session, line)
     has_line = isinstance(line.channel, HasLine)
     has_templates = isinstance(line.channel, HasTemplates)
     context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
     context |= {"health": shown.health, "switch": shown.standing, "countries": advice.of_sender_id(line.sender)}
     if htmx.wants_fragment():
         return htmx.render_live("pages/sender.html", "state", **context)
-    return htmx.render("pages/sender.html", "content", **context, code=None, phone="", pairing="", fault="")
+    return htmx.render("pages/sender.html", "content", **context, **doing, code=None, phone="", pairing="", fault="")
+
+
+@routes.get("/senders/<int:sender_id>/figures", Permission.VIEW)
+def sender_figures_page(sender_id: int) -> ResponseReturnValue:
+    """Today's messages, the queue and the last ones: a block of the sender's page and, in short, of the list."""
+    with services().database.read() as session:
+        line = mine(session, sender_id)
+        context = {"line": line, **_doing(session, line)}
+    if htmx.wants_fragment():
+        block = "short" if "short" in request.args else "figures"
+        return htmx.render_live("pages/sender_figures_page.html", block, **context)
+    return htmx.render("pages/sender_figures_page.html", "content", **context)
 
 
 @routes.post("/senders/<int:sender_id>/check", Permission.MANAGE)
@@ -101,6 +132,20 @@ def resume_sender(sender_id: int) -> ResponseReturnValue:
         _note(sender_id, "resumed")
         flash(f"It sends again. Held messages that are tried now: {count}.", "ok")
     return back(sender_id)
+
+
+def _doing(session: Session, line: senders.Line) -> dict[str, Any]:
+    """What it does, and the webhook address that a person has to enter at its provider, "" where nobody has to."""
+    settings = services().settings
+    by_hand = line.channel.calls_back and not isinstance(line.channel, Registers) and bool(line.channel.fields)
+    shared = isinstance(line.channel, AppWebhook) and not line.sender.own_app
+    return {
+        "figures": sender_figures.of(session, line.sender, line.location),
+        "webhook": domain.webhook_url(settings, line.sender) if by_hand and not shared else "",
+        "guide": guide_of(line.channel),
+        "reached": settings.sandbox or reaches_us(settings.app_url, line.sender.api_url),
+        "app_url": settings.app_url,
+    }
 
 
 def mine(session: Session, sender_id: int) -> senders.Line:

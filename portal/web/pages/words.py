@@ -19,6 +19,7 @@ from portal.models import (
     AccountHealth,
     EntryKind,
     EventState,
+    Gate,
     InstallEvent,
     InstallState,
     MediaState,
@@ -276,6 +277,14 @@ def measured(health: AccountHealth) -> str:
     slow = f"{numbers.slow} of {numbers.messages} messages slow ({numbers.slow_share:.0%})"
     failed = f"{numbers.faults + numbers.unknowns} of {numbers.calls} calls failed ({numbers.fault_share:.0%})"
     return f"{slow if numbers.slow is not None else 'speed not known'}, {failed}, {numbers.call_ms} ms a call"
+
+
+def pace_in_words(gate: Gate | None) -> str:
+    """How fast messages go out, and who said so."""
+    if gate is None or gate.pace <= 0:
+        return "As fast as the provider takes them."
+    speed = f"{gate.pace:g} a second" if gate.pace >= 1 else f"one in {1 / gate.pace:.3g} seconds"
+    return f"At most {speed}, as set here." if gate.own_pace else f"At most {speed}, as the provider takes them."
 
 
 def took(start: datetime, end: datetime) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -28,11 +28,15 @@ _HELD = text("message.held")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which senders a page shows: all or those that need somebody, with a text in name or number, before an id."""
+    """Which senders a page shows: all or those that need somebody, with a text in name or number, before an id.
+
+    Those of one `location` come in its own order, in which `before` is the last that was shown; all others by age.
+    """
 
     state: str = ""
     text: str = ""
     before: int | None = None
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class Line:
 
 
 def page(session: Session, scope: Scope, wanted: Wanted) -> Page[Line]:
-    """The senders that are not removed, the newest first."""
-    rows = session.execute(scope.narrow(_filtered(wanted)).limit(PAGE + 1)).all()
+    """The senders that are not removed. `wanted.location` must be in scope."""
+    rows = session.execute(scope.narrow(_filtered(session, wanted)).limit(PAGE + 1)).all()
     lines = _lines(session, rows[:PAGE])
     return Page(lines, lines[-1].sender.id if len(rows) > PAGE else None)
 
@@ -58,6 +62,13 @@ def one(session: Session, scope: Scope, sender_id: int) -> Line | None:
     """One sender, when it is in scope and not removed."""
     rows = session.execute(scope.narrow(_present().where(Sender.id == sender_id))).all()
     return next(iter(_lines(session, rows)), None)
+
+
+def lacks_default(session: Session, location_id: int) -> bool:
+    """Has the location several senders, none of them the default? What nothing else decides about is held then."""
+    present = Sender.location_id == location_id, Sender.state != SenderState.REMOVED
+    rows = session.scalars(select(Sender.is_default).where(*present)).all()
+    return len(rows) > 1 and not any(rows)
 
 
 def alerts(session: Session, sender_id: int) -> Sequence[Alert]:
@@ -69,18 +80,29 @@ def alerts(session: Session, sender_id: int) -> Sequence[Alert]:
 
 def _present() -> Any:
     joined = select(Sender, Location).join(Location, Location.id == Sender.location_id)
-    return joined.where(Sender.state != SenderState.REMOVED).order_by(Sender.id.desc())
+    return joined.where(Sender.state != SenderState.REMOVED)
 
 
-def _filtered(wanted: Wanted) -> Any:
-    found = _present()
+def _ordered(session: Session, wanted: Wanted) -> Any:
+    if wanted.location is None:
+        found = _present().order_by(Sender.id.desc())
+        return found.where(Sender.id < wanted.before) if wanted.before is not None else found
+    found = _present().where(Sender.location_id == wanted.location.id).order_by(Sender.position, Sender.id)
+    last = session.get(Sender, wanted.before) if wanted.before is not None else None
+    if last is None or last.location_id != wanted.location.id:
+        return found
+    return found.where(tuple_(Sender.position, Sender.id) > (last.position, last.id))
+
+
+def _filtered(session: Session, wanted: Wanted) -> Any:
+    found = _ordered(session, wanted)
     if wanted.state == ATTENTION:
         ill = Sender.line_state.not_in(SENDING), Sender.line_failures >= IN_VAIN, Sender.state == SenderState.PAUSED
         found = found.where(or_(*ill))
     if wanted.text:
         named = (Sender.name, Sender.address, Sender.line_address, Location.name)
         found = found.where(or_(*(column.icontains(wanted.text, autoescape=True) for column in named)))
-    return found.where(Sender.id < wanted.before) if wanted.before is not None else found
+    return found
 
 
 def _lines(session: Session, rows: Sequence[Any]) -> list[Line]:
