@@ -13,10 +13,13 @@ routes = Routes()
 
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
+    dry_runs,
     linking,
     messages,
     opt_out_words,
     opt_outs,
+    places,
+    routing,
     senders,
     stand_ins,
     template_message,
@@ -40,3 +43,4 @@ def init_app(app: Flask) -> None:
     ):
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
+    app.add_template_global(places.PAGES, "place_pages")
