@@ -16,6 +16,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     dry_runs,
     linking,
     messages,
+    numbers,
     opt_out_words,
     opt_outs,
     places,
@@ -24,6 +25,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     stand_ins,
     template_message,
     templates,
+    test_message,
 )
 
 

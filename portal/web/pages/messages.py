@@ -13,7 +13,7 @@ from portal.errors import NotFound
 from portal.messaging import telling, windows
 from portal.messaging.decisions import may_cancel, may_decide
 from portal.messaging.template_offers import offered
-from portal.models import Direction, Status
+from portal.models import Direction, Message, Status
 from portal.web.context import services
 from portal.web.pages import files, history, routes
 from portal.web.pages.queries import messages, scope
@@ -51,12 +51,19 @@ def message(message_id: UUID) -> ResponseReturnValue:
         row = messages.one(session, viewer().scope, str(message_id))
         if row is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        path = messages.path(session, row)
-        said = telling.text_of(session, row)
-    context: dict[str, Any] = {
+        context = facts(session, row)
+    if htmx.wants_fragment():
+        return htmx.render_live("pages/message.html", "path", **context)
+    return htmx.render("pages/message.html", "path", **context)
+
+
+def facts(session: Session, row: Message) -> dict[str, Any]:
+    """All that the page of a message shows."""
+    path = messages.path(session, row)
+    return {
         "path": path,
         "message": row,
-        "said": said,
+        "said": telling.text_of(session, row),
         "steps": history.steps(path),
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),
@@ -68,9 +75,6 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "undecided": may_decide(row),
         "moves": not history.settled(path),
     }
-    if htmx.wants_fragment():
-        return htmx.render_live("pages/message.html", "path", **context)
-    return htmx.render("pages/message.html", "path", **context)
 
 
 def _wanted(session: Session, mine: Scope) -> messages.Wanted:
