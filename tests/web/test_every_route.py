@@ -1,5 +1,7 @@
 """Every address behind the sign-in, found by itself: a stranger's ids are 404 on all of them, and nothing moves."""
 
+from uuid import uuid4
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -8,8 +10,9 @@ from werkzeug.routing import Rule
 
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.database import Database
-from portal.messaging import optouts
-from portal.models import Alert, Base, StatusChange
+from portal.messaging import composing, optouts
+from portal.models import Alert, Base, Location, StatusChange
+from portal.services import Services
 from tests.web.conftest import Tenant, record, token
 
 BEHIND = ("admin.",)
@@ -18,7 +21,7 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
 @pytest.fixture
-def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
+def ids(database: Database, parts: Services, acme: Tenant, queue) -> dict[str, list[object]]:
     """Acme's own thing for each name in an address. A new name here: a new line, and the proof is made for it."""
     message = queue(acme, "For Acme's eyes")
     event = record(database, f"ghl:{acme.ghl_id}:contact")
@@ -27,6 +30,10 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         alert = session.scalars(select(Alert.id)).one()
         added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
         opt_out = added.id if added else 0
+        place = session.get_one(Location, acme.location)
+    test_key = uuid4()
+    draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
+    composing.compose(database, parts.journal, place, draft)
     return {
         "message_id": [message.uuid],
         "event_id": [event.id],
@@ -35,6 +42,7 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         "agency_id": [acme.agency],
         "sender_id": [acme.sender],
         "opt_out_id": [opt_out],
+        "test_key": [test_key],
         "block": list(LIVE),
     }
 

@@ -13,6 +13,8 @@ routes = Routes()
 
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
+    checks,
+    credits,
     dry_runs,
     linking,
     messages,
