@@ -1,5 +1,6 @@
 """Secrets at rest: sealed with the first Fernet key, opened with any of them, so that keys can be rotated."""
 
+import hmac
 import json
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,11 @@ class SealBroken(PortalError):
 
     def __init__(self) -> None:
         super().__init__("A stored secret cannot be opened: put the key it was sealed with back into ENCRYPTION_KEYS.")
+
+
+def proof(secret: str, question: str) -> str:
+    """What only a portal with this secret can answer to a question: shows that an address leads to it."""
+    return hmac.new(secret.encode(), f"proof of identity:{question}".encode(), "sha256").hexdigest()
 
 
 class Vault:

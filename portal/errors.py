@@ -17,6 +17,14 @@ class InvalidInput(PortalError):
     http_status = 422
 
 
+class WrongField(InvalidInput):
+    """The same of one field of a form, beside which the sentence stands."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class Unauthentic(PortalError):
     """A webhook whose signature, token or key does not prove its sender."""
 

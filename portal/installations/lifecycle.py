@@ -261,10 +261,15 @@ def _update(session: Session, event: AppEvent, at: datetime) -> str:
 
 
 def note_profile(location: Location, at: datetime, said: Any) -> None:
-    """Keeps name, time zone and country (two letters), each as far as it is told."""
+    """Keeps name, time zone and country (two letters), each as far as it is told.
+
+    A country that a person has chosen stays.
+    """
     country = text(said.get("country")).strip().upper()
     location.profile_at = at
     location.name = text(said.get("name")).strip()[:200] or location.name
     zone = text(said.get("timezone")).strip()
     location.timezone = zone if ZONE.fullmatch(zone) else location.timezone
-    location.country = country if len(country) == 2 and country.isalpha() and country.isascii() else location.country
+    if len(country) == 2 and country.isalpha() and country.isascii():
+        location.country_told = country
+        location.country = location.country if location.country_chosen else country

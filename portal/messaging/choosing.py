@@ -1,6 +1,7 @@
 """Choosing a message's sender as things are now: what `routing` decides from, read from the rows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
@@ -15,20 +16,37 @@ from portal.models.base import UtcDateTime
 from portal.queue.gates import PROBE_AFTER, sender_gate
 
 SILENT = "does not answer"
+# Two rules that were written at the same moment may share a position.
+RULE_ORDER = RoutingRule.position, RoutingRule.id
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All that `routing.choose` decides from."""
+
+    senders: Sequence[routing.Candidate]
+    rules: Sequence[routing.Rule]
+    wish: routing.Wish
+    stand_ins: routing.StandIns
 
 
 def route(session: Session, location: Location, conversation: Conversation, message: Message) -> routing.Choice:
     """Chooses the message's sender. Changes nothing."""
+    known = given(session, location, conversation, message)
+    return routing.choose(known.senders, known.rules, known.wish, known.stand_ins)
+
+
+def given(session: Session, location: Location, conversation: Conversation, message: Message) -> Given:
+    """What is known of the location, its senders and the message; of a lone sender no more than is needed."""
     senders = candidates(session, location)
+    sticky = conversation.sticky_sender_id
     if len(senders) < 2:
-        own = conversation.sticky_sender_id
-        wish = routing.Wish(message.wanted_sender_id, own, (), message.address, message.user_id)
-        return routing.choose(senders, (), wish, routing.StandIns(location.failover))
-    wanted = select(RoutingRule).where(RoutingRule.location_id == location.id).order_by(RoutingRule.position)
-    rules = [routing.Rule(row.kind, row.value, row.sender_id) for row in session.scalars(wanted)]
+        wish = routing.Wish(message.wanted_sender_id, sticky, (), message.address, message.user_id)
+        return Given(senders, (), wish, routing.StandIns(location.failover))
+    wanted = select(RoutingRule).where(RoutingRule.location_id == location.id)
+    rules = [routing.Rule(row.kind, row.value, row.sender_id) for row in session.scalars(wanted.order_by(*RULE_ORDER))]
     tags: list[str] = []
     before = None
-    sticky = conversation.sticky_sender_id
     if rules or sticky is None:
         tags = list(session.get_one(Contact, conversation.contact_id).tags)
     if sticky is None:
@@ -36,9 +54,7 @@ def route(session: Session, location: Location, conversation: Conversation, mess
     wish = routing.Wish(message.wanted_sender_id, sticky, tags, message.address, message.user_id, before)
     fits = _fits(session, conversation, message)
     away = switches(session, location.id)
-    return routing.choose(
-        senders, rules, wish, routing.StandIns(location.failover, location.family_stands_in, away, fits)
-    )
+    return Given(senders, rules, wish, routing.StandIns(location.failover, location.family_stands_in, away, fits))
 
 
 def several(session: Session, location: Location) -> bool:
@@ -64,7 +80,7 @@ def candidates(session: Session, location: Location) -> list[routing.Candidate]:
     """The location's senders, asked for once in a transaction; the fence looks again before every call."""
     known: dict[int, list[routing.Candidate]] = session.info.setdefault("senders", {})
     if location.id not in known:
-        rows = session.scalars(_SENDERS, {"location": location.id}).all()
+        rows = session.scalars(SENDERS, {"location": location.id}).all()
         session.info.setdefault("sender_rows", []).extend(rows)  # whoever gets one of them asks no second time
         silent = _silent(session, location, rows)
         known[location.id] = [
@@ -113,7 +129,7 @@ _STANDING = select(SenderSwitch.from_id, SenderSwitch.to_id, SenderSwitch.reason
     SenderSwitch.ended_at.is_(None),
     or_(SenderSwitch.until.is_(None), SenderSwitch.until > bindparam("moment", type_=UtcDateTime())),
 )
-_SENDERS = (
+SENDERS = (
     select(Sender)
     .where(Sender.location_id == bindparam("location"), Sender.state != SenderState.REMOVED)
     .order_by(Sender.position, Sender.id)

@@ -257,6 +257,16 @@ def _id(location: Location, key: str, number: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"sendero:{location.id}:{key}:{number}")
 
 
+def taken(session: Session, location: Location, key: str) -> tuple[Event, str] | None:
+    """The event of a draft to one recipient that was taken under this key, and the id that its message has or will
+    have; None when there is none."""
+    event = session.scalar(select(Event).where(Event.dedupe_key == f"{SOURCE}:{location.id}:{key}:0"))
+    if event is None or event.body is None:
+        return None
+    kept = msgspec.json.decode(event.body, type=_Kept)
+    return event, kept.to[0][0]
+
+
 def apply(session: Session, vault: Vault, event: Event) -> str:
     """Queues the messages of one event; a message that is there already is left as it is."""
     kept = msgspec.json.decode(event.body or b"", type=_Kept)

@@ -1,6 +1,6 @@
 """Choosing the sender of a message: a pure decision that never guesses and always says why."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -130,7 +130,7 @@ def choose(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish, stan
     by_id = {sender.id: sender for sender in senders}
     if wish.named is not None and wish.named not in by_id:
         return Choice(Verdict.FAIL, "The sender that was asked for does not exist in this sub-account.")
-    picked = _pick(senders, by_id, rules, wish)
+    picked = _pick(senders, rules, wish)
     if picked is None:
         if senders:
             return Choice(Verdict.HOLD, CHOOSE_DEFAULT)
@@ -143,22 +143,32 @@ def choose(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish, stan
     return _stand_in(senders, sender, reason, stand_ins)
 
 
-def _pick(
-    senders: Sequence[Candidate], by_id: dict[int, Candidate], rules: Sequence[Rule], wish: Wish
-) -> tuple[Candidate, str] | None:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of the choice: whom its answer picks, if anybody. `reason` is kept with the message then."""
+
+    reason: str
+    sender: Candidate | None
+    rule: Rule | None = None
+
+
+def questions(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish) -> Iterator[Question]:
+    """All of them in their order; the first that picks somebody decides, and the rest is not asked."""
+    by_id = {sender.id: sender for sender in senders}
     if wish.named is not None:
-        return by_id[wish.named], "named by the request"
-    if wish.sticky in by_id:
-        return by_id[wish.sticky], "the conversation's own sender"
-    if wish.before in by_id:
-        return by_id[wish.before], "the line that the contact's tag names"
+        yield Question("named by the request", by_id.get(wish.named))
+    yield Question("the conversation's own sender", by_id.get(wish.sticky) if wish.sticky is not None else None)
+    yield Question("the line that the contact's tag names", by_id.get(wish.before) if wish.before is not None else None)
     for rule in rules:
-        if rule.sender_id in by_id and _matches(rule, wish):
-            return by_id[rule.sender_id], f"rule: {rule.kind} {rule.value}"
-    default = next((sender for sender in senders if sender.is_default), None)
-    if default is not None:
-        return default, "the default sender"
-    return (senders[0], "the only sender") if len(senders) == 1 else None
+        fits = by_id.get(rule.sender_id) if _matches(rule, wish) else None
+        yield Question(f"rule: {rule.kind} {rule.value}", fits, rule)
+    yield Question("the default sender", next((sender for sender in senders if sender.is_default), None))
+    yield Question("the only sender", senders[0] if len(senders) == 1 else None)
+
+
+def _pick(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish) -> tuple[Candidate, str] | None:
+    answers = ((each.sender, each.reason) for each in questions(senders, rules, wish))
+    return next(((sender, reason) for sender, reason in answers if sender is not None), None)
 
 
 def _matches(rule: Rule, wish: Wish) -> bool:

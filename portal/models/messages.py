@@ -63,7 +63,7 @@ class Message(Base):
     the message that was edited or deleted, whose text stays. `marker` is the provider's code on what it could not read.
     `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
     than the line, and only kept. `written_body` is the text as it was written, where its writer chose to send it in
-    plain letters.
+    plain letters. `resend_of_id` is the message that did not go out, or not whole, whose missing parts it sends.
     """
 
     __tablename__ = "message"
@@ -94,6 +94,13 @@ class Message(Base):
             "about_external_id",
             postgresql_where=text("about_id IS NULL AND about_external_id IS NOT NULL"),
             sqlite_where=text("about_id IS NULL AND about_external_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_message_resend_of",
+            "resend_of_id",
+            unique=True,
+            postgresql_where=text("resend_of_id IS NOT NULL"),
+            sqlite_where=text("resend_of_id IS NOT NULL"),
         ),
         # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
         {"postgresql_with": {"fillfactor": 75}},
@@ -140,6 +147,7 @@ class Message(Base):
     user_id: Mapped[str] = mapped_column(String(128), default="")
     author: Mapped[str] = mapped_column(String(128), default="")
     bulk: Mapped[str] = mapped_column(String(36), default="")
+    resend_of_id: Mapped[int | None] = mapped_column(BigId)
     ghl_message_id: Mapped[str | None] = mapped_column(String(128))
     provider_id: Mapped[str] = mapped_column(String(128), default="")
     pushed_status: Mapped[str] = mapped_column(String(12), default="pending")

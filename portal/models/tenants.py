@@ -92,6 +92,7 @@ class Location(Base):
     of the words that end and begin messages, one a line; None for the usual ones. `family_stands_in`: where another
     sender of the same channel stands in, one of another channel of its family may too. `switches_itself`: a sender that
     is measured slow or failing is switched away from. `offers_gsm7`: whoever writes is shown what plain letters save.
+    `country` is the one that HighLevel tells (`country_told`), or another that a person has chosen (`country_chosen`).
     """
 
     __tablename__ = "location"
@@ -109,6 +110,8 @@ class Location(Base):
     agency_id: Mapped[int | None] = mapped_column(ForeignKey("agency.id"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     country: Mapped[str] = mapped_column(String(2), default="")
+    country_told: Mapped[str] = mapped_column(String(2), default="", server_default="")
+    country_chosen: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     install_state: Mapped[str] = mapped_column(String(16), default=InstallState.NOT_INSTALLED)
     state_since: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """Every address behind the sign-in, found by itself: a stranger's ids are 404 on all of them, and nothing moves."""
 
 import hashlib
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -14,9 +15,9 @@ from portal.channels.base import Inbound
 from portal.channels.content import File
 from portal.database import Database
 from portal.media.stores import stored_name
-from portal.messaging import optouts
+from portal.messaging import composing, optouts
 from portal.messaging.inbound import take_inbound
-from portal.models import Alert, Base, MediaFile, MediaState, Sender, StatusChange
+from portal.models import Alert, Base, Location, MediaFile, MediaState, Sender, StatusChange
 from tests.web.conftest import Tenant, record, token
 from tests.web.framed import HEADER, framed
 
@@ -40,6 +41,10 @@ def ids(parts, database: Database, acme: Tenant, queue) -> dict[str, list[object
         alert = session.scalars(select(Alert.id)).one()
         added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
         opt_out = added.id if added else 0
+        place = session.get_one(Location, acme.location)
+    test_key = uuid4()
+    draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
+    composing.compose(database, parts.journal, place, draft)
     return {
         "message_id": [message.uuid],
         "event_id": [event.id],
@@ -49,6 +54,7 @@ def ids(parts, database: Database, acme: Tenant, queue) -> dict[str, list[object
         "sender_id": [acme.sender],
         "opt_out_id": [opt_out],
         "file_id": [kept_file(parts, acme)],
+        "test_key": [test_key],
         "block": list(LIVE),
     }
 

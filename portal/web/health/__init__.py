@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import clock
+from portal.crypto import proof
 from portal.models import Job
 from portal.services import Services
 from portal.web.context import services
@@ -25,6 +26,12 @@ OLDEST_DUE_SECONDS = 300.0
 def livez() -> Response:
     """200 while the process answers at all."""
     return jsonify(status="alive")
+
+
+@bp.get("/livez/<string(length=32):question>")
+def livez_proof(question: str) -> Response:
+    """The same, with a word that only this portal can say: the settings check asks whether its address leads here."""
+    return jsonify(status="alive", proof=proof(services().settings.secret_key, question))
 
 
 @bp.get("/readyz")

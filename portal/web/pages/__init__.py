@@ -13,11 +13,17 @@ routes = Routes()
 
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
+    checks,
+    credits,
+    dry_runs,
     files,
     linking,
     messages,
+    numbers,
     opt_out_words,
     opt_outs,
+    places,
+    routing,
     sender_add,
     sender_edit,
     sender_remove,
@@ -25,6 +31,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     stand_ins,
     template_message,
     templates,
+    test_message,
 )
 
 
@@ -45,3 +52,4 @@ def init_app(app: Flask) -> None:
     ):
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
+    app.add_template_global(places.PAGES, "place_pages")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import decisions
+from portal.messaging import decisions, resending
 from portal.messaging.releasing import release_held
 from portal.web.auth.guard import local_path
 from portal.web.context import services
@@ -44,6 +44,27 @@ def give_up(message_id: UUID) -> ResponseReturnValue:
 def confirm(message_id: UUID) -> ResponseReturnValue:
     """Takes a person's word that a message went out."""
     return _decide(message_id, decisions.confirm, "The message counts as accepted: it will not be sent again.")
+
+
+@routes.post("/messages/<uuid:message_id>/resend", Permission.REPLY)
+def resend(message_id: UUID) -> ResponseReturnValue:
+    """Sends what is missing of a message that did not go out, as a new one."""
+    overrule = "overrule" in request.form
+
+    def do(session: Session) -> str:
+        message = messages.one(session, _mine(), str(message_id))
+        if message is None:
+            raise NotFound("There is no such message, or it is not yours to see.")
+        return resending.resend(session, message.id, viewer().name, overrule=overrule).uuid
+
+    try:
+        made = services().database.patiently(do)
+    except InvalidInput as error:
+        flash(error.message, "error")
+        return redirect(url_for(".message", message_id=message_id), 303)
+    log.info("message sent again", extra={"user": viewer().id, "message_id": str(message_id), "decided": made})
+    flash("It is sent again, as this message of its own.", "ok")
+    return redirect(url_for(".message", message_id=made), 303)
 
 
 def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:

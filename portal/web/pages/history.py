@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal.channels.base import Outcome
+from portal.messaging import resending
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
 from portal.web.pages import words
@@ -98,7 +99,9 @@ def _changed(change: StatusChange, numbers: dict[int, int]) -> Step:
     after = Status(change.after)
     title = f"{_part(change.part_id, numbers)}{after.value.capitalize()}. {SENTENCES[after]}"
     if change.before == change.after:  # evidence that moved nothing
-        title = f"{_part(change.part_id, numbers)}Something to know before you decide."
+        resent = change.code == resending.RESENT
+        told = "Sent again." if resent else "Something to know before you decide."
+        title = f"{_part(change.part_id, numbers)}{told}"
     tone = _TONES.get(after, PLAIN)
     return Step(change.at, title, change.detail, _evidence(change.who, change.code), tone)
 

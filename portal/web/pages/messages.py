@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from portal import clock, htmx
 from portal.accounts.permissions import Permission
 from portal.errors import NotFound
-from portal.messaging import telling, windows
+from portal.messaging import resending, telling, windows
 from portal.messaging.decisions import may_cancel, may_decide
 from portal.messaging.template_offers import offered
-from portal.models import Direction, Status
+from portal.models import Direction, Message, Status
 from portal.web.context import services
 from portal.web.pages import files, history, routes
 from portal.web.pages.queries import messages, scope
@@ -51,12 +51,19 @@ def message(message_id: UUID) -> ResponseReturnValue:
         row = messages.one(session, viewer().scope, str(message_id))
         if row is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        path = messages.path(session, row)
-        said = telling.text_of(session, row)
-    context: dict[str, Any] = {
+        context = facts(session, row)
+    if htmx.wants_fragment():
+        return htmx.render_live("pages/message.html", "path", **context)
+    return htmx.render("pages/message.html", "path", **context)
+
+
+def facts(session: Session, row: Message) -> dict[str, Any]:
+    """All that the page of a message shows."""
+    path = messages.path(session, row)
+    return {
         "path": path,
         "message": row,
-        "said": said,
+        "said": telling.text_of(session, row),
         "steps": history.steps(path),
         "upcoming": history.upcoming(path, clock.now()),
         "told": history.told(row),
@@ -66,11 +73,9 @@ def message(message_id: UUID) -> ResponseReturnValue:
         "template_offered": offered(row),
         "window_closed": row.error_code in windows.CODES,
         "undecided": may_decide(row),
+        "resending": resending.look(session, row),
         "moves": not history.settled(path),
     }
-    if htmx.wants_fragment():
-        return htmx.render_live("pages/message.html", "path", **context)
-    return htmx.render("pages/message.html", "path", **context)
 
 
 def _wanted(session: Session, mine: Scope) -> messages.Wanted:
@@ -78,13 +83,15 @@ def _wanted(session: Session, mine: Scope) -> messages.Wanted:
     ghl_id, status = request.args.get("location", ""), request.args.get("status", "")
     direction = request.args.get("direction", "")
     location = scope.location_by_ghl_id(session, mine, ghl_id) if ghl_id else None
-    if (ghl_id and location is None) or status not in ("", *Status) or direction not in ("", *Direction):
+    if own := viewer().location_id:  # in the custom page nobody filters by sub-account
+        location = scope.location(session, mine, own)
+    if ((ghl_id or own) and location is None) or status not in ("", *Status) or direction not in ("", *Direction):
         raise NotFound("There is no such list of messages, or it is not yours to see.")
     return messages.Wanted(location, status, direction, cursor(request.args.get("before", "")))
 
 
 def _chosen(wanted: messages.Wanted) -> dict[str, str]:
     """The filters as an address carries them."""
-    ghl_id = wanted.location.ghl_id if wanted.location else ""
+    ghl_id = wanted.location.ghl_id if wanted.location and not viewer().location_id else ""
     filters = {"location": ghl_id, "status": wanted.status, "direction": wanted.direction}
     return {name: value for name, value in filters.items() if value}

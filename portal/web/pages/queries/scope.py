@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from portal.models import Location
@@ -57,3 +57,18 @@ def has_location(session: Session, scope: Scope, location_id: int) -> bool:
 def location_ids(session: Session, scope: Scope) -> frozenset[int]:
     """The ids of the locations in scope."""
     return frozenset(session.scalars(scope.narrow(select(Location.id))))
+
+
+def location(session: Session, scope: Scope, location_id: int) -> Location | None:
+    """The location with this id, when it is in scope."""
+    found: Location | None = session.scalar(scope.narrow(select(Location).where(Location.id == location_id)))
+    return found
+
+
+def named(session: Session, scope: Scope, text: str, limit: int) -> Sequence[Location]:
+    """The locations whose name or id in HighLevel has this text in it, by name; all when it is empty."""
+    wanted = select(Location).order_by(Location.name == "", Location.name, Location.id).limit(limit)
+    if text:
+        columns = (Location.name, Location.ghl_id)
+        wanted = wanted.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    return session.scalars(scope.narrow(wanted)).all()
