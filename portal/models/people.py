@@ -51,7 +51,7 @@ class User(UserMixin, Base):
     totp_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     totp_failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
 
-    agency: Mapped[Agency | None] = relationship(lazy="joined", viewonly=True)
+    agency: Mapped[Agency | None] = relationship(lazy="selectin", viewonly=True)
     places: Mapped[list[UserLocation]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     @property
