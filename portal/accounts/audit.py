@@ -68,7 +68,7 @@ def note(
 
     Of fields that are the same in both, and of values whose name or look is a secret's, nothing is kept.
     """
-    about = subject if isinstance(subject, Subject) else of(subject)
+    about: Subject = subject if isinstance(subject, Subject) else of(subject)
     was, now = dict(before or {}), dict(after or {})
     same = {name for name in was.keys() & now.keys() if was[name] == now[name]}
     session.add(

@@ -79,7 +79,8 @@ def check_sender(sender_id: int) -> ResponseReturnValue:
 def pause_sender(sender_id: int) -> ResponseReturnValue:
     """Stops it; what it would send is held."""
     with services().database.write() as session:
-        with audit.deed(session, viewer(), "paused", mine(session, sender_id).sender):
+        line = mine(session, sender_id)
+        with audit.deed(session, viewer(), "paused", line.sender):
             domain.pause(session, sender_id, f"Paused by {viewer().name}.")
     _note(sender_id, "paused")
     flash("It is paused: what it would send is held.", "ok")
