@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from cryptography.fernet import Fernet
 
+from portal import mail
 from portal.errors import SettingsError
 from portal.ghl.signature import DEFAULT_PUBLIC_KEY, parse_public_keys
 from portal.media.s3 import Bucket, parse_bucket
@@ -63,6 +64,7 @@ class Settings:
     instance_dir: Path = ROOT / "instance"
     retention_days: int = 90
     sentry_dsn: str = field(default="", repr=False)
+    mail_server: mail.MailServer | None = field(default=None, repr=False)
 
     @property
     def sqlite(self) -> bool:
@@ -180,6 +182,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
         sentry_dsn=_sentry_dsn(reader),
+        mail_server=mail.read(reader.text("SMTP_URL"), reader.text("SMTP_FROM"), reader.faults),
     )
     if not client_id:
         reader.faults.append("GHL_CLIENT_ID is missing: copy it from the app's Client Keys in HighLevel's marketplace.")

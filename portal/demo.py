@@ -158,7 +158,7 @@ def _admin(parts: Services) -> str:
         if user is None:
             create_user(session, ADMIN, password, None)
         elif user.must_change_password:
-            set_one_time_password(user, password)
+            set_one_time_password(session, user, password)
         else:
             return ""
     return password

@@ -39,7 +39,8 @@
 
   document.addEventListener("htmx:configRequest", (event) => {
     const { elt, headers } = event.detail;
-    if (polls(elt) && state(elt).tag) headers["If-None-Match"] = state(elt).tag;
+    if (!polls(elt)) headers["X-By-Hand"] = "1"; // a poll keeps no session alive
+    else if (state(elt).tag) headers["If-None-Match"] = state(elt).tag;
   });
 
   document.addEventListener("htmx:beforeRequest", (event) => {

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from portal.models.people import Role as Role
+
 
 class Permission(StrEnum):
     """What an address asks for."""
@@ -14,16 +16,6 @@ class Permission(StrEnum):
     CREDITS = "credits"  # grant and correct credits, set prices
     PEOPLE = "people"  # users and API keys
     OPERATE = "operate"  # what concerns the whole portal
-
-
-class Role(StrEnum):
-    """What somebody is inside an agency. A client is a customer of the agency: one location, to look at."""
-
-    OWNER = "owner"
-    ADMIN = "admin"
-    AGENT = "agent"
-    VIEWER = "viewer"
-    CLIENT = "client"
 
 
 _LOOK = frozenset({Permission.VIEW})

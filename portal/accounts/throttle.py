@@ -15,6 +15,9 @@ from portal.models.people import LoginCount
 
 WINDOW = timedelta(minutes=5)
 PER_ACCOUNT, PER_ADDRESS, IN_ALL = 10, 20, 1000
+# A code has six digits, and of a million three are right at any time; a letter for a new password is sent to somebody.
+CODE, RESET = "code", "reset"
+PER_ACCOUNT_FOR = {CODE: 5, RESET: 3}
 _ALL = "all"
 _CLEARED_AT_ONCE = 100
 
@@ -28,9 +31,12 @@ class TooManyAttempts(Overloaded):
         super().__init__(f"Too many attempts: wait {wait}, then try again.", retry_after)
 
 
-def count_attempt(database: Database, address: str, email: str) -> None:
-    """Counts one attempt. Raises `TooManyAttempts`, and counts nothing, when one of the three counts is used up."""
-    _count(database, _limits(address, email))
+def count_attempt(database: Database, address: str, email: str, what: str = "") -> None:
+    """Counts one attempt. Raises `TooManyAttempts`, and counts nothing, when one of the three counts is used up.
+
+    `what` is tried: "" a password, CODE or RESET, each of which has a count of its own for the account.
+    """
+    _count(database, _limits(address, email, what))
 
 
 def count_call(database: Database, address: str, what: str) -> None:
@@ -56,9 +62,9 @@ def _count(database: Database, limits: dict[str, int]) -> None:
         _clear_old(session)
 
 
-def forgive(database: Database, address: str, email: str) -> None:
+def forgive(database: Database, address: str, email: str, what: str = "") -> None:
     """Takes an attempt back that proved to be good; the account starts afresh."""
-    account, *others = _limits(address, email)
+    account, *others = _limits(address, email, what)
     with database.write() as session:
         session.execute(delete(LoginCount).where(LoginCount.key == account))
         for key in others:
@@ -66,10 +72,11 @@ def forgive(database: Database, address: str, email: str) -> None:
             session.execute(update(LoginCount).where(*counted).values(tries=LoginCount.tries - 1))
 
 
-def _limits(address: str, email: str) -> dict[str, int]:
+def _limits(address: str, email: str, what: str) -> dict[str, int]:
     """The keys and their limits, in the order in which their rows are locked."""
-    account = hashlib.sha256(email.encode()).hexdigest()[:40]
-    return {f"account:{account}": PER_ACCOUNT, f"address:{_network(address)}": PER_ADDRESS, _ALL: IN_ALL}
+    account = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()[:40]
+    first = f"{what or 'account'}:{account}"
+    return {first: PER_ACCOUNT_FOR.get(what, PER_ACCOUNT), f"address:{_network(address)}": PER_ADDRESS, _ALL: IN_ALL}
 
 
 def _network(address: str) -> str:

@@ -1,4 +1,4 @@
-"""People who sign in: made by an operator with a one-time password, which they change at their first sign-in."""
+"""People who sign in, and their passwords: made with a one-time password or by an invitation, then chosen by them."""
 
 import re
 
@@ -6,17 +6,18 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.accounts import passwords, throttle
+from portal.accounts import audit, passwords, throttle
+from portal.accounts.sessions import end_all
 from portal.database import Database, insert
 from portal.errors import InvalidInput
 from portal.models import User
 
 # An @ with something on both sides and a dot behind it: whether it exists, only a letter could tell.
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_EMAIL = re.compile(r"[^@\s\x00]+@[^@\s\x00]+\.[^@\s.\x00]+")
 
 
 def create_user(session: Session, email: str, password: str, agency_id: int | None) -> User:
-    """Writes a user who must change the password at the first sign-in; without an agency it is an operator.
+    """Writes a user who must change the password at the first sign-in: an owner, or without an agency an operator.
 
     Raises `InvalidInput` when the address is none or is taken, or the password is too short.
     """
@@ -41,7 +42,8 @@ def create_user(session: Session, email: str, password: str, agency_id: int | No
 def authenticate(database: Database, email: str, password: str, address: str) -> User | None:
     """The user, when the password is theirs and they may sign in. `address` is where the attempt comes from.
 
-    Raises `TooManyAttempts` before any work is done. No transaction is open while the password is hashed.
+    Whoever has a second factor has to prove that too. Raises `TooManyAttempts` before any work is done. No transaction
+    is open while the password is hashed.
     """
     account = email.strip().lower()[:254]
     throttle.count_attempt(database, address, account)
@@ -50,11 +52,20 @@ def authenticate(database: Database, email: str, password: str, address: str) ->
     if not passwords.matches(user.password_hash if user else None, password) or user is None:
         return None
     throttle.forgive(database, address, account)
-    fresh = passwords.hashed(password) if passwords.outdated(user.password_hash) else user.password_hash
-    with database.write() as session:
-        unchanged = User.id == user.id, User.password_hash == user.password_hash
-        session.execute(update(User).where(*unchanged).values(password_hash=fresh, last_seen_at=clock.now()))
+    if passwords.outdated(user.password_hash):
+        fresh = passwords.hashed(password)
+        with database.write() as session:
+            unchanged = User.id == user.id, User.password_hash == user.password_hash
+            session.execute(update(User).where(*unchanged).values(password_hash=fresh))
     return user
+
+
+def prove(database: Database, user: User, password: str, address: str) -> None:
+    """Raises `InvalidInput` unless it is the user's password, and `TooManyAttempts` as `authenticate` does."""
+    throttle.count_attempt(database, address, user.email)
+    if not passwords.matches(user.password_hash, password):
+        raise InvalidInput("The current password is not right.")
+    throttle.forgive(database, address, user.email)
 
 
 def change_password(database: Database, user: User, current: str, new: str, address: str) -> User:
@@ -62,27 +73,37 @@ def change_password(database: Database, user: User, current: str, new: str, addr
 
     Raises `InvalidInput` with a sentence for the form, and `TooManyAttempts` as `authenticate` does.
     """
-    throttle.count_attempt(database, address, user.email)
-    if not passwords.matches(user.password_hash, current):
-        raise InvalidInput("The current password is not right.")
-    throttle.forgive(database, address, user.email)
+    prove(database, user, current, address)
     if new == current:
         raise InvalidInput("The new password is the old one: choose another.")
-    if new.lower() == user.email:
-        raise InvalidInput("The new password is your e-mail address: choose another.")
-    stored = passwords.hashed(new)
+    stored = fit(user, new)
     with database.write() as session:
-        row = session.scalars(select(User).where(User.id == user.id).with_for_update()).one()
-        if row.session_version != user.session_version:
-            raise InvalidInput("The password was changed meanwhile: sign in again.")
+        row = locked(session, user)
         row.password_hash = stored
         row.must_change_password = False
-        row.session_version += 1
+        end_all(session, row)
+        audit.note(session, audit.of_user(row, address), "changed the password", row)
     return row
 
 
-def set_one_time_password(user: User, password: str) -> None:
+def fit(user: User, new: str) -> str:
+    """The hash of a password that the user chose. Raises `InvalidInput` when it is none to choose."""
+    if new.lower() == user.email:
+        raise InvalidInput("The new password is your e-mail address: choose another.")
+    return passwords.hashed(new)
+
+
+def locked(session: Session, user: User) -> User:
+    """The user's row for changing. Raises `InvalidInput` when a password was changed since `user` was read."""
+    row = session.scalars(select(User).where(User.id == user.id).with_for_update()).one()
+    if row.session_version != user.session_version:
+        raise InvalidInput("The password was changed meanwhile: sign in again.")
+    return row
+
+
+def set_one_time_password(session: Session, user: User, password: str) -> None:
     """Gives a user of the caller's transaction a password to change at the next sign-in, and ends their sessions."""
     user.password_hash = passwords.hashed(password)
     user.must_change_password = True
-    user.session_version += 1
+    user.invited = False
+    end_all(session, user)

@@ -46,16 +46,18 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(_plain(command))
 
 
-def _plain(command: click.Command) -> click.Command:
-    """A copy of the command, or of the group with all its commands, that tells what goes wrong in a sentence.
+def _plain(command: click.Command, group: str = "") -> click.Command:
+    """A copy of the command, or of the group with all its commands, that tells what goes wrong in a sentence, and
+    leaves an entry in the audit log when it changes something.
 
     The command itself stays as it is: it is shared by all apps of the process.
     """
     from portal.cli.answers import plainly
+    from portal.cli.audited import audited
 
     told = copy(command)
     if isinstance(told, click.Group):
-        told.commands = {name: _plain(each) for name, each in told.commands.items()}
+        told.commands = {name: _plain(each, f"{told.name} ") for name, each in told.commands.items()}
     elif told.callback is not None:
-        told.callback = plainly()(told.callback)
+        told.callback = plainly()(audited(f"{group}{told.name}", told.callback))
     return told

@@ -4,7 +4,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from portal.cli.answers import say, services
-from portal.models import Grant, MediaFile, Sender
+from portal.models import Grant, MediaFile, Sender, User
 
 keys = AppGroup("keys", help="Encryption keys.")
 
@@ -23,6 +23,9 @@ def rotate_keys() -> None:
                 if getattr(grant, field):
                     setattr(grant, field, parts.vault.reseal(getattr(grant, field)))
                     count += 1
+        for user in session.scalars(select(User).where(User.totp_secret.is_not(None)).with_for_update()):
+            user.totp_secret = parts.vault.reseal(user.totp_secret or "")
+            count += 1
         for file in session.scalars(select(MediaFile).where(MediaFile.source != "").with_for_update()):
             file.source = parts.vault.reseal(file.source)
             count += 1

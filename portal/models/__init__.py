@@ -1,5 +1,7 @@
 """Every table, in one place to import from."""
 
+from portal.models.access import AccessLink, LinkKind, RecoveryCode, UserLocation, UserSession
+from portal.models.audit import AuditEntry
 from portal.models.base import Base
 from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
@@ -9,7 +11,7 @@ from portal.models.failover import AccountHealth, SenderSwitch
 from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
-from portal.models.people import Alert, EndedSession, LoginCount, User
+from portal.models.people import Alert, EndedSession, LoginCount, Role, User
 from portal.models.pieces import InboundPiece
 from portal.models.senders import (
     Gate,
@@ -33,11 +35,13 @@ from portal.models.tenants import (
 )
 
 __all__ = [
+    "AccessLink",
     "AccountHealth",
     "Address",
     "Agency",
     "Alert",
     "Attempt",
+    "AuditEntry",
     "Base",
     "BulkCall",
     "ClientLink",
@@ -60,6 +64,7 @@ __all__ = [
     "InstallState",
     "Job",
     "LedgerEntry",
+    "LinkKind",
     "Location",
     "LoginCount",
     "MarketingPause",
@@ -72,6 +77,8 @@ __all__ = [
     "Part",
     "ProviderAccount",
     "ReceiptRow",
+    "RecoveryCode",
+    "Role",
     "RoutingRule",
     "Sender",
     "SenderState",
@@ -82,5 +89,7 @@ __all__ = [
     "TemplateRow",
     "UsedLink",
     "User",
+    "UserLocation",
+    "UserSession",
     "Wallet",
 ]

@@ -1,18 +1,36 @@
 """People who sign in to the portal, and what the portal wants them to know."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, false, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.models.base import Base, BigId
+from portal.models.access import UserLocation
+from portal.models.base import Base, BigId, one_of
+from portal.models.tenants import Agency
+
+
+class Role(StrEnum):
+    """What somebody is inside an agency. A client is a customer of the agency: one location, to look at."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    AGENT = "agent"
+    VIEWER = "viewer"
+    CLIENT = "client"
 
 
 class User(UserMixin, Base):
-    """Without an agency a user is the operator, who sees all agencies. `session_version` ends every session."""
+    """Without an agency a user is the operator, who sees all agencies, whatever the role says.
+
+    `session_version` ends every session. `invited`: the invitation was not taken yet, so nobody knows the password.
+    `all_locations`: those of the agency that are still to come too; else the ones in `places`.
+    """
 
     __tablename__ = "portal_user"
+    __table_args__ = (one_of("role", Role),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
@@ -23,6 +41,23 @@ class User(UserMixin, Base):
     session_version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
+    role: Mapped[Role] = mapped_column(String(16), default=Role.OWNER, server_default=Role.OWNER.value)
+    all_locations: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    invited: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    # Sealed. Without `totp_since` it is only being set up, and nothing asks for its codes.
+    totp_secret: Mapped[str | None] = mapped_column(Text)
+    totp_since: Mapped[datetime | None]
+    # The last half minute whose code was taken: no code works twice (RFC 6238, 5.2).
+    totp_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    totp_failures: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+
+    agency: Mapped[Agency | None] = relationship(lazy="selectin", viewonly=True)
+    places: Mapped[list[UserLocation]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+    @property
+    def location_ids(self) -> frozenset[int] | None:
+        """The locations that were chosen for the user, None for all of the agency's."""
+        return None if self.all_locations else frozenset(place.location_id for place in self.places)
 
     def get_id(self) -> str:
         """What the session cookie carries: the id and the version that may still be signed in."""

@@ -79,6 +79,8 @@ class Agency(Base):
     listed_at: Mapped[datetime | None]
     check_at: Mapped[datetime | None] = mapped_column(index=True)
     note: Mapped[str] = mapped_column(Text, default="")
+    # Its people have to sign in with a second factor.
+    asks_second_factor: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime]
 
 

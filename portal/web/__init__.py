@@ -19,6 +19,7 @@ class RowId(IntegerConverter):
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
     from portal.web import custom_page, pages
+    from portal.web.account import bp as account
     from portal.web.admin import bp as admin
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
@@ -29,6 +30,6 @@ def init_app(app: Flask) -> None:
 
     app.url_map.converters["int"] = RowId
     pages.init_app(app)
-    for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api):
+    for blueprint in (webhooks, health, media, oauth, auth, account, admin, operator_api):
         app.register_blueprint(blueprint)
     custom_page.init_app(app)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from flask import g
+from flask import g, has_request_context, request
 
-from portal.accounts.permissions import EVERYTHING, PERMISSIONS, Permission, Role
+from portal.accounts.permissions import EVERYTHING, PERMISSIONS, Permission
 from portal.errors import Forbidden
 from portal.models import User
 from portal.web.pages.queries.scope import Scope
@@ -26,9 +26,15 @@ class Viewer:
 
     @classmethod
     def of(cls, user: User) -> "Viewer":
-        """Somebody who signed in to the portal: the operator, or the owner of an agency."""
-        permissions = EVERYTHING if user.agency_id is None else PERMISSIONS[Role.OWNER]
-        return cls(Scope(user.agency_id), user.email[:LONGEST_NAME], str(user.id), permissions)
+        """Somebody who signed in to the portal: the operator, or one of an agency's people."""
+        permissions = EVERYTHING if user.agency_id is None else PERMISSIONS[user.role]
+        scope = Scope(user.agency_id, None if user.agency_id is None else user.location_ids)
+        return cls(scope, user.email[:LONGEST_NAME], str(user.id), permissions)
+
+    @property
+    def address(self) -> str:
+        """Where this request came from; "" outside of one."""
+        return (request.remote_addr or "") if has_request_context() else ""
 
     def may(self, permission: str) -> bool:
         """Is it allowed?"""

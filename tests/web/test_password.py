@@ -84,7 +84,7 @@ def test_a_new_one_time_password_ends_every_session(client: FlaskClient, databas
     anna = person("anna@example.com")
     sign_in(client, "anna@example.com")
     with database.write() as session:
-        set_one_time_password(session.get_one(User, anna.id), BEFORE)
+        set_one_time_password(session, session.get_one(User, anna.id), BEFORE)
     assert client.get("/admin").status_code == 303
     assert sign_in(client, "anna@example.com", BEFORE).headers["Location"] == "/password"
 

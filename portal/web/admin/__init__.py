@@ -14,9 +14,12 @@ routes = Routes()
 
 from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     actions,
+    audit,
     events,
     installations,
     overview,
+    user,
+    users,
 )
 
 routes.mount(bp)

@@ -5,6 +5,7 @@ import logging
 from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.alerts.notices import close_alert
 from portal.errors import InvalidInput, NotFound
@@ -22,9 +23,11 @@ def replay_event(event_id: int) -> ResponseReturnValue:
     """Has a parked webhook applied again."""
     try:
         with services().database.write() as session:
-            if events.one(session, viewer().scope, event_id) is None:
+            row = events.one(session, viewer().scope, event_id)
+            if row is None:
                 raise NotFound("There is no such webhook, or it is not yours to see.")
-            replay(session, event_id)
+            with audit.deed(session, viewer(), "replayed", row):
+                replay(session, event_id)
     except InvalidInput as error:
         flash(error.message, "error")
     else:
@@ -41,6 +44,7 @@ def close(alert_id: int) -> ResponseReturnValue:
         if alert is None:
             raise NotFound("There is no such alert, or it is not yours to see.")
         if alert.closed_at is None:  # an old page must not close the next one, which nobody has seen
-            close_alert(session, alert.kind, alert.subject)
+            with audit.deed(session, viewer(), "closed", alert):
+                close_alert(session, alert.kind, alert.subject)
     log.info("alert closed", extra={"user": viewer().id, "alert": alert_id})
     return redirect(url_for("admin.index"), 303)

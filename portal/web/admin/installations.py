@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.installations import leaving, moves, scopes
@@ -73,6 +74,7 @@ def check_installation(location_id: int) -> ResponseReturnValue:
     with services().database.write() as session:
         location = _line(session, location_id).location
         moves.look_now(session, location)
+        audit.note(session, viewer(), "had HighLevel asked about", location)
     flash("HighLevel is asked: look here again in a moment.", "ok")
     return _back(location_id)
 
@@ -93,7 +95,8 @@ def leave(location_id: int) -> ResponseReturnValue:
     try:
         with services().database.write() as session:
             location = _line(session, location_id).location
-            leaving.disconnect(session, location.ghl_id, viewer().name)
+            with audit.deed(session, viewer(), "disconnected", location):
+                leaving.disconnect(session, location.ghl_id, viewer().name)
     except InvalidInput as error:
         flash(error.message, "error")
     else:
@@ -110,6 +113,7 @@ def look_at_agency(agency_id: int) -> ResponseReturnValue:
         if house is None:
             raise NotFound("There is no such agency, or it is not yours to see.")
         moves.list_now(session, house.agency)
+        audit.note(session, viewer(), "had the sub-accounts looked up of", house.agency)
     flash("The agency's sub-accounts are looked up: look here again in a moment.", "ok")
     return redirect(url_for("admin.installation_list"), 303)
 

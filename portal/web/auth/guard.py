@@ -10,7 +10,8 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import htmx
-from portal.accounts.sessions import find_session
+from portal.accounts.second_factor import missing
+from portal.accounts.sessions import find_session, used
 from portal.database import DatabaseAway, is_away
 from portal.extensions import login_manager
 from portal.models import User
@@ -25,15 +26,17 @@ def load_user(key: str) -> User | None:
     if g.get("database_away"):
         return None
     try:
-        user = find_session(services().database, key, session.get("name", ""))
+        found = find_session(services().database, key, session.get("name", ""))
     except (SQLAlchemyError, TimeoutError) as error:
         if not is_away(error):
             raise
         g.database_away = True
         raise DatabaseAway("The database does not answer: try again in a minute.") from error
-    if user is None:
+    if found is None:
         session.clear()  # a page that signs the cookie anew must not lengthen the life of an ended session
-    return user
+        return None
+    g.user_session = found.row
+    return found.user
 
 
 def to_sign_in() -> ResponseReturnValue:
@@ -48,15 +51,37 @@ login_manager.user_loader(load_user)
 login_manager.unauthorized_handler(to_sign_in)
 
 
-def sign_in_first() -> ResponseReturnValue | None:
+def know_who() -> ResponseReturnValue | None:
     """For `before_request`: a blueprint of pages for people who are signed in with a password of their own."""
     if not current_user.is_authenticated:
         return to_sign_in()
+    if by_hand():
+        used(services().database, g.user_session)
     if current_user.must_change_password:
-        change = url_for("auth.password")
-        return htmx.leave_for(change, 403) if htmx.asked() else redirect(change, 303)
+        return _first("auth.password")
     g.viewer = Viewer.of(current_user)
     return None
+
+
+def sign_in_first() -> ResponseReturnValue | None:
+    """The same, for all but the pages on which a second factor is set up that the agency asks for."""
+    turned_away = know_who()
+    if turned_away is None and missing(current_user):
+        return _first("account.second_factor_page")
+    return turned_away
+
+
+def by_hand() -> bool:
+    """Did somebody ask for this, and not a clock? A fragment counts only when the page's script says so.
+
+    So a script that is not there, or is an old one, ends sessions early instead of never.
+    """
+    return request.method != "GET" or not htmx.wants_fragment() or request.headers.get("X-By-Hand") == "1"
+
+
+def _first(endpoint: str) -> ResponseReturnValue:
+    path = url_for(endpoint)
+    return htmx.leave_for(path, 403) if htmx.asked() else redirect(path, 303)
 
 
 def let_forms_name_their_page(response: Response) -> Response:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts import throttle
+from portal.accounts import audit, throttle
 from portal.channels import registry
 from portal.channels.base import ChannelError
 from portal.channels.capabilities import ListsSenderIds
@@ -44,13 +44,15 @@ def put_sender_id(location_id: str) -> Response:
     """Gives a location's Cast sender another sender id: `{"sender_id": "…"}`, or `senderId`."""
     parts = services()
     _authenticate(parts)
-    wanted = _wanted()
+    wanted, caller = _wanted(), request.remote_addr or ""
     with parts.database.read() as session:
         sender = _the_sender(session, location_id)
     changed = senders.with_changes(parts.database, parts.vault, sender.id, {"sender_id": wanted})
     note = _check(parts, sender.id, changed, wanted)
     with parts.database.write() as session:
-        senders.change(session, parts.vault, sender.id, {"sender_id": wanted})
+        row, who = session.get_one(Sender, sender.id), audit.Person("the operator's key", "operator", caller)
+        with audit.deed(session, who, "changed", row):
+            senders.change(session, parts.vault, sender.id, {"sender_id": wanted})
     log.info(
         "sender id set by the operator's key",
         extra={"location": location_id, "sender": sender.id, "before": sender.address, "after": wanted, "note": note},

@@ -8,10 +8,12 @@ from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import decisions, resending
 from portal.messaging.releasing import release_held
+from portal.models import Location
 from portal.web.auth.guard import local_path
 from portal.web.context import services
 from portal.web.pages import routes
@@ -25,25 +27,32 @@ log = logging.getLogger(__name__)
 @routes.post("/messages/<uuid:message_id>/cancel", Permission.REPLY)
 def cancel(message_id: UUID) -> ResponseReturnValue:
     """Takes a message back that has not gone out."""
-    return _decide(message_id, decisions.cancel, "The message is cancelled, and HighLevel will be told.")
+    return _decide(message_id, "cancelled", decisions.cancel, "The message is cancelled, and HighLevel will be told.")
 
 
 @routes.post("/messages/<uuid:message_id>/again", Permission.REPLY)
 def send_again(message_id: UUID) -> ResponseReturnValue:
     """Sends a message again that the provider may have: only a person may decide that."""
-    return _decide(message_id, decisions.send_again, "The message is on its way again.")
+    return _decide(message_id, "sent again", decisions.send_again, "The message is on its way again.")
 
 
 @routes.post("/messages/<uuid:message_id>/give-up", Permission.REPLY)
 def give_up(message_id: UUID) -> ResponseReturnValue:
     """Ends a message whose fate nobody knows."""
-    return _decide(message_id, decisions.give_up, "The message counts as failed, and HighLevel will be told.")
+    return _decide(
+        message_id, "gave up", decisions.give_up, "The message counts as failed, and HighLevel will be told."
+    )
 
 
 @routes.post("/messages/<uuid:message_id>/confirm", Permission.REPLY)
 def confirm(message_id: UUID) -> ResponseReturnValue:
     """Takes a person's word that a message went out."""
-    return _decide(message_id, decisions.confirm, "The message counts as accepted: it will not be sent again.")
+    return _decide(
+        message_id,
+        "said that it went out",
+        decisions.confirm,
+        "The message counts as accepted: it will not be sent again.",
+    )
 
 
 @routes.post("/messages/<uuid:message_id>/resend", Permission.REPLY)
@@ -55,7 +64,9 @@ def resend(message_id: UUID) -> ResponseReturnValue:
         message = messages.one(session, _mine(), str(message_id))
         if message is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        return resending.resend(session, message.id, viewer().name, overrule=overrule).uuid
+        made = resending.resend(session, message.id, viewer().name, overrule=overrule)
+        audit.note(session, viewer(), "sent again", message, after={"as": made.uuid, "overruled": overrule})
+        return made.uuid
 
     try:
         made = services().database.patiently(do)
@@ -67,12 +78,15 @@ def resend(message_id: UUID) -> ResponseReturnValue:
     return redirect(url_for(".message", message_id=made), 303)
 
 
-def _decide(message_id: UUID, decision: Callable[[Session, int, str], object], done: str) -> ResponseReturnValue:
+def _decide(
+    message_id: UUID, action: str, decision: Callable[[Session, int, str], object], done: str
+) -> ResponseReturnValue:
     def decide(session: Session) -> None:
         message = messages.one(session, _mine(), str(message_id))
         if message is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        decision(session, message.id, viewer().name)
+        with audit.deed(session, viewer(), action, message):
+            decision(session, message.id, viewer().name)
 
     try:
         services().database.patiently(decide)
@@ -91,7 +105,10 @@ def release(location_id: int) -> ResponseReturnValue:
     def release_all(session: Session) -> int:
         if not scope.has_location(session, _mine(), location_id):
             raise NotFound("There is no such sub-account, or it is not yours to see.")
-        return release_held(session, location_id)
+        count = release_held(session, location_id)
+        place = session.get_one(Location, location_id)
+        audit.note(session, viewer(), "tried what is held again", place, after={"messages": count})
+        return count
 
     count = services().database.patiently(release_all)
     log.info("held messages tried again", extra={"user": viewer().id, "location": location_id, "messages": count})

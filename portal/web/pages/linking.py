@@ -7,6 +7,7 @@ from flask import flash, request
 from flask.typing import ResponseReturnValue
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.base import ChannelError
 from portal.channels.capabilities import LinkCode
@@ -44,6 +45,7 @@ def pair(sender_id: int) -> ResponseReturnValue:
     pairing = fault = ""
     try:
         pairing = services().linking.pairing_code(sender_id, phone)
+        _audit(line, "asked for a pairing code for")
     except (InvalidInput, ChannelError) as error:
         fault = error.message
     context = {"line": line, "phone": phone, "pairing": pairing, "fault": fault, "code": LinkCode()}
@@ -66,19 +68,25 @@ def sign_out_page(sender_id: int) -> ResponseReturnValue:
 @routes.post("/senders/<int:sender_id>/sign-out", Permission.MANAGE)
 def sign_out_line(sender_id: int) -> ResponseReturnValue:
     """Unlinks the phone."""
-    return _do(sender_id, services().linking.sign_out, "The phone is unlinked.", "signed out")
+    return _do(sender_id, services().linking.sign_out, "The phone is unlinked.", "unlinked the phone of")
 
 
 def _do(sender_id: int, act: Callable[[int], None], done: str, decided: str) -> ResponseReturnValue:
-    _line(sender_id)
+    line = _line(sender_id)
     try:
         act(sender_id)
+        _audit(line, decided)
     except (InvalidInput, ChannelError) as error:
         flash(error.message, "error")
     else:
         log.info("sender decided", extra={"user": viewer().id, "sender_id": sender_id, "decided": decided})
         flash(done, "ok")
     return back(sender_id)
+
+
+def _audit(line: Line, action: str) -> None:
+    with services().database.write() as session:
+        audit.note(session, viewer(), action, line.sender)
 
 
 def _line(sender_id: int) -> Line:

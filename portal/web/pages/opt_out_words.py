@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.base import Family
 from portal.errors import InvalidInput, NotFound
@@ -35,8 +36,9 @@ def opt_out_place(location_id: int) -> ResponseReturnValue:
 def set_opt_out_words(location_id: int) -> ResponseReturnValue:
     """Replaces the words; empty lists are the usual ones."""
 
-    def change(_: Session, location: Location) -> None:
-        opt_out_decisions.set_words(location, request.form.get("stop", ""), request.form.get("start", ""))
+    def change(session: Session, location: Location) -> None:
+        with audit.deed(session, viewer(), "changed the opt-out words of", location):
+            opt_out_decisions.set_words(location, request.form.get("stop", ""), request.form.get("start", ""))
 
     return _do(location_id, change, "words", "The words are kept. They count from now on.")
 
@@ -48,7 +50,9 @@ def add_opt_out(location_id: int) -> ResponseReturnValue:
     def change(session: Session, location: Location) -> None:
         form = {name: request.form.get(name, "") for name in ("family", "number", "reason")}
         who = viewer().name
-        opt_out_decisions.add(session, location, form["family"], form["number"], who, form["reason"])
+        row = opt_out_decisions.add(session, location, form["family"], form["number"], who, form["reason"])
+        session.flush()
+        audit.note(session, viewer(), "added", row, after={"family": row.family, "reason": form["reason"]})
 
     done = "It is added: nothing is sent to this number any more, and what waited for it fails."
     return _do(location_id, change, "add", done)

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import clock, htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import opt_out_decisions, opt_out_lists
@@ -72,7 +73,10 @@ def lift_opt_out(opt_out_id: int) -> ResponseReturnValue:
     def lift(session: Session) -> int:
         line = _line(session, opt_out_id)
         reason = request.form.get("reason", "")
-        return opt_out_decisions.lift(session, line.row, viewer().name, reason)
+        count = opt_out_decisions.lift(session, line.row, viewer().name, reason)
+        told = {"reason": reason, "opt-outs": count}
+        audit.note(session, viewer(), "lifted", line.row, after=told)
+        return count
 
     try:
         count = services().database.patiently(lift)

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.base import ChannelError, Registers
 from portal.channels.capabilities import AppWebhook, HasLine, HasTemplates
@@ -95,6 +96,7 @@ def check_sender(sender_id: int) -> ResponseReturnValue:
         line = mine(session, sender_id)
         if line.location.install_state in HERE:
             sync_webhook(session, sender_id, line.sender.channel)
+        audit.note(session, viewer(), "had the provider asked about", line.sender)
     try:
         services().linking.look(sender_id)
     except (ChannelError, InvalidInput) as error:
@@ -108,8 +110,9 @@ def check_sender(sender_id: int) -> ResponseReturnValue:
 def pause_sender(sender_id: int) -> ResponseReturnValue:
     """Stops it; what it would send is held."""
     with services().database.write() as session:
-        mine(session, sender_id)
-        domain.pause(session, sender_id, f"Paused by {viewer().name}.")
+        line = mine(session, sender_id)
+        with audit.deed(session, viewer(), "paused", line.sender):
+            domain.pause(session, sender_id, f"Paused by {viewer().name}.")
     _note(sender_id, "paused")
     flash("It is paused: what it would send is held.", "ok")
     return back(sender_id)
@@ -121,8 +124,8 @@ def resume_sender(sender_id: int) -> ResponseReturnValue:
     number = request.form.get("number", "")
 
     def start(session: Session) -> int:
-        mine(session, sender_id)
-        return domain.resume(session, sender_id, number)
+        with audit.deed(session, viewer(), "resumed", mine(session, sender_id).sender):
+            return domain.resume(session, sender_id, number)
 
     try:
         count = services().database.patiently(start)

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import clock, htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput
 from portal.messaging import switching
@@ -84,10 +85,25 @@ def stand_in_earlier(sender_id: int) -> ResponseReturnValue:
     return _do(sender_id, change, "order", "It stands in one place earlier.")
 
 
+_ACTIONS = {
+    "switch": "switched away from",
+    "back": "switched back to",
+    "policy": "changed what happens when a sender is down in",
+    "order": "moved to an earlier place",
+}
+
+
 def _do(sender_id: int, change: Callable[[Session, Line], None], form: str, done: str) -> ResponseReturnValue:
     """The page again: with what is wrong beside the form, or with what was done."""
+
+    def decide(session: Session) -> None:
+        line = mine(session, sender_id)
+        row = line.location if form == "policy" else line.sender
+        with audit.deed(session, viewer(), _ACTIONS[form], row):
+            change(session, line)
+
     try:
-        services().database.patiently(lambda session: change(session, mine(session, sender_id)))
+        services().database.patiently(decide)
     except InvalidInput as error:
         return _page(sender_id, {form: error.message})
     log.info("stand-ins changed", extra={"user": viewer().id, "sender_id": sender_id, "decided": form})

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import composing, template_offers, template_sending, template_texts
@@ -62,6 +63,8 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
         composing.compose(services().database, services().journal, location, draft)
     except InvalidInput as error:
         return _page(message_id, request.form.get("template", ""), fault=error.message)
+    with services().database.write() as session:
+        audit.note(session, viewer(), "sent a template after", message, after={"template": row.name})
     log.info("template sent", extra={"user": viewer().id, "message_id": str(message_id)})
     flash(SENT, "ok")
     return redirect(url_for(".message", message_id=message_id), 303)

@@ -7,6 +7,7 @@ from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.capabilities import HasTemplates
 from portal.errors import NotFound
@@ -50,6 +51,8 @@ def ask_templates(sender_id: int) -> ResponseReturnValue:
     with services().database.write() as session:
         line = mine(session, sender_id)
         asked = domain.ask_again(session, line.sender)
+        if asked:
+            audit.note(session, viewer(), "had the templates read of", line.sender)
     if asked:
         log.info("sender decided", extra={"user": viewer().id, "sender_id": sender_id, "decided": "ask templates"})
         flash("The provider is asked: what it answers is here in a moment.", "ok")
