@@ -5,11 +5,13 @@ from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, C
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
+from portal.models.funds import AgencyEntry, AgencyKind, AgencyWallet, Bucket, CampaignUse, Source, WalletDay
 from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.pieces import InboundPiece
+from portal.models.plans import ChargeState, CreditPlan, GhlCharge, PriceList, PriceRule, ProviderRate
 from portal.models.senders import (
     Gate,
     MarketingPause,
@@ -35,14 +37,21 @@ __all__ = [
     "AccountHealth",
     "Address",
     "Agency",
+    "AgencyEntry",
+    "AgencyKind",
+    "AgencyWallet",
     "Alert",
     "Attempt",
     "Base",
+    "Bucket",
     "BulkCall",
+    "CampaignUse",
+    "ChargeState",
     "Contact",
     "ContactDnd",
     "ContactMerge",
     "Conversation",
+    "CreditPlan",
     "Direction",
     "EndedSession",
     "EntryKind",
@@ -50,6 +59,7 @@ __all__ = [
     "EventState",
     "FailoverPolicy",
     "Gate",
+    "GhlCharge",
     "Grant",
     "GrantKind",
     "GrantState",
@@ -67,16 +77,21 @@ __all__ = [
     "OptOut",
     "Origin",
     "Part",
+    "PriceList",
+    "PriceRule",
     "ProviderAccount",
+    "ProviderRate",
     "ReceiptRow",
     "RoutingRule",
     "Sender",
     "SenderState",
     "SenderSwitch",
     "ServiceWindow",
+    "Source",
     "Status",
     "StatusChange",
     "TemplateRow",
     "User",
     "Wallet",
+    "WalletDay",
 ]
