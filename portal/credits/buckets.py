@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.models import Bucket, EntryKind, LedgerEntry, Source, Wallet
@@ -57,13 +57,18 @@ def arrange(
     wallet, back = lock(session, wallet_id), back or {}
     if wallet.unlimited:
         return None
-    lying = _lying(session, wallet, back)
+    lying = _lying(session, wallet, back, moment)
     if not lying:
         return None
     for each in lying:
         each.now += back.get(each.id, 0)
     named = sum(back.get(each.id, 0) for each in lying)
-    owed = _place_rest(session, wallet, lying, wallet.available - wallet.later - named, moment)
+    rest = wallet.available - wallet.later - named
+    opening = next((each for each in lying if each.source == Source.OPENING), None)
+    if opening is not None and opening.id != wallet.bucket_id:
+        loose = back.get(None, 0)  # it was held before there were buckets
+        opening.now, rest = opening.now + loose, rest - loose
+    owed = _place_rest(session, wallet, lying, rest, moment)
     gone = 0
     for each in lying:
         if each.closed or each.expires_at <= moment:
@@ -76,13 +81,14 @@ def arrange(
     return head.id if head else None
 
 
-def _lying(session: Session, wallet: Row[Any], back: Mapping[int | None, int]) -> list[_Lying]:
-    """The buckets that something lies in or goes to."""
+def _lying(session: Session, wallet: Row[Any], back: Mapping[int | None, int], moment: datetime) -> list[_Lying]:
+    """The buckets that something lies in or goes to, and those that are over."""
+    over = and_(Bucket.closed_at.is_(None), Bucket.expires_at <= moment)
     named = [bucket for bucket in (wallet.bucket_id, *back) if bucket is not None]
     rows = session.execute(
         select(Bucket.__table__)
         .where(Bucket.wallet_id == wallet.id)
-        .where(or_(Bucket.id.in_(named), Bucket.source == Source.OPENING, Bucket.remaining > 0))
+        .where(or_(Bucket.id.in_(named), Bucket.source == Source.OPENING, Bucket.remaining > 0, over))
     ).all()
     return [
         _Lying(
@@ -106,11 +112,8 @@ def _place_rest(session: Session, wallet: Row[Any], lying: list[_Lying], rest: i
         head.now += rest
         return 0
     if rest > 0:
-        opening = next((each for each in lying if each.source == Source.OPENING), None)
-        if opening is None:
-            opening = _open(session, wallet.id, rest, moment)
-            lying.append(opening)
-        opening.now += rest
+        lying.append(_open(session, wallet.id, rest, moment))
+        lying[-1].now += rest
     return max(-rest, 0)
 
 

@@ -74,7 +74,7 @@ class Rule:
             and self.country in ("", ask.country)
         )
 
-    def weight(self, ask: Ask) -> tuple[int, int, int, int, int]:
+    def weight(self, ask: Ask) -> tuple[int, ...]:
         """How much it says: by the number of things it names, then in this order: channel, country, kind, direction."""
         channel = (self.channel != "") + (self.channel == ask.channel)
         named = (bool(self.country), bool(self.kind), bool(self.direction))
