@@ -214,8 +214,8 @@ def test_two_hundred_at_once_with_credit_for_a_hundred(place):
         with ThreadPoolExecutor(16) as pool:
             held = [id_ for id_, got in zip(ids, pool.map(one, ids), strict=True) if got]
         assert len(held) == 100 and place.columns[0] == 0 and place.lying == []
-        for id_ in held:
-            place.end(id_, 2, sent=True)
+        with place.database.write() as session:
+            ledger.write(session, [ledger.settle(place.wallet_id, id_, 1, 2) for id_ in held])
         place.prove()
     assert place.columns == (0, 0, 4000)
 
