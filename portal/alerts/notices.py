@@ -40,6 +40,9 @@ TEMPLATES_UNREAD = "templates_unread"
 ACCOUNT_SLOW = "account_slow"
 ACCOUNT_FAILING = "account_failing"
 ACCOUNT_WELL = "account_well"
+CREDITS_LOW = "credits_low"
+CREDITS_BURN = "credits_burn"
+CREDITS_AGENCY = "credits_agency"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

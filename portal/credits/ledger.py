@@ -1,7 +1,9 @@
 """The ledger: every movement of credits is one appended entry, and the wallet moves in the same transaction.
 
-An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then wallet;
-wallets move at the end (`portal.credits.totals`).
+An entry moves credits between four accounts and adds up to zero: what is `available`, `held` and `spent` of a
+location's, and the `outside`, where they come from and go to. Rows are never changed and never removed; the database
+refuses it. An entry's key makes it happen once: writing it again changes nothing. Lock order everywhere: message, then
+wallet; wallets move at the end (`portal.credits.totals`).
 """
 
 from collections.abc import Sequence
@@ -9,18 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, bindparam, case, delete, func, or_, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.credits import totals
+from portal.credits import campaigns, totals
+from portal.credits.proof import prove as prove
 from portal.database import insert, insert_unless_there
 from portal.models import EntryKind, LedgerEntry, Wallet
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One entry to be: how `available`, `held` and `spent` change. Together they always add up to zero or a grant."""
+    """One entry to be: how `available`, `held` and `spent` change. Only grants, expiries and corrections move the
+    outside; the others add up to zero. `hold` is whose credits come back, `bucket_id` where those of a hold lay."""
 
     wallet_id: int
     key: str
@@ -30,6 +34,18 @@ class Movement:
     held: int = 0
     spent: int = 0
     note: str = ""
+    hold: totals.Hold | None = None
+    bucket_id: int | None = None
+    corrects_id: int | None = None
+    who: str = ""
+
+    @property
+    def outside(self) -> int:
+        """The other side of what comes in and what goes for good."""
+        return -(self.available + self.held + self.spent) if self.kind in _OUTSIDE else 0
+
+
+_OUTSIDE = (EntryKind.GRANT, EntryKind.EXPIRY, EntryKind.CORRECTION)
 
 
 def wallet_of(session: Session, location_id: int) -> int:
@@ -43,25 +59,48 @@ def wallet_of(session: Session, location_id: int) -> int:
     return session.scalars(select(Wallet.id).where(Wallet.location_id == location_id)).one()
 
 
-def hold(session: Session, location_id: int, message_id: int, amount: int) -> bool:
-    """Sets credits aside for a message; False, and nothing written, when there are not enough. Holding twice is once.
+def hold(session: Session, location_id: int, message_id: int, amount: int, bulk: str = "") -> bool:
+    """Sets credits aside for a message; False, and nothing written, when it may not be. Holding twice is once.
 
-    The entry comes first: its key decides whether the wallet moves. The wallet's own row decides whether it may.
+    `bulk` is the campaign that the message belongs to. Where nothing can refuse, the entry's key alone decides whether
+    the wallet moves; else the wallet is asked first, and what it gave for a hold that was there goes back.
     """
     if amount == 0:
         return True
     wallet = known_wallet(session, location_id)
-    connection = session.connection()
     key = f"{EntryKind.HOLD}:{message_id}"
-    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
+    known = totals.limits(session, wallet)
+    if not known.asks and not (bulk and known.bulk_cap is not None):
+        if _append(session, _held(wallet, key, message_id, amount, None)):
+            totals.move(session, wallet, available=-amount, held=amount)
+        return True
+    taken = _take(session, wallet, amount, bulk)
+    if taken is None:
+        return session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None
+    if not _append(session, _held(wallet, key, message_id, amount, taken.bucket)):
+        totals.move(session, wallet, available=amount, held=-amount, hold=taken)
+        campaigns.give_back(session, bulk, amount)
+    return True
+
+
+def _take(session: Session, wallet: int, amount: int, bulk: str) -> totals.Hold | None:
+    if not campaigns.take(session, wallet, bulk, amount):
+        return None
+    taken = totals.take(session, wallet, amount)
+    if taken is None:
+        campaigns.give_back(session, bulk, amount)
+    return taken
+
+
+def _held(wallet: int, key: str, message_id: int, amount: int, bucket: int | None) -> Movement:
+    return Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount, bucket_id=bucket)
+
+
+def _append(session: Session, each: Movement) -> bool:
+    """Writes the entry unless it is there; True when it was not."""
     # By what it returns: the row count of such an INSERT is not to be had on every driver.
     statement = insert_unless_there(session, LedgerEntry, "key").returning(LedgerEntry.key)
-    if connection.scalar(statement, _row(held, clock.now())) is None:
-        return True
-    if totals.take(session, wallet, amount):
-        return True
-    connection.execute(_UNDO_HOLD, {"b_key": key})
-    return False
+    return session.connection().scalar(statement, _row(each, clock.now())) is not None
 
 
 def _key(kind: EntryKind, message_id: int, part: int, turn: int) -> str:
@@ -69,27 +108,20 @@ def _key(kind: EntryKind, message_id: int, part: int, turn: int) -> str:
     return f"{kind}:{message_id}:{part}" + (f":{turn}" if turn > 1 else "")
 
 
-def hold_again(session: Session, location_id: int, message_id: int, part: int, amount: int) -> bool:
-    """Sets credits aside for a part whose hold was given back; False when there are not enough."""
+def hold_again(session: Session, location_id: int, message_id: int, part: int, amount: int, bulk: str = "") -> bool:
+    """Sets credits aside for a part whose hold was given back; False when it may not be."""
     account = account_of(session, message_id, part, amount)
     if account.held or amount == 0:
         return True
     wallet = known_wallet(session, location_id)
-    if not totals.take(session, wallet, amount):
+    if (taken := _take(session, wallet, amount, bulk)) is None:
         return False
     key = _key(EntryKind.HOLD, message_id, part, account.round + 1)
-    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-amount, held=amount)
-    session.connection().execute(_APPEND, _row(held, clock.now()))
+    session.connection().execute(_APPEND, _row(_held(wallet, key, message_id, amount, taken.bucket), clock.now()))
     return True
 
 
-def affordable(session: Session, location_id: int, amount: int) -> bool:
-    """Could so much be held now? Only looks: another message may be quicker."""
-    enough = or_(Wallet.unlimited, Wallet.available >= amount)
-    return session.scalar(select(Wallet.id).where(Wallet.location_id == location_id, enough)) is not None
-
-
-def hold_difference(session: Session, location_id: int, message_id: int, difference: int) -> bool:
+def hold_difference(session: Session, location_id: int, message_id: int, difference: int, bulk: str = "") -> bool:
     """Sets more aside for a message whose price has changed, or frees what it no longer needs.
 
     False, and nothing written, when there are not enough. Booked on part 0: the parts' own shares are their prices.
@@ -97,15 +129,16 @@ def hold_difference(session: Session, location_id: int, message_id: int, differe
     if difference == 0:
         return True
     wallet = known_wallet(session, location_id)
-    turn = account_of(session, message_id, 0, 0).round
+    account = account_of(session, message_id, 0, 0)
     if difference < 0:
-        write(session, [give_back(wallet, message_id, 0, -difference, "it was cut anew", turn)])
+        freed = give_back(wallet, message_id, 0, -difference, "it was cut anew", account.round, account.hold)
+        write(session, [freed])
+        campaigns.give_back(session, bulk, -difference)
         return True
-    if not totals.take(session, wallet, difference):
+    if (taken := _take(session, wallet, difference, bulk)) is None:
         return False
-    key = _key(EntryKind.HOLD, message_id, 0, turn)
-    held = Movement(wallet, key, EntryKind.HOLD, message_id, available=-difference, held=difference)
-    session.connection().execute(_APPEND, _row(held, clock.now()))
+    key = _key(EntryKind.HOLD, message_id, 0, account.round)
+    session.connection().execute(_APPEND, _row(_held(wallet, key, message_id, difference, taken.bucket), clock.now()))
     return True
 
 
@@ -115,16 +148,32 @@ def settle(wallet_id: int, message_id: int, part: int, amount: int, turn: int = 
     return Movement(wallet_id, key, EntryKind.SETTLE, message_id, held=-amount, spent=amount)
 
 
-def give_back(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
+def give_back(
+    wallet_id: int,
+    message_id: int,
+    part: int,
+    amount: int,
+    reason: str,
+    turn: int = 1,
+    hold: totals.Hold | None = None,
+) -> Movement:
     """The part failed before it was accepted: its share of the hold is free again."""
-    key = _key(EntryKind.RELEASE, message_id, part, turn)
-    return Movement(wallet_id, key, EntryKind.RELEASE, message_id, available=amount, held=-amount, note=reason[:200])
+    key, note = _key(EntryKind.RELEASE, message_id, part, turn), reason[:200]
+    return Movement(wallet_id, key, EntryKind.RELEASE, message_id, available=amount, held=-amount, note=note, hold=hold)
 
 
-def refund(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
+def refund(
+    wallet_id: int,
+    message_id: int,
+    part: int,
+    amount: int,
+    reason: str,
+    turn: int = 1,
+    hold: totals.Hold | None = None,
+) -> Movement:
     """The part failed after it was accepted: failed is free."""
-    key = _key(EntryKind.REFUND, message_id, part, turn)
-    return Movement(wallet_id, key, EntryKind.REFUND, message_id, available=amount, spent=-amount, note=reason[:200])
+    key, note = _key(EntryKind.REFUND, message_id, part, turn), reason[:200]
+    return Movement(wallet_id, key, EntryKind.REFUND, message_id, available=amount, spent=-amount, note=note, hold=hold)
 
 
 def charge_late(wallet_id: int, message_id: int, part: int, amount: int, reason: str, turn: int = 1) -> Movement:
@@ -151,7 +200,9 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
     written = set(session.connection().scalars(statement, rows))
     for each in moving:
         if each.key in written:
-            totals.move(session, each.wallet_id, available=each.available, held=each.held, spent=each.spent)
+            totals.move(
+                session, each.wallet_id, available=each.available, held=each.held, spent=each.spent, hold=each.hold
+            )
 
 
 def _row(each: Movement, moment: datetime) -> dict[str, object]:
@@ -163,6 +214,10 @@ def _row(each: Movement, moment: datetime) -> dict[str, object]:
         "available": each.available,
         "held": each.held,
         "spent": each.spent,
+        "outside": each.outside,
+        "bucket_id": each.bucket_id,
+        "corrects_id": each.corrects_id,
+        "who": each.who,
         "note": each.note,
         "at": moment,
     }
@@ -191,8 +246,6 @@ def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) 
 
 
 _APPEND = LedgerEntry.__table__.insert()  # type: ignore[attr-defined]
-# Written in this very transaction, which nobody else has seen.
-_UNDO_HOLD = delete(LedgerEntry.__table__).where(LedgerEntry.key == bindparam("b_key"))  # type: ignore[arg-type]
 
 # A wallet's id never changes. By engine, because a process of tests may have several databases.
 _wallets: WeakKeyDictionary[Engine, dict[int, int]] = WeakKeyDictionary()
@@ -214,54 +267,23 @@ def known_wallet(session: Session, location_id: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PartAccount:
-    """What of a part's price is held and spent now. `round` numbers the entries that come next."""
+    """What of a part's price is held and spent now, and by which hold. `round` numbers the entries that come next."""
 
     held: int
     spent: int
     round: int
+    hold: totals.Hold | None = None
 
 
 def account_of(session: Session, message_id: int, part: int, price: int) -> PartAccount:
     """A part's share of its message's hold, and what its own entries made of it."""
-    entries = session.scalars(select(LedgerEntry).where(LedgerEntry.message_id == message_id)).all()
-    whole = any(entry.key == f"{EntryKind.HOLD}:{message_id}" for entry in entries)
+    wanted = select(LedgerEntry).where(LedgerEntry.message_id == message_id).order_by(LedgerEntry.id)
+    entries = session.scalars(wanted).all()
+    whole = [entry for entry in entries if entry.key == f"{EntryKind.HOLD}:{message_id}"]
     own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
     kinds = [entry.kind for entry in own]
     again = max((kinds.count(kind) for kind in set(kinds)), default=0)
     held = (price if whole else 0) + sum(entry.held for entry in own)
-    return PartAccount(held, sum(entry.spent for entry in own), again + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A wallet whose columns are not what its entries add up to."""
-
-    wallet_id: int
-    wallet: tuple[int, int, int]
-    entries: tuple[int, int, int]
-
-
-def prove(session: Session) -> tuple[int, list[Proof]]:
-    """Adds every wallet's entries up again: how many wallets were looked at, and those that disagree."""
-    total = func.coalesce
-    sums = (
-        select(
-            Wallet.id,
-            Wallet.available,
-            Wallet.held,
-            Wallet.spent,
-            total(func.sum(LedgerEntry.available), 0),
-            total(func.sum(LedgerEntry.held), 0),
-            total(func.sum(LedgerEntry.spent), 0),
-            func.sum(case((LedgerEntry.id.is_(None), 0), else_=1)),
-        )
-        .outerjoin(LedgerEntry, LedgerEntry.wallet_id == Wallet.id)
-        .group_by(Wallet.id, Wallet.available, Wallet.held, Wallet.spent)
-    )
-    rows = session.execute(sums).all()
-    wrong = [
-        Proof(row[0], (row[1], row[2], row[3]), (int(row[4]), int(row[5]), int(row[6])))
-        for row in rows
-        if (row[1], row[2], row[3]) != (int(row[4]), int(row[5]), int(row[6]))
-    ]
-    return len(rows), wrong
+    holds = [*whole, *(entry for entry in own if entry.kind == EntryKind.HOLD)]
+    hold = totals.Hold(holds[-1].bucket_id, holds[-1].at) if holds else None
+    return PartAccount(held, sum(entry.spent for entry in own), again + 1, hold)

@@ -2,72 +2,180 @@
 
 An entry of the ledger is written together with its cause. What a transaction's entries add up to reaches the wallets
 right before its commit, in the order of their ids: so nobody waits for a wallet longer than a commit takes. Only a
-wallet that may run out is asked, and locked, at once.
+wallet that may run out is asked, and locked, at once. Its buckets are looked at where one of them comes to an end, and
+cost nothing before.
 """
 
-from sqlalchemy import bindparam, select, update
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, case, null, or_, select, update
 from sqlalchemy.orm import Session
 
+from portal import clock
+from portal.credits import buckets, days
 from portal.database import at_end
 from portal.models import Wallet
 
-_MOVES, _UNLIMITED = "wallet_moves", "unlimited_wallets"
+_MOVES, _LIMITS = "wallet_moves", "wallet_limits"
 
 
-def move(session: Session, wallet_id: int, *, available: int = 0, held: int = 0, spent: int = 0) -> None:
-    """Adds to what the wallet moves by at the end of the transaction."""
-    moves: dict[int, list[int]] = session.info.setdefault(_MOVES, {})
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Where the credits of a hold came from, and when. `bucket` is None where they lay loose."""
+
+    bucket: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a wallet; None is no bound."""
+
+    unlimited: bool
+    day_cap: int | None
+    bulk_cap: int | None
+
+    @property
+    def asks(self) -> bool:
+        """May it refuse a message, so that it has to be asked before?"""
+        return not self.unlimited or self.day_cap is not None
+
+
+@dataclass(slots=True)
+class _Move:
+    available: int = 0
+    held: int = 0
+    spent: int = 0
+    back: list[tuple[Hold, int]] = field(default_factory=list)
+
+
+def move(
+    session: Session, wallet_id: int, *, available: int = 0, held: int = 0, spent: int = 0, hold: Hold | None = None
+) -> None:
+    """Adds to what the wallet moves by at the end of the transaction. `hold` is whose credits come back."""
+    moves: dict[int, _Move] = session.info.setdefault(_MOVES, {})
     if not moves:
         at_end(session, _move_all)
-    totals = moves.setdefault(wallet_id, [0, 0, 0])
-    for place, change in enumerate((available, held, spent)):
-        totals[place] += change
+    totals = moves.setdefault(wallet_id, _Move())
+    totals.available += available
+    totals.held += held
+    totals.spent += spent
+    if hold is not None and available > 0:
+        totals.back.append((hold, available))
 
 
-def take(session: Session, wallet_id: int, amount: int) -> bool:
-    """Moves credits from available to held; False when there are not enough."""
-    if _is_unlimited(session, wallet_id):
+def take(session: Session, wallet_id: int, amount: int) -> Hold | None:
+    """Moves credits from available to held, and says out of which bucket; None when there are not enough."""
+    moment, known = clock.now(), limits(session, wallet_id)
+    if not known.asks:
         move(session, wallet_id, available=-amount, held=amount)
-        return True
-    earlier = session.info.get(_MOVES, {}).pop(wallet_id, None)
+        return Hold(None, moment)
+    earlier: _Move | None = session.info.get(_MOVES, {}).pop(wallet_id, None)
     if earlier is not None:
         _move(session, wallet_id, earlier)  # what was given back in this transaction may be taken in it
-    return bool(session.connection().execute(_TAKE, {"b_wallet": wallet_id, "b_amount": amount}).rowcount)
+    values = {"b_wallet": wallet_id, "b_amount": amount, "b_moment": moment}
+    statement = _TAKE
+    if known.day_cap is not None:
+        statement, values["b_today"] = _TAKE_OF_DAY, days.today(session, wallet_id, moment)
+    taken = session.connection().execute(statement, values).first()
+    if taken is None and buckets.end_due(session, wallet_id, moment):
+        taken = session.connection().execute(statement, values).first()
+    if taken is None:
+        return None
+    if _out_of_order(taken):
+        return Hold(buckets.arrange(session, wallet_id, moment), moment)
+    return Hold(taken.bucket_id, moment)
 
 
-def _is_unlimited(session: Session, wallet_id: int) -> bool:
+def limits(session: Session, wallet_id: int) -> Limits:
     """Looked up once in a transaction. One that is given a limit meanwhile counts as limited from the next one on."""
-    known: dict[int, bool] = session.info.setdefault(_UNLIMITED, {})
+    known: dict[int, Limits] = session.info.setdefault(_LIMITS, {})
     if wallet_id not in known:
-        known[wallet_id] = bool(session.connection().scalar(_LOOK, {"b_wallet": wallet_id}))
+        row = session.connection().execute(_LOOK, {"b_wallet": wallet_id}).one()
+        known[wallet_id] = Limits(row.unlimited, row.day_cap, row.bulk_cap)
     return known[wallet_id]
 
 
+def flush(session: Session, wallet_id: int) -> None:
+    """Moves the wallet now, for whoever locks it and reckons with what it says."""
+    moves: dict[int, _Move] = session.info.get(_MOVES, {})
+    if wallet_id in moves:
+        _move(session, wallet_id, moves.pop(wallet_id))
+
+
 def _move_all(session: Session) -> None:
-    moves: dict[int, list[int]] = session.info.pop(_MOVES, {})
+    moves: dict[int, _Move] = session.info.pop(_MOVES, {})
     for wallet_id in sorted(moves):
         _move(session, wallet_id, moves[wallet_id])
 
 
-def _move(session: Session, wallet_id: int, totals: list[int]) -> None:
-    available, held, spent = totals
-    if available or held or spent:
-        values = {"b_wallet": wallet_id, "b_available": available, "b_held": held, "b_spent": spent}
+def _move(session: Session, wallet_id: int, totals: _Move) -> None:
+    if not (totals.available or totals.held or totals.spent or totals.back):
+        return
+    values = {
+        "b_wallet": wallet_id,
+        "b_available": totals.available,
+        "b_held": totals.held,
+        "b_spent": totals.spent,
+    }
+    if not totals.available and not totals.back:
         session.connection().execute(_MOVE, values)
+        return
+    moved = session.connection().execute(_MOVE_AND_TELL, values).one()
+    if moved.day_cap is not None:
+        _free_day(session, wallet_id, moved, totals)
+    if moved.unlimited:
+        return
+    back: dict[int | None, int] = {}
+    for hold, amount in totals.back:
+        back[hold.bucket] = back.get(hold.bucket, 0) + amount
+    if _out_of_order(moved) or any(bucket != moved.bucket_id for bucket in back):
+        buckets.arrange(session, wallet_id, clock.now(), back)
 
 
-_LOOK = select(Wallet.unlimited).where(Wallet.id == bindparam("b_wallet"))
+def _out_of_order(row: Any) -> bool:
+    """Is the bucket that is burned used up, while another is not?"""
+    return bool(not row.unlimited and row.available < row.later)
+
+
+def _free_day(session: Session, wallet_id: int, moved: Any, totals: _Move) -> None:
+    """What was set aside today and came back does not count against the day: failed is free."""
+    zone = days.zone_of(session, wallet_id)
+    back = sum(amount for hold, amount in totals.back if days.day_in(zone, hold.at) == moved.day)
+    if back:
+        session.connection().execute(_FREE_DAY, {"b_wallet": wallet_id, "b_back": back})
+
+
+_THIS = Wallet.id == bindparam("b_wallet")
+_LOOK = select(Wallet.unlimited, Wallet.day_cap, Wallet.bulk_cap).where(_THIS)
 _MOVE = (
     update(Wallet.__table__)  # type: ignore[arg-type]
-    .where(Wallet.id == bindparam("b_wallet"))
+    .where(_THIS)
     .values(
         available=Wallet.available + bindparam("b_available"),
         held=Wallet.held + bindparam("b_held"),
         spent=Wallet.spent + bindparam("b_spent"),
     )
 )
+_STATE = (Wallet.unlimited, Wallet.available, Wallet.later, Wallet.bucket_id, Wallet.day_cap, Wallet.day)
+_MOVE_AND_TELL = _MOVE.returning(*_STATE)
 _TAKE = (
     update(Wallet.__table__)  # type: ignore[arg-type]
-    .where(Wallet.id == bindparam("b_wallet"), Wallet.unlimited | (Wallet.available >= bindparam("b_amount")))
+    .where(
+        _THIS,
+        Wallet.unlimited | (Wallet.available + Wallet.overdraft >= bindparam("b_amount")),
+        # Credits that are over are not taken, however late their expiry is written.
+        Wallet.unlimited | or_(Wallet.bucket_until == null(), Wallet.bucket_until > bindparam("b_moment")),
+    )
     .values(available=Wallet.available - bindparam("b_amount"), held=Wallet.held + bindparam("b_amount"))
+    .returning(*_STATE)
+)
+_USED = case((Wallet.day == bindparam("b_today"), Wallet.day_used), else_=0) + bindparam("b_amount")
+_TAKE_OF_DAY = _TAKE.where(Wallet.day_cap >= _USED).values(day=bindparam("b_today"), day_used=_USED)
+_FREE_DAY = (
+    update(Wallet.__table__)  # type: ignore[arg-type]
+    .where(_THIS)
+    .values(day_used=case((Wallet.day_used > bindparam("b_back"), Wallet.day_used - bindparam("b_back")), else_=0))
 )

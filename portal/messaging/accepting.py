@@ -12,6 +12,7 @@ from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger, totals
 from portal.database import padded
 from portal.messaging import at_once, reading
+from portal.messaging.charges import settles_when_accepted
 from portal.messaging.outcomes import Result
 from portal.messaging.receipts import lock_part, match_early_receipts
 from portal.models import Attempt, Job, Message, Part, ReceiptRow, Status, StatusChange
@@ -53,7 +54,8 @@ def _accept_in_turn(session: Session, results: Sequence[Result], moment: datetim
         connection.execute(_ACCEPT_MESSAGES, {"ids": ids, "moment": moment})
         connection.execute(_CHANGES, [_change(each, moment) for each in moved])
         connection.execute(_ATTEMPTS, [attempt_row(each, moment) for each in moved])
-        ledger.settle_new(session, [(each.passed.location_id, _settlement(each)) for each in moved])
+        due = [each for each in moved if _is_due(session, each)]
+        ledger.settle_new(session, [(each.passed.location_id, _settlement(each)) for each in due])
         connection.execute(_DONE, {"ids": padded([each.due.id for each in moved])})
     return {each.passed.part_id for each in moved}
 
@@ -79,8 +81,13 @@ def _row(session: Session, result: Result, moment: datetime) -> dict[str, Any]:
         "started_at": passed.started_at,
         "wallet": settled.wallet_id,
         "ledger_key": settled.key,
-        "price": passed.price,
+        "price": passed.price if _is_due(session, result) else 0,
     }
+
+
+def _is_due(session: Session, result: Result) -> bool:
+    """Is it paid for now?"""
+    return settles_when_accepted(session, result.passed.location_id, result.acceptance_counts)
 
 
 def _acceptance(result: Result, moment: datetime) -> dict[str, object]:

@@ -65,7 +65,7 @@ def send_again(session: Session, message_id: int, who: str) -> Message:
         raise InvalidInput("A part of it has failed for good, and the rest would be half a message: give it up.")
     for part in message.parts:
         if part.status == Status.UNKNOWN:
-            if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price):
+            if not ledger.hold_again(session, message.location_id, message.id, part.number, part.price, message.bulk):
                 raise InvalidInput("There are not enough credits to send it again: top up first.")
             if part.code != RESTORED or not _keeps_keys(session, part):
                 # Else the key of the restored backup may be the one it went out under: the provider may still know it.

@@ -13,6 +13,7 @@ from portal.credits import ledger, pricing
 from portal.crypto import Vault
 from portal.database import insert
 from portal.messaging import calls, contacts, mirroring, number_changes, optouts, reading, relations, windows
+from portal.messaging.charges import price_of_inbound
 from portal.messaging.chats import Chat, open_chat, peer_of
 from portal.messaging.media import take_files
 from portal.messaging.outbound import TO_BE_LOGGED
@@ -49,7 +50,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
     elif not message.backfilled:
         windows.open_for(session, sender, message, chat.conversation.contact_id)
         optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
-        _charge(session, chat.conversation, message)
+        _charge(session, sender, chat.conversation, message)
         reading.received(session, sender, message)
     if not message.backfilled:
         calls.post(session, message)
@@ -149,8 +150,8 @@ def _believed(event: Event, said: Inbound) -> datetime:
     return said.at
 
 
-def _charge(session: Session, conversation: Conversation, message: Message) -> None:
-    cost = pricing.price(message.family, message.kind, 1)
+def _charge(session: Session, sender: Sender, conversation: Conversation, message: Message) -> None:
+    cost = price_of_inbound(session, message, sender)
     if not cost:
         return
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal import clock
 from portal.alerts.notices import GHL_WAITS, STATUS_REFUSED, close_alert, raise_alert
 from portal.config import Settings
+from portal.credits import refusals
 from portal.database import Database
 from portal.ghl.client import GhlClient, StatusFault
 from portal.ghl.errors import GhlError, Kind
@@ -77,9 +78,10 @@ class IntoGhl:
         if message is None or location is None or not message.ghl_message_id:
             return self._done(due)
         wanted = _wanted(message)
-        if wanted == message.pushed_status:
+        unpaid = message.status == Status.HELD and message.reason in refusals.ALL
+        if wanted == message.pushed_status and not unpaid:
             return self._pushed(due, message, wanted)
-        fault = _fault(message) if wanted == "failed" else None
+        fault = _fault(message) if wanted == "failed" or unpaid else None
         ghl_id = message.ghl_message_id
         return self.call(
             due,
@@ -350,5 +352,5 @@ def _wanted(message: Message) -> str:
 
 def _fault(message: Message) -> StatusFault:
     sentence = message.reason or SENTENCES[Status(message.status)]
-    code = message.error_code or (message.status if message.status in FINAL else "1")
+    code = message.error_code or (message.status if message.status in FINAL else refusals.CODE)
     return {"code": code, "type": "sendero", "message": sentence[:500]}

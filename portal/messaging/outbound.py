@@ -12,7 +12,7 @@ from portal import clock
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.channels import registry
 from portal.channels.content import Content, Kind
-from portal.credits import ledger, pricing
+from portal.credits import ledger, refusals, terms
 from portal.messaging import (
     addressing,
     choosing,
@@ -25,7 +25,7 @@ from portal.messaging import (
     quoting,
     routing,
 )
-from portal.messaging.charges import move_credits
+from portal.messaging.charges import move_credits, price_of
 from portal.messaging.content_commands import take as take_content
 from portal.messaging.locks import lock_conversation
 from portal.messaging.not_installed import why_not_installed
@@ -56,7 +56,6 @@ from portal.queue.jobs import GHL, SEND, drop, enqueue, job
 REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
-NO_CREDITS = "There are not enough credits: top up, and this goes out by itself."
 TO_BE_LOGGED = "wanted"
 REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
@@ -141,7 +140,7 @@ def place(session: Session, location: Location, conversation: Conversation, mess
         part.bulk_call_id = None  # the call would take it along whatever is decided here
     placed = _prepare(session, location, conversation, message)
     if placed.sender is not None and not cut_anew(session, message, placed.sender):
-        placed = _Place(None, hold=NO_CREDITS)
+        placed = _Place(None, hold=_why_unpaid(session, message))
     _settle_place(session, conversation, message, placed)
 
 
@@ -189,7 +188,7 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
         return _Place(None, failure=paused, code=marketing_pauses.CODE)
     # Not before: while it is held, it is not known whose line it will be, and where that one can write.
     message.address, message.address_kind = address
-    _ensure_parts(message, sender)
+    _ensure_parts(session, message, sender)
     return _Place(sender, stands_in=choice.instead_of is not None)
 
 
@@ -198,11 +197,13 @@ def _settle_place(
 ) -> None:
     if placed.failure:
         fail(session, message, placed.failure, placed.code)
+    elif placed.sender is None and placed.hold in refusals.ALL:
+        _leave_unpaid(session, conversation, message, placed.hold)
     elif placed.sender is None:
         _hold(session, conversation, message, placed.hold)
-    elif not ledger.hold(session, message.location_id, message.id, message.credits):
+    elif not ledger.hold(session, message.location_id, message.id, message.credits, message.bulk):
         message.funded = False
-        _hold(session, conversation, message, NO_CREDITS)
+        _leave_unpaid(session, conversation, message, _why_unpaid(session, message))
     else:
         move_message(session, message, Status.QUEUED, who=WHO)
         message.funded = True
@@ -212,6 +213,21 @@ def _settle_place(
             enqueue_parts(session, conversation, message, placed.sender)
 
 
+def _why_unpaid(session: Session, message: Message) -> str:
+    return refusals.why(session, message.location_id, message.credits, message.bulk) or refusals.NO_CREDITS
+
+
+def _leave_unpaid(session: Session, conversation: Conversation, message: Message, reason: str) -> None:
+    """By policy it waits for credits, or fails. HighLevel is told either way."""
+    if terms.of(session, message.location_id).fails_when_empty:
+        fail(session, message, refusals.FAILED[reason], refusals.CODE)
+        return
+    told = message.status == Status.HELD and message.reason == reason
+    _hold(session, conversation, message, reason)
+    if not told:
+        push_status(session, message)
+
+
 def _remember(session: Session, conversation: Conversation, message: Message, placed: _Place) -> None:
     if placed.stands_in:
         contacts.remember_address(session, conversation, message.address_kind, message.address)
@@ -219,12 +235,12 @@ def _remember(session: Session, conversation: Conversation, message: Message, pl
         contacts.remember_route(session, conversation, placed.sender, message.address_kind, message.address)
 
 
-def _ensure_parts(message: Message, sender: Sender) -> None:
+def _ensure_parts(session: Session, message: Message, sender: Sender) -> None:
     if not message.parts:
         channel, content = registry.get(sender.channel), kinds.content_of(message.kind, message.details)
         pieces = parts.cut(channel, sender.family, message.body, message.attachments, content)
         for number, piece in enumerate(pieces, start=1):
-            price = pricing.price(sender.family, piece.kind, piece.segments)
+            price = price_of(session, message, sender, piece)
             message.parts.append(
                 Part(
                     number=number,

@@ -6,8 +6,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.channels import registry
-from portal.credits import ledger, pricing
+from portal.credits import ledger
 from portal.messaging import parts
+from portal.messaging.charges import price_of
 from portal.messaging.kinds import content_of
 from portal.models import Attempt, Message, Part, ReceiptRow, Sender, Status, StatusChange
 
@@ -22,7 +23,7 @@ def cut_anew(session: Session, message: Message, sender: Sender) -> bool:
     """
     content = content_of(message.kind, message.details)
     pieces = parts.cut(registry.get(sender.channel), sender.family, message.body, message.attachments, content)
-    wanted = [(piece, pricing.price(sender.family, piece.kind, piece.segments)) for piece in pieces]
+    wanted = [(piece, price_of(session, message, sender, piece)) for piece in pieces]
     if [_shape(part) for part in message.parts] == [_wanted(*each) for each in wanted] or not _untouched(message):
         return True
     if message.funded and not _fund(session, message, sum(price for _, price in wanted)):
@@ -45,7 +46,8 @@ def _untouched(message: Message) -> bool:
 
 def _fund(session: Session, message: Message, price: int) -> bool:
     """Holds or frees the difference. Each part's share is its price as long as nothing else was booked on it."""
-    return ledger.hold_difference(session, message.location_id, message.id, price - message.credits)
+    difference = price - message.credits
+    return ledger.hold_difference(session, message.location_id, message.id, difference, message.bulk)
 
 
 def _rewrite(session: Session, message: Message, sender: Sender, wanted: Sequence[_Cut]) -> None:

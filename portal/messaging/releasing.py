@@ -11,11 +11,11 @@ from sqlalchemy import func, select, true, update
 from sqlalchemy.orm import Session
 
 from portal.alerts import notices
-from portal.credits import ledger
+from portal.credits import refusals
 from portal.messaging import routing
 from portal.messaging.choosing import route
 from portal.messaging.locks import lock_conversation
-from portal.messaging.outbound import NO_CREDITS, place
+from portal.messaging.outbound import place
 from portal.models import Conversation, InstallState, Location, Message, Status
 from portal.queue.jobs import GHL, SEND, Due, complete, job, request
 
@@ -88,7 +88,9 @@ def may_go(session: Session, conversation_id: int) -> bool:
         return False
     if route(session, message.location, message.conversation, message).verdict is routing.Verdict.HOLD:
         return False
-    return message.reason != NO_CREDITS or ledger.affordable(session, message.location_id, message.credits)
+    if message.reason not in refusals.ALL or message.funded:
+        return True
+    return not refusals.why(session, message.location_id, message.credits, message.bulk)
 
 
 def _same_reason(session: Session, conversation: Conversation) -> None:

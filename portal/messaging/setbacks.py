@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.base import Outcome, Receipt, Scope, Setback
 from portal.channels.content import AddressKind
-from portal.credits import ledger
+from portal.credits import campaigns, ledger
 from portal.messaging import marketing_pauses
 from portal.messaging.lines import ask_now
 from portal.messaging.provider_accounts import stop
@@ -131,11 +131,11 @@ def _wait(lost: int, setback: Setback) -> timedelta:
 
 def _hold_credits(session: Session, part: Part, reason: str) -> bool:
     """Failed is free, and a new turn is paid for anew: refunded and held again. False when nothing is left to hold."""
-    if part.status == Status.UNKNOWN:
-        return ledger.hold_again(session, part.message.location_id, part.message_id, part.number, part.price)
-    account = ledger.account_of(session, part.message_id, part.number, part.price)
-    if account.spent:
-        wallet = ledger.known_wallet(session, part.message.location_id)
-        entry = ledger.refund(wallet, part.message_id, part.number, account.spent, reason, account.round)
-        ledger.write(session, [entry])
-    return ledger.hold_again(session, part.message.location_id, part.message_id, part.number, part.price)
+    message = part.message
+    account = ledger.account_of(session, message.id, part.number, part.price)
+    if part.status != Status.UNKNOWN and account.spent:
+        wallet = ledger.known_wallet(session, message.location_id)
+        arguments = (wallet, message.id, part.number, account.spent, reason, account.round, account.hold)
+        ledger.write(session, [ledger.refund(*arguments)])
+        campaigns.give_back(session, message.bulk, account.spent)
+    return ledger.hold_again(session, message.location_id, message.id, part.number, part.price, message.bulk)

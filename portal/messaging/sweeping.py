@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import String, and_, cast, exists, func, or_, select
+from sqlalchemy import String, and_, cast, exists, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -16,17 +16,19 @@ from portal.credits import ledger
 from portal.database import Database, is_away
 from portal.messaging import hints
 from portal.messaging.bulk import KIND as BULK
+from portal.messaging.charges import give_back
 from portal.messaging.locks import lock_whole
 from portal.messaging.outbound import let_go, place, push_status
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_by_key, match_early_receipts, waiting_by_key
 from portal.messaging.releasing import HELD, may_go, release_conversations
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
-from portal.models import Direction, Job, LedgerEntry, Message, Part, ReceiptRow, Status
+from portal.models import Direction, Job, LedgerEntry, Message, Part, ReceiptRow, Status, Wallet
 
 log = logging.getLogger(__name__)
 
 WHO = "portal"
+UNDERWAY = (Status.ACCEPTED, Status.SENT)
 AT_ONCE = 200
 # Longer than a lease and the longest call together: whoever began the call cannot be at it any more.
 LOST_AFTER = timedelta(minutes=3)
@@ -160,17 +162,21 @@ def release_forgotten(database: Database) -> int:
 
 
 def release_old_holds(database: Database) -> int:
-    """After 72 hours an unknown outcome frees its credits; a later receipt charges them."""
+    """After 72 hours an unknown outcome frees its credits, and so does what nobody says has arrived where only that
+    is paid for; a later receipt charges them."""
     # The part's own entries: `<kind>:<message>:<part>`, and from the second turn on a number more.
     key = LedgerEntry.kind + ":" + cast(Part.message_id, String) + ":" + cast(Part.number, String)
     own = or_(LedgerEntry.key == key, LedgerEntry.key.like(key + ":%"))
     freed = select(func.coalesce(func.sum(LedgerEntry.held), 0)).where(LedgerEntry.message_id == Part.message_id, own)
     with database.read() as session:
+        places = session.scalars(select(Wallet.location_id).where(Wallet.settles_on_delivery)).all()
+        theirs = exists().where(Message.id == Part.message_id, Message.location_id.in_(places))
+        on_delivery = theirs if places else false()
         old = session.scalars(
             select(Part.id)
             .where(
                 Part.id > _recent(session, Part.id),
-                Part.status == Status.UNKNOWN,
+                or_(Part.status == Status.UNKNOWN, and_(Part.status.in_(UNDERWAY), on_delivery)),
                 Part.price > 0,
                 Part.sending_at < clock.now() - RECEIPT_WAIT,
                 freed.scalar_subquery() >= 0,
@@ -184,12 +190,10 @@ def _release_old_hold(session: Session, part_id: int) -> bool:
     part = lock_part_alone(session, part_id)
     account = ledger.account_of(session, part.message_id, part.number, part.price)
     overdue = part.sending_at is not None and part.sending_at < clock.now() - RECEIPT_WAIT
-    if part.status != Status.UNKNOWN or not overdue or not account.held:
+    if part.status not in (Status.UNKNOWN, *UNDERWAY) or not overdue or not account.held:
         return False
-    wallet = ledger.known_wallet(session, part.message.location_id)
-    reason = "the provider gave no word within 72 hours"
-    back = ledger.give_back(wallet, part.message_id, part.number, account.held, reason, account.round)
-    ledger.write(session, [back])
+    said = "no word" if part.status == Status.UNKNOWN else "no word that it arrived"
+    give_back(session, part, f"the provider gave {said} within 72 hours")
     return True
 
 

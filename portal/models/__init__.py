@@ -8,11 +8,13 @@ from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
+from portal.models.funds import AgencyEntry, AgencyKind, AgencyWallet, Bucket, CampaignUse, Source, WalletDay
 from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, Role, User
 from portal.models.pieces import InboundPiece
+from portal.models.plans import ChargeState, CreditPlan, GhlCharge, PriceList, PriceRule, ProviderRate
 from portal.models.senders import (
     Gate,
     MarketingPause,
@@ -39,16 +41,23 @@ __all__ = [
     "AccountHealth",
     "Address",
     "Agency",
+    "AgencyEntry",
+    "AgencyKind",
+    "AgencyWallet",
     "Alert",
     "Attempt",
     "AuditEntry",
     "Base",
+    "Bucket",
     "BulkCall",
+    "CampaignUse",
+    "ChargeState",
     "ClientLink",
     "Contact",
     "ContactDnd",
     "ContactMerge",
     "Conversation",
+    "CreditPlan",
     "Direction",
     "EndedSession",
     "EntryKind",
@@ -56,6 +65,7 @@ __all__ = [
     "EventState",
     "FailoverPolicy",
     "Gate",
+    "GhlCharge",
     "Grant",
     "GrantKind",
     "GrantState",
@@ -75,7 +85,10 @@ __all__ = [
     "Origin",
     "PageSession",
     "Part",
+    "PriceList",
+    "PriceRule",
     "ProviderAccount",
+    "ProviderRate",
     "ReceiptRow",
     "RecoveryCode",
     "Role",
@@ -84,6 +97,7 @@ __all__ = [
     "SenderState",
     "SenderSwitch",
     "ServiceWindow",
+    "Source",
     "Status",
     "StatusChange",
     "TemplateRow",
@@ -92,4 +106,5 @@ __all__ = [
     "UserLocation",
     "UserSession",
     "Wallet",
+    "WalletDay",
 ]

@@ -18,6 +18,7 @@ from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
     first_sender,
+    funding,
     incidents,
     lines,
     marketing_pauses,
@@ -84,6 +85,8 @@ class Clockwork:
         self._every(60, self.watch_senders)
         if first_sender.is_set(self._services.settings):
             self._every(10, self.add_first_sender)
+        self._every(20, self.fund)
+        self._every(60, self.watch_credits)
         self._every(900, self.purge)
         self._every(900, self.purge_media)
         self._scheduler.start()
@@ -143,6 +146,15 @@ class Clockwork:
     def add_first_sender(self) -> None:
         """Adds the sender that the settings name, once the only sub-account is there."""
         first_sender.add_missing(self._database, self._services.vault, self._services.settings)
+
+    def fund(self) -> None:
+        """Begins months, ends credits that are over, and lets go what waited for credits that are there now."""
+        for sweep in (funding.end_buckets, funding.begin_months, funding.release_paid):
+            self._sweep(sweep)
+
+    def watch_credits(self) -> None:
+        """Tells of wallets that run out, or burn faster than usual."""
+        self._sweep_at_once(funding.watch)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

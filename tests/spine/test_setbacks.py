@@ -209,7 +209,7 @@ def test_without_credits_for_another_turn_it_fails(cloud):
         session.execute(update(Wallet).values(unlimited=False))
         wallet = session.scalars(select(Wallet)).one()
         owed = {"kind": EntryKind.CORRECTION, "key": "correction:1", "wallet_id": wallet.id, "note": "a bill"}
-        session.add(LedgerEntry(**owed, available=-5, held=0, spent=0, at=cloud.time.now()))
+        session.add(LedgerEntry(**owed, available=-5, outside=5, held=0, spent=0, at=cloud.time.now()))
         wallet.available -= 5
     lose(cloud, message)
     assert now(cloud, message).status == Status.FAILED

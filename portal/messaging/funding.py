@@ -1,0 +1,95 @@
+"""Credits come, or a limit is lifted: what waited for that goes out by itself, in order."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.credits import buckets, grants, ledger, months, refusals, terms, watching
+from portal.credits.grants import Credit
+from portal.database import Database
+from portal.messaging.releasing import HELD, may_go, release_conversations, release_held
+from portal.models import Bucket, Location, Message, Wallet
+
+AT_ONCE = 200
+
+
+def give(session: Session, location: Location, credit: Credit) -> bool:
+    """Gives a sub-account credits and has what waits for them tried again; False when that was done before."""
+    given = grants.give(session, location, credit)
+    if given:
+        release_held(session, location.id)
+    return given
+
+
+def correct(
+    session: Session, location: Location, amount: int, *, key: str, who: str, reason: str, entry_id: int | None = None
+) -> bool:
+    """Corrects a sub-account's credits (`grants.correct`)."""
+    done = grants.correct(session, location, amount, key=key, who=who, reason=reason, entry_id=entry_id)
+    if done and amount > 0:
+        release_held(session, location.id)
+    return done
+
+
+def set_policies(session: Session, location: Location, **values: object) -> None:
+    """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `charges_ghl`, `plan_id`."""
+    wallet_id = ledger.known_wallet(session, location.id)
+    session.execute(
+        update(Wallet).where(Wallet.id == wallet_id).values(**values),
+        execution_options={"synchronize_session": False},
+    )
+    terms.forget(session)
+    release_held(session, location.id)
+
+
+def begin_months(database: Database) -> int:
+    """Gives every sub-account whose month has begun its plan's credits; returns how many."""
+    moment = clock.now()
+    with database.read() as session:
+        found = months.due(session, moment)
+    done = 0
+    for location_id in found:
+        with database.write() as session:
+            if months.begin(session, location_id, moment):
+                release_held(session, location_id)
+                done += 1
+    return done
+
+
+def end_buckets(database: Database) -> int:
+    """Takes credits that are over out of their wallets; returns of how many. Nobody could use them since."""
+    moment = clock.now()
+    with database.read() as session:
+        over = select(Bucket.wallet_id).where(Bucket.closed_at.is_(None), Bucket.expires_at <= moment).distinct()
+        found = sorted(session.scalars(over.limit(AT_ONCE)))
+    for wallet_id in found:
+        with database.write() as session:
+            buckets.arrange(session, wallet_id, moment)
+    return len(found)
+
+
+def release_paid(database: Database) -> int:
+    """What waits for credits, a new day or a higher limit, and need not any more; in how many conversations."""
+    first = func.min(Message.position)
+    can = Wallet.unlimited | (Wallet.available + Wallet.overdraft > 0)
+    with database.read() as session:
+        rows = session.execute(
+            select(Message.location_id, Message.conversation_id)
+            .join(Wallet, Wallet.location_id == Message.location_id)
+            .where(HELD, Message.reason.in_(refusals.ALL), can)
+            .group_by(Message.location_id, Message.conversation_id)
+            .order_by(first)
+            .limit(AT_ONCE)
+        ).all()
+        found = [row for row in rows if may_go(session, row.conversation_id)]
+    for row in found:
+        with database.write() as session:
+            release_conversations(session, row.location_id, [row.conversation_id])
+    return len(found)
+
+
+def watch(session: Session) -> int:
+    """How each day began, what runs out, what burns faster than usual."""
+    moment = clock.now()
+    watching.note_days(session, moment)
+    return watching.look_for_crossings(session) + watching.look_for_burns(session, moment)
