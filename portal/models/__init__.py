@@ -1,6 +1,8 @@
 """Every table, in one place to import from."""
 
+from portal.models.api import ApiAnswer, ApiBulk, ApiKey, ApiKeyLocation, ApiUse, TestMessage
 from portal.models.base import Base
+from portal.models.callbacks import Delivery, DeliveryAttempt, DeliveryState, Subscription
 from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
@@ -36,6 +38,11 @@ __all__ = [
     "Address",
     "Agency",
     "Alert",
+    "ApiAnswer",
+    "ApiBulk",
+    "ApiKey",
+    "ApiKeyLocation",
+    "ApiUse",
     "Attempt",
     "Base",
     "BulkCall",
@@ -43,6 +50,9 @@ __all__ = [
     "ContactDnd",
     "ContactMerge",
     "Conversation",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryState",
     "Direction",
     "EndedSession",
     "EntryKind",
@@ -76,7 +86,9 @@ __all__ = [
     "ServiceWindow",
     "Status",
     "StatusChange",
+    "Subscription",
     "TemplateRow",
+    "TestMessage",
     "User",
     "Wallet",
 ]

@@ -63,7 +63,7 @@ class Message(Base):
     the message that was edited or deleted, whose text stays. `marker` is the provider's code on what it could not read.
     `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
     than the line, and only kept. `written_body` is the text as it was written, where its writer chose to send it in
-    plain letters.
+    plain letters. `callback_id` is the address that its request wants told of it (`portal.models.callbacks`).
     """
 
     __tablename__ = "message"
@@ -152,6 +152,7 @@ class Message(Base):
     scheduled_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     provider_at: Mapped[datetime | None]
+    callback_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
     conversation: Mapped[Conversation] = relationship()
