@@ -38,7 +38,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which locations a key reaches: those of `agency_id` (None: whoever they belong to), or the chosen ones of them."""
+    """Which locations a key reaches: those of `agency_id` (None: whoever has them), or the chosen ones of them."""
 
     key_id: int
     agency_id: int | None

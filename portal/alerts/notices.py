@@ -40,6 +40,7 @@ TEMPLATES_UNREAD = "templates_unread"
 ACCOUNT_SLOW = "account_slow"
 ACCOUNT_FAILING = "account_failing"
 ACCOUNT_WELL = "account_well"
+CALLBACK_GIVEN_UP = "callback_given_up"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:
