@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
         sa.UniqueConstraint("uuid", name=op.f("uq_webhook_delivery_uuid")),
     )
+    op.create_index("ix_webhook_delivery_about", "webhook_delivery", ["about"], unique=False)
     op.create_index("ix_webhook_delivery_created", "webhook_delivery", ["created_at"], unique=False)
     op.create_index("ix_webhook_delivery_subscription", "webhook_delivery", ["subscription_id", "id"], unique=False)
     op.create_index(

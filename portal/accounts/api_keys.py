@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, exists, or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -49,8 +49,8 @@ class Reach:
         """The reach of a key. A key without an agency has chosen locations alone."""
         return cls(key.id, key.agency_id, key.whole_agency and key.agency_id is not None)
 
-    def narrow(self, wanted: Select[Any]) -> Select[Any]:
-        """The query, of which `Location` must be part, without the rows of others."""
+    def narrow(self, wanted: Any) -> Any:
+        """The select, of which `Location` must be part, without the rows of others."""
         if self.agency_id is not None:
             # Also for chosen ones: a location that has moved to another agency is out of reach.
             wanted = wanted.where(Location.agency_id == self.agency_id)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Integer, bindparam, null, or_, select, union_all
+from sqlalchemy import Integer, bindparam, insert, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -53,7 +53,6 @@ class Told:
     data: Mapping[str, Any]
     at: datetime
     test: bool = False
-    run_at: datetime | None = None
 
 
 def note(session: Session, *facts: Fact) -> None:
@@ -72,33 +71,47 @@ def moved(
         note(session, Fact(f"message.{after}", location_id, at, message_id, after, code, detail))
 
 
-def write(session: Session, told: Sequence[Told]) -> list[int]:
-    """Writes deliveries with their jobs; returns their ids."""
-    ids = []
-    for each in told:
-        uuid, moment = new_uuid(), clock.now()
-        row = Delivery(
-            uuid=uuid,
-            subscription_id=each.subscription_id,
-            location_id=each.location_id,
-            type=each.type,
-            about=each.about,
-            body=body(uuid, each),
-            state=DeliveryState.WAITING,
-            next_at=each.run_at or moment,
-            created_at=moment,
-        )
-        session.add(row)
-        session.flush()
-        enqueue(session, [delivery_job(row)])
-        ids.append(row.id)
+def write(session: Session, told: Sequence[Told], *, as_they_happen: bool = False) -> list[int]:
+    """Writes deliveries with their jobs; returns their ids. `as_they_happen`: not before each one's own time."""
+    if not told:
+        return []
+    moment = clock.now()
+    rows = [_row(each, max(each.at, moment) if as_they_happen else moment, moment) for each in told]
+    new = insert(Delivery).returning(Delivery.id, sort_by_parameter_order=True)
+    ids = list(session.scalars(new, rows))
+    enqueue(session, [_job(id_, row) for id_, row in zip(ids, rows, strict=True)])
     return ids
 
 
+def _row(told: Told, next_at: datetime, moment: datetime) -> dict[str, Any]:
+    uuid = new_uuid()
+    return {
+        "uuid": uuid,
+        "subscription_id": told.subscription_id,
+        "location_id": told.location_id,
+        "type": told.type,
+        "about": told.about,
+        "body": body(uuid, told),
+        "state": DeliveryState.WAITING.value,
+        "attempts": 0,
+        "round": 0,
+        "next_at": next_at,
+        "note": "",
+        "created_at": moment,
+    }
+
+
 def delivery_job(row: Delivery) -> dict[str, Any]:
-    """The job that makes a delivery. What is told of one message goes in its order; subscriptions share nothing."""
-    lane = f"hook:{row.subscription_id}:{row.about or row.id}"
-    return job(HOOK, KIND, row.id, lane, gate=f"hook:{row.subscription_id}", run_at=row.next_at)
+    """The job that makes a delivery."""
+    said = {"subscription_id": row.subscription_id, "about": row.about, "next_at": row.next_at}
+    return _job(row.id, said)
+
+
+def _job(delivery_id: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of one message goes in its order; subscriptions share nothing."""
+    subscription = row["subscription_id"]
+    lane = f"hook:{subscription}:{row['about'] or delivery_id}"
+    return job(HOOK, KIND, delivery_id, lane, gate=f"hook:{subscription}", run_at=row["next_at"])
 
 
 def body(uuid: str, told: Told) -> str:
@@ -217,3 +230,12 @@ def _of_message(row: Any) -> dict[str, Any]:
 def _status(fact: Fact) -> dict[str, Any]:
     status = fact.status or Status.RECEIVED.value
     return {"status": status, "status_at": fact.at, "code": fact.code, "reason": fact.detail}
+
+
+def listening_to_tests(session: Session, location: Location, callback_id: int | None) -> list[tuple[int, list[str]]]:
+    """Who is told of the messages of test keys in a location, each with the events that are wanted."""
+    standing = Subscription.removed_at.is_(None), Subscription.paused_at.is_(None), Subscription.test
+    whole = Subscription.location_id.is_(None) & (Subscription.agency_id == location.agency_id)
+    theirs = or_(Subscription.location_id == location.id, whole, Subscription.id == callback_id)
+    found = session.execute(select(Subscription.id, Subscription.events).where(*standing, theirs)).all()
+    return [(row.id, row.events) for row in found]

@@ -57,6 +57,7 @@ class Delivery(Base):
         one_of("state", DeliveryState),
         Index("ix_webhook_delivery_subscription", "subscription_id", "id"),
         Index("ix_webhook_delivery_created", "created_at"),
+        Index("ix_webhook_delivery_about", "about"),
         Index(
             "ix_webhook_delivery_waiting",
             "next_at",

@@ -19,6 +19,7 @@ class RowId(IntegerConverter):
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
     from portal.web.admin import bp as admin
+    from portal.web.api import bp as api
     from portal.web.auth import bp as auth
     from portal.web.health import bp as health
     from portal.web.media import bp as media
@@ -27,5 +28,5 @@ def init_app(app: Flask) -> None:
     from portal.web.webhooks import bp as webhooks
 
     app.url_map.converters["int"] = RowId
-    for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api):
+    for blueprint in (webhooks, health, media, oauth, auth, admin, operator_api, api):
         app.register_blueprint(blueprint)
