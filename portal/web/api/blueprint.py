@@ -1,6 +1,6 @@
 """The blueprint of the API: its errors as problem documents, and the state of a key's minute on every answer."""
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Response, g, request
 from flask.blueprints import BlueprintSetupState
 
 from portal.accounts.api_use import ApiUses, Standing
@@ -42,8 +42,7 @@ class InvalidField(InvalidInput):
 
 @bp.record_once
 def _remember_uses(state: BlueprintSetupState) -> None:
-    app: Flask = state.app
-    app.extensions[USES] = ApiUses()
+    state.app.extensions[USES] = ApiUses()
 
 
 @bp.errorhandler(PortalError)

@@ -1,8 +1,5 @@
 """Bulks: one message to up to ten thousand, with what became of each."""
 
-import logging
-
-from flask import request
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -19,8 +16,6 @@ from portal.web.api.shapes import Page, PageWanted
 from portal.web.api.shapes.messages import Bulk, BulkTaken, Message, Refused
 from portal.web.api.shapes.sending import SendBulk
 
-log = logging.getLogger(__name__)
-
 NONE = "There is no such bulk, or this key does not reach it."
 TAG = "Bulk"
 
@@ -36,8 +31,6 @@ def send_bulk(call: Call) -> Effect:
     location, draft = drafting.of_bulk(caller, call.body)
     prepared = composing.prepare(caller.parts.database, location, draft)
     refused = sum(1 for each in prepared.taken if not each.message)
-    shown = {"path": request.path, "user": caller.key.prefix, "location": location.ghl_id}
-    log.info("bulk taken", extra={**shown, "messages": len(prepared.taken) - refused})
 
     def send(session: Session) -> BulkTaken:
         _write(session, caller, location, prepared)

@@ -1,5 +1,6 @@
 """Who calls: the key of a request, what it may do, and what it reaches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import current_app, g, request
@@ -15,7 +16,7 @@ from portal.services import Services
 from portal.web.api.blueprint import USES, Forbidden, InvalidField
 from portal.web.context import services
 
-LONGEST_ID = 128
+LONGEST_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ class Caller:
         """
         wanted = self.reach.narrow(select(Location)).order_by(Location.id)
         if ghl_id:
-            named = session.scalar(wanted.where(Location.ghl_id == ghl_id)) if len(ghl_id) <= LONGEST_ID else None
+            named: Location | None = session.scalar(wanted.where(Location.ghl_id == ghl_id[:LONGEST_ID]))
             if named is None:
                 raise NotFound("There is no such sub-account, or this key does not reach it.")
             return named
-        found = session.scalars(wanted.limit(2)).all()
+        found: Sequence[Location] = session.scalars(wanted.limit(2)).all()
         if len(found) > 1:
             raise InvalidField("location", "This key reaches several sub-accounts: name one in location.")
         if not found:

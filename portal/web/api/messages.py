@@ -1,9 +1,7 @@
 """Messages: sending one, looking at it and its history, taking it back."""
 
-import logging
 from typing import Any
 
-from flask import request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,8 +19,6 @@ from portal.web.api.queries import messages as queries
 from portal.web.api.shapes import Page
 from portal.web.api.shapes.messages import Change, History, Message, MessageInFull, MessagesWanted, Try, Word
 from portal.web.api.shapes.sending import SendMessage
-
-log = logging.getLogger(__name__)
 
 NONE = "There is no such message, or this key does not reach it."
 ON_ITS_WAY = "It was taken with others, and is not looked at yet: ask again in a moment."
@@ -42,7 +38,6 @@ def send_message(call: Call) -> Effect:
     only = prepared.taken[0]
     if not only.message:
         raise InvalidField("to", only.reason)
-    log.info("message taken", extra={"path": request.path, "user": caller.key.prefix, "location": location.ghl_id})
     if caller.test:
         return lambda session: _rehearse(session, location, caller, prepared)
 
@@ -101,10 +96,7 @@ def get_history(call: Call, message_id: str) -> History:
         changes, calls, words = queries.way(session, row)
         return History(
             row.uuid,
-            [
-                Change(each.at, part, each.before, each.after, each.who, each.code, each.detail)
-                for each, part in changes
-            ],
+            [_change(each, part) for each, part in changes],
             [_try(each, part) for each, part in calls],
             [_word(each, part) for each, part in words],
         )
@@ -149,6 +141,10 @@ def _test(session: Session, caller: Caller, uuid: str, *, lock: bool = False) ->
         locked = select(TestMessage).where(TestMessage.id == found.id).with_for_update()
         found = session.scalars(locked.execution_options(populate_existing=True)).one()
     return found, session.get_one(Location, found.location_id).ghl_id
+
+
+def _change(row: Any, part: int | None) -> Change:
+    return Change(row.at, part, row.before, row.after, row.who, row.code, row.detail)
 
 
 def _try(row: Any, part: int) -> Try:

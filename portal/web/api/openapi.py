@@ -21,7 +21,7 @@ _PROBLEMS = {
     413: "The request is larger than 4 MiB.",
     415: "The body is not `application/json`.",
     422: "The request cannot be carried out as it stands: `detail` says why, `errors` name the fields.",
-    429: "The key's minute is used up, or too many wrong keys came from this address: `Retry-After` says when to go on.",
+    429: "The key's minute is used up, or too many wrong keys came from one address: `Retry-After` says until when.",
     503: "The database does not answer. Nothing was done: try again.",
 }
 _ABOUT = """Messages by SMS and WhatsApp for HighLevel sub-accounts. Keys are made in the portal; send one as
