@@ -1,13 +1,14 @@
 """The JSON API over HTTP: sending, bulks, what a repeated request does, and that nobody reaches another's."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from portal import clock
 from portal.accounts import idempotency
-from portal.models import Agency, ApiAnswer, Event, Job, Location, Message, TestMessage
+from portal.models import Agency, ApiAnswer, Event, Location, Message, TestMessage
 from portal.web.api.operations import OPERATIONS
 from tests.portal import Portal, eventually
 from tests.spine.api import OTHER, PLACE, Client, new_key
@@ -74,8 +75,7 @@ def test_a_contact_and_a_message_can_be_answered(api):
 
 
 def test_a_scheduled_message_can_be_taken_back(api):
-    at = (clock.now().replace(microsecond=0)).isoformat().replace("+00:00", "Z")
-    later = f"{int(at[:4]) + 0}{at[4:]}"
+    later = (clock.now().replace(microsecond=0) + timedelta(days=1)).isoformat().replace("+00:00", "Z")
     sent = api.post("/messages", {"to": NUMBER, "text": "x", "send_at": later})
     assert sent["scheduled_at"] == later
     assert api.post(f"/messages/{sent['id']}/cancel", None, 200)["status"] == "cancelled"
@@ -138,7 +138,8 @@ def test_a_death_between_the_claim_and_the_end_leaves_nothing_and_blocks_nothing
     with monkeypatch.context() as patched:
         patched.setattr(idempotency, "keep", die)
         assert api("POST", path, body, Idempotency_Key="a").status_code == 500
-    assert [rows(api.portal, model) for model in (Message, Event, ApiAnswer, Job)] == [0, 0, 0, 0]
+    assert [rows(api.portal, model) for model in (Message, Event, ApiAnswer)] == [0, 0, 0]
+    assert {job.kind for job in api.portal.jobs()}.isdisjoint(("send", "apply"))
     first = api.post(path, body, Idempotency_Key="a")
     assert api.post(path, body, Idempotency_Key="a") == first
     assert rows(api.portal, Event) == 1
@@ -159,23 +160,23 @@ def test_answers_are_kept_for_a_day_at_least(by_hand, time):
 
 def test_a_bulk_says_what_became_of_each_and_how_it_stands(portal):
     api = Client(portal, new_key(portal))
-    good = [f"0917{n:07}" for n in range(1234000, 1234120)]
+    good = [f"0917{n:07}" for n in range(1234000, 1234030)]
     to = [*good, "nobody", good[0], "+4930123456"]
     said = api.post("/bulk", {"to": to, "text": "News"})
-    assert (said["recipients"], said["taken"], said["refused"]) == (123, 120, 3)
+    assert (said["recipients"], said["taken"], said["refused"]) == (33, 30, 3)
     assert [each["to"] for each in said["results"]] == to
-    assert [each["code"] for each in said["results"][120:]] == ["not_a_number", "duplicate", "not_mobile"]
-    assert all(each["reason"] for each in said["results"][120:])
+    assert [each["code"] for each in said["results"][30:]] == ["not_a_number", "duplicate", "not_mobile"]
+    assert all(each["reason"] for each in said["results"][30:])
 
     def over():
         bulk = api.get(f"/bulk/{said['id']}")
-        return bulk["statuses"].get("delivered") == 120 and bulk
+        return bulk["statuses"].get("delivered") == 30 and bulk
 
     bulk = eventually(over, 60)
     assert (bulk["pending"], len(bulk["refused"])) == (0, 3)
     seen, cursor = [], ""
     while cursor is not None:
-        page = api.get(f"/bulk/{said['id']}/messages?limit=50&cursor={cursor}")
+        page = api.get(f"/bulk/{said['id']}/messages?limit=20&cursor={cursor}")
         seen, cursor = seen + [each["id"] for each in page["data"]], page["next"]
     assert sorted(seen) == sorted(each["message"] for each in said["results"] if each["message"])
 
