@@ -17,6 +17,7 @@ from portal.web.api.blueprint import USES, Forbidden, InvalidField
 from portal.web.context import services
 
 LONGEST_ID = 200
+NO_KEY = "The key is wrong, has ended or is missing: send Authorization: Bearer with a key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,13 @@ def identify() -> Caller:
 def bearer(parts: Services) -> ApiKey:
     """The key that the request names. Raises like `identify`; nothing is counted for a good one."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    found = None
-    if scheme.lower() == "bearer":
-        with parts.database.read() as session:
-            found = api_keys.find(session, parts.settings.secret_key, given.strip())
+    if scheme.lower() != "bearer" or not given.strip():
+        raise Unauthentic(NO_KEY)  # nothing was tried
+    with parts.database.read() as session:
+        found = api_keys.find(session, parts.settings.secret_key, given.strip())
     if found is None:
         throttle.count_call(parts.database, request.remote_addr or "", "api")
-        raise Unauthentic("The key is wrong, has ended or is missing: send Authorization: Bearer with a key.")
+        raise Unauthentic(NO_KEY)
     return found
 
 
