@@ -54,6 +54,11 @@ def at_end(session: Session, work: Callable[[Session], None]) -> None:
     session.info.setdefault("at_end", []).append(work)
 
 
+def before_end(session: Session, work: Callable[[Session], None]) -> None:
+    """Has `work` done ahead of `at_end`, when the transaction's own is done: it may still give pools work."""
+    session.info.setdefault("before_end", []).append(work)
+
+
 def insert(session: Session, model: type[Base]) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT on either engine: the two dialects offer the same methods."""
     return _INSERT[session.get_bind().dialect.name](model.__table__)
@@ -176,6 +181,10 @@ class Database:
         turn = self._writer.hold(door) if self._writer else nullcontext()
         with turn, made as session, session.begin():
             yield session
+            if more := session.info.pop("before_end", ()):
+                session.flush()
+            for work in more:
+                work(session)
             pools: frozenset[str] = frozenset(session.info.get("wakes", ()))
             if pools and not self.sqlite:
                 session.connection().execute(_NOTIFY, {"pools": ",".join((*sorted(pools), self.name))})

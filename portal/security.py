@@ -16,6 +16,7 @@ from portal.config import Settings
 from portal.database import is_away
 from portal.errors import Overloaded, PortalError
 from portal.logs import log_context
+from portal.problems import PATHS, problem
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,9 @@ _SENTENCES = {
 
 
 def _answer(sentence: str, status: int) -> Response:
-    """A page for people, JSON for machines."""
+    """A page for people, JSON for machines, a problem document for those of the API."""
+    if request.path.startswith(PATHS):
+        return problem(sentence, status)
     if request.path.startswith(MACHINE_PATHS) or request.accept_mimetypes.best == "application/json":
         response = jsonify(error=sentence, status=status, request_id=g.get("request_id", ""))
     else:

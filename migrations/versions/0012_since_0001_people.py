@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012_since_0001"
-down_revision = "0010_since_0001"
+down_revision = "0011_since_0001"
 branch_labels = None
 depends_on = None
 

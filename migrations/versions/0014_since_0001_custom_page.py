@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014_since_0001"
-down_revision = "0010_since_0001"
+down_revision = "0013_since_0001"
 branch_labels = None
 depends_on = None
 

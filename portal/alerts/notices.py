@@ -43,6 +43,7 @@ ACCOUNT_WELL = "account_well"
 CREDITS_LOW = "credits_low"
 CREDITS_BURN = "credits_burn"
 CREDITS_AGENCY = "credits_agency"
+CALLBACK_GIVEN_UP = "callback_given_up"
 
 
 def raise_alert(session: Session, kind: str, subject: str, text: str, location_id: int | None = None) -> None:

@@ -12,9 +12,8 @@ from portal.cli.answers import pairs, say, services
 from portal.cli.contents import Options, content
 from portal.cli.texts import cautions
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import answering, template_sending, template_texts
+from portal.messaging import template_drafts
 from portal.messaging.composing import Draft, compose, preview
-from portal.messaging.template_forms import HEADER_URL
 from portal.models import Location
 from portal.services import Services
 
@@ -108,16 +107,10 @@ def _offer(parts: Services, location: Location, draft: Draft) -> None:
 
 def _template(parts: Services, location: Location, sender_id: int | None, about: str, said: Options) -> Content:
     """The template with its variables, from the sender that is named, that has the message, or that alone has it."""
-    values = {**said.values, **({HEADER_URL: said.header_url} if said.header_url else {})}
     with parts.database.read() as session:
-        if about and sender_id is None:
-            sender_id = answering.target_of(session, location, about).sender_id
-        if sender_id is None:
-            sender = template_sending.holder(session, location.id, said.template, said.language)
-        else:
-            sender = answering.own_sender(session, location.id, sender_id)
-        form = template_sending.form_of(template_sending.find(session, sender, said.template, said.language))
-    return template_texts.content(form, values)
+        return template_drafts.content(
+            session, location, sender_id, about, said.template, said.language, said.values, said.header_url
+        )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.callbacks import outbox
 from portal.channels.base import Accepted, ChannelError, Scope
 from portal.credits import ledger, totals
 from portal.database import padded
@@ -42,8 +43,15 @@ def accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
         accepted = _accept_in_turn(session, results, moment)
     mine = [each for each in results if each.passed.part_id in accepted]
     reading.answered(session, [(each.passed.channel, each.passed.message_id) for each in mine])
+    outbox.note(session, *(_fact(each, moment) for each in mine))
     _match_early(session, mine)
     return accepted
+
+
+def _fact(result: Result, moment: datetime) -> outbox.Fact:
+    passed, status = result.passed, Status.ACCEPTED.value
+    code = _accepted(result).code[:64]
+    return outbox.Fact(f"message.{status}", passed.location_id, moment, passed.message_id, status, code)
 
 
 def _accept_in_turn(session: Session, results: Sequence[Result], moment: datetime) -> set[int]:

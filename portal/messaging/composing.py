@@ -51,6 +51,8 @@ class Draft:
     `about` is the uuid of a message of the sub-account: it goes to the conversation of that one, through its sender,
     and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it. `gsm7`: its writer
     has chosen to send it in plain letters where that saves parts (`plain_letters`); the text as written is kept.
+    `ttl_seconds`: how long it may wait, the sub-account's own time where None. `callback_id`: who is told of it
+    (`portal.callbacks`). `is_bulk`: a bulk of its own, also with one recipient.
     """
 
     to: Sequence[str]
@@ -64,6 +66,9 @@ class Draft:
     about: str = ""
     relation: Relation | None = None
     gsm7: bool = False
+    ttl_seconds: int | None = None
+    callback_id: int | None = None
+    is_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,21 @@ class _Kept(msgspec.Struct):
     about: str = ""
     relation: str = ""
     written: str | None = None
+    ttl_seconds: int | None = None
+    callback_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft that was judged: what becomes of each recipient, and the events that make it so once they are kept.
+
+    `bulk` is what its messages share, "" where they share nothing. `draft` is the draft with all that follows from it.
+    """
+
+    draft: Draft
+    taken: list[Taken]
+    entries: list[Entry]
+    bulk: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +133,21 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
 
     Raises `InvalidInput` when the draft itself makes no sense; a bad number only costs that recipient.
     """
+    prepared = prepare(database, location, draft)
+    for entry in prepared.entries:
+        journal.append(entry)
+    return prepared.taken
+
+
+def prepare(database: Database, location: Location, draft: Draft) -> Prepared:
+    """Judges a draft and keeps nothing: its events are the caller's to write. Raises like `compose`."""
     looked = _look(database, location, draft)
     draft = looked.draft
     key = draft.key or new_uuid()
     taken = _taken(location, looked, key)
     good = [(each.message, each.number) for each in taken if each.message]
-    bulk_id = str(_id(location, key, "")) if len(good) > 1 else ""
+    bulk_id = str(_id(location, key, "")) if len(good) > 1 or draft.is_bulk else ""
+    entries = []
     for place in range(0, len(good), AT_ONCE):
         kept = _Kept(
             storable(draft.text, _longest(draft)),
@@ -133,11 +162,13 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             draft.about,
             draft.relation or "",
             storable(looked.written, LONGEST) if looked.written is not None else None,
+            draft.ttl_seconds,
+            draft.callback_id,
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
-        journal.append(Entry(SOURCE, lane, msgspec.json.encode(kept), action="send", dedupe_key=dedupe))
-    return taken
+        entries.append(Entry(SOURCE, lane, msgspec.json.encode(kept), action="send", dedupe_key=dedupe))
+    return Prepared(draft, taken, entries, bulk_id)
 
 
 def preview(database: Database, location: Location, draft: Draft) -> tuple[list[Taken], Offer | None]:
@@ -306,6 +337,8 @@ def _request(kept: _Kept, event: Event, uuid: str, number: str, contact: Contact
         content=kinds.content_of(kept.kind, kept.details),
         quotes=quotes,
         written=kept.written,
+        ttl_seconds=kept.ttl_seconds,
+        callback_id=kept.callback_id,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
 from portal import clock
+from portal.callbacks import outbox
 from portal.channels.base import Outcome, Receipt
 from portal.database import insert as insert_or_not
 from portal.database import padded
@@ -54,6 +55,7 @@ class _Moves:
     messages: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    told: list[outbox.Fact] = field(default_factory=list)
 
 
 def carry_forward(session: Session, words: Sequence[Word]) -> list[str]:
@@ -186,6 +188,7 @@ def _add(moves: _Moves, word: Word, row: Row[Any], moment: datetime) -> None:
     moves.messages.append({"b_id": row.message_id, "b_status": after, "b_reason": detail, "b_at": moment})
     change = {"message_id": row.message_id, "before": row.status, "after": after}
     moves.history.append(change | {"who": word.who, "code": code, "detail": detail, "at": moment})
+    moves.told.append(outbox.Fact(f"message.{after}", row.location_id, moment, row.message_id, after, code, detail))
     if row.ghl_message_id:
         moves.jobs.append(status_job(row.message_id, row.location_id))
 
@@ -200,6 +203,7 @@ def _write(session: Session, moves: _Moves) -> None:
     connection.execute(_MOVE_MESSAGES, moves.messages)
     connection.execute(_NOTE, moves.history)
     enqueue(session, moves.jobs)
+    outbox.note(session, *moves.told)
 
 
 _MOVE = (

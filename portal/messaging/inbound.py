@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.callbacks import outbox
 from portal.channels.base import Inbound
 from portal.channels.content import Kind, Peer
 from portal.credits import ledger, pricing
@@ -52,6 +53,7 @@ def take_inbound(session: Session, sender: Sender, said: Inbound, event: Event, 
         optouts.notice(session, sender.location, message, chat.conversation.contact_id, chat.kind)
         _charge(session, sender, chat.conversation, message)
         reading.received(session, sender, message)
+        outbox.note(session, outbox.Fact(outbox.RECEIVED, message.location_id, message.status_at, message.id))
     if not message.backfilled:
         calls.post(session, message)
     return f"message {message.uuid}"

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.callbacks import outbox
 from portal.channels import registry
 from portal.channels.base import Preference
 from portal.channels.content import AddressKind, Kind, Peer
@@ -155,6 +156,7 @@ def add(
     )
     session.add(row)
     session.flush()
+    outbox.note(session, _fact(outbox.ADDED, row, row.created_at))
     if waiting(session, location_id, family, address, contact_id, lock=lock):
         enqueue(session, [job(SEND, KIND, row.id, f"{KIND}:{row.id}", priority=0)])
     if evidence.origin is not Origin.HIGHLEVEL:
@@ -185,11 +187,17 @@ def lift(
     for row in lifted:
         row.lifted_at, row.lifted_by = clock.now(), by[:200]
         row.lifted_message_id, row.lift_reason = message_id, reason[:1000]
+        outbox.note(session, _fact(outbox.LIFTED, row, clock.now()))
     session.flush()
     if lifted and only is None:
         for each in sorted({contact_id, *(row.contact_id for row in lifted)} - {None}, key=lambda id_: id_ or 0):
             dnd.wish(session, each, family, False, by)
     return len(lifted)
+
+
+def _fact(type_: str, row: OptOut, at: datetime) -> outbox.Fact:
+    said = {"id": row.id, "address": row.address, "family": row.family, "origin": row.origin, "source": row.source}
+    return outbox.Fact(type_, row.location_id, at, data=said | {"lifted_by": row.lifted_by or None})
 
 
 def import_listed(

@@ -66,7 +66,7 @@ class Request:
 
     `author` wrote it in the portal, so HighLevel does not know of it yet; `bulk` is shared by messages of one text.
     `quotes` is the message that it answers, `content` what it is besides a text, `written` the text as it was written
-    where `body` is another.
+    where `body` is another. `ttl_seconds` is the location's own where None; `callback_id` is told of its statuses.
     """
 
     contact: Contact
@@ -88,6 +88,8 @@ class Request:
     quotes: Quoted | None = None
     content: Content | None = None
     written: str | None = None
+    ttl_seconds: int | None = None
+    callback_id: int | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -370,7 +372,8 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         provider_id=request.provider_id,
         wanted_sender_id=request.named_sender_id,
         scheduled_at=request.scheduled_at,
-        expires_at=start + timedelta(seconds=location.ttl_seconds),
+        expires_at=start + timedelta(seconds=request.ttl_seconds or location.ttl_seconds),
+        callback_id=request.callback_id,
         created_at=moment,
         parts=[],
         **columns(request.quotes),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import Kind, Relation
 from portal.errors import InvalidInput
-from portal.messaging import content_commands, contacts, kinds, template_commands
+from portal.messaging import contacts, content_commands, kinds, template_commands
 from portal.messaging.addressing import PHONE
 from portal.messaging.composing import SOURCE
 from portal.messaging.locks import lock_whole

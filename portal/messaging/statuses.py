@@ -7,6 +7,7 @@ from types import MappingProxyType
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.callbacks import outbox
 from portal.channels.base import Outcome
 from portal.models import Message, Part, Status, StatusChange
 
@@ -141,6 +142,7 @@ def move_message(
     message.held = after is S.HELD
     message.reason = detail
     message.error_code = code[:64] if after in FINAL else ""
+    outbox.moved(session, message.id, message.location_id, after.value, code[:64], detail, moment)
     return True
 
 

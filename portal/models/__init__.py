@@ -1,8 +1,10 @@
 """Every table, in one place to import from."""
 
 from portal.models.access import AccessLink, LinkKind, RecoveryCode, UserLocation, UserSession
+from portal.models.api import ApiAnswer, ApiBulk, ApiKey, ApiKeyLocation, ApiUse, TestMessage
 from portal.models.audit import AuditEntry
 from portal.models.base import Base
+from portal.models.callbacks import Delivery, DeliveryAttempt, DeliveryState, Subscription
 from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
@@ -45,6 +47,11 @@ __all__ = [
     "AgencyKind",
     "AgencyWallet",
     "Alert",
+    "ApiAnswer",
+    "ApiBulk",
+    "ApiKey",
+    "ApiKeyLocation",
+    "ApiUse",
     "Attempt",
     "AuditEntry",
     "Base",
@@ -58,6 +65,9 @@ __all__ = [
     "ContactMerge",
     "Conversation",
     "CreditPlan",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryState",
     "Direction",
     "EndedSession",
     "EntryKind",
@@ -100,7 +110,9 @@ __all__ = [
     "Source",
     "Status",
     "StatusChange",
+    "Subscription",
     "TemplateRow",
+    "TestMessage",
     "UsedLink",
     "User",
     "UserLocation",

@@ -64,6 +64,7 @@ class Message(Base):
     `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
     than the line, and only kept. `written_body` is the text as it was written, where its writer chose to send it in
     plain letters. `resend_of_id` is the message that did not go out, or not whole, whose missing parts it sends.
+    `callback_id` is the address that its request wants told of it (`portal.models.callbacks`).
     """
 
     __tablename__ = "message"
@@ -160,6 +161,7 @@ class Message(Base):
     scheduled_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     provider_at: Mapped[datetime | None]
+    callback_id: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
     conversation: Mapped[Conversation] = relationship()

@@ -12,8 +12,8 @@ from portal import clock
 from portal.database import insert_unless_there, padded, wakes
 from portal.models import Job
 
-APPLY, SEND, GHL, MEDIA = "apply", "send", "ghl", "media"
-POOLS = (APPLY, SEND, GHL, MEDIA)
+APPLY, SEND, GHL, MEDIA, HOOK = "apply", "send", "ghl", "media", "hook"
+POOLS = (APPLY, SEND, GHL, MEDIA, HOOK)
 _AT_ONCE = 500
 # Lower goes first. A claim looks for each of these by itself, so a job has to have one of them.
 PRIORITIES = (0, 10, 20, 25, 30)

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from portal.queue.claim import forget_leases
-from portal.queue.jobs import APPLY, GHL, MEDIA, SEND
+from portal.queue.jobs import APPLY, GHL, HOOK, MEDIA, SEND
 from portal.services import Services
 from portal.worker.heartbeat import Heartbeat
 from portal.worker.runner import Pool, Runner
@@ -23,6 +23,8 @@ POOLS = (
     Pool(GHL, threads=24, jobs_per_lane=8, window=48),
     # Downloads take long and the line in: few at a time, and none of them keeps a message from going out.
     Pool(MEDIA, threads=8, jobs_per_lane=1, window=16),
+    # Strangers' servers: one that is slow keeps a quarter of these busy, and nothing else.
+    Pool(HOOK, threads=8, jobs_per_lane=8, window=32),
 )
 
 

@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.accounts import idempotency
+from portal.callbacks import sending as callbacks
 from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
@@ -26,6 +28,7 @@ from portal.messaging import (
     media_upkeep,
     pieces,
     registrations,
+    rehearsal,
     rejections,
     relations,
     switching,
@@ -89,6 +92,7 @@ class Clockwork:
         self._every(60, self.watch_credits)
         self._every(900, self.purge)
         self._every(900, self.purge_media)
+        self._every(900, self.purge_api)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -176,6 +180,7 @@ class Clockwork:
             self._sweep(sweep)
         self._sweep_at_once(relations.link_orphans)
         self._sweep_at_once(media.enqueue_forgotten)
+        self._sweep_at_once(callbacks.enqueue_forgotten)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
         self._note(sweep.__name__, sweep(self._database))
@@ -219,6 +224,11 @@ class Clockwork:
         parts = self._services
         self._note("purge_media", media_upkeep.purge(self._database, parts.settings, parts.stores))
         self._note("sweep_incoming", parts.stores.incoming.sweep())
+
+    def purge_api(self) -> None:
+        """Forgets answers to repeated requests, test messages and what our webhooks told, when their time is over."""
+        for forget in (idempotency.forget, rehearsal.forget, callbacks.forget):
+            self._sweep_at_once(forget)
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

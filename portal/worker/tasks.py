@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.callbacks import outbox
+from portal.callbacks.sending import CallBacks
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk, dnd, lines, optouts, reading, receipts, templates
@@ -213,6 +215,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "refresh_token": installing.refresh_token,
         "leave_location": installing.leave_location,
         "sync_webhook": registrations.sync,
+        outbox.KIND: CallBacks(services.database, services.http, services.vault, services.settings).deliver,
     }
 
 

@@ -1,4 +1,4 @@
-"""What an operator's own programs may call, each with a key of its own from the settings.
+"""What an operator's own programs may call, with a key from the settings or one of the API.
 
 `PUT /api/admin/locations/<locationId>/sender-id` is the route of the Cast plugin for HighLevel, as it was there.
 """
@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts import audit, throttle
+from portal.accounts.api_keys import LIVE, TEST, Scope
 from portal.channels import registry
 from portal.channels.base import ChannelError
 from portal.channels.capabilities import ListsSenderIds
@@ -21,6 +22,8 @@ from portal.extensions import csrf
 from portal.messaging import senders
 from portal.models import Location, Sender, SenderState
 from portal.services import Services
+from portal.web.api import callers
+from portal.web.api.blueprint import Forbidden
 from portal.web.context import services
 
 log = logging.getLogger(__name__)
@@ -43,26 +46,41 @@ class NotOne(PortalError):
 def put_sender_id(location_id: str) -> Response:
     """Gives a location's Cast sender another sender id: `{"sender_id": "…"}`, or `senderId`."""
     parts = services()
-    _authenticate(parts)
+    by = _authenticate(parts, location_id)
     wanted, caller = _wanted(), request.remote_addr or ""
     with parts.database.read() as session:
         sender = _the_sender(session, location_id)
     changed = senders.with_changes(parts.database, parts.vault, sender.id, {"sender_id": wanted})
     note = _check(parts, sender.id, changed, wanted)
     with parts.database.write() as session:
-        row, who = session.get_one(Sender, sender.id), audit.Person("the operator's key", "operator", caller)
+        row = session.get_one(Sender, sender.id)
+        who = audit.Person(f"the API key {by}" if by else "the operator's key", "api" if by else "operator", caller)
         with audit.deed(session, who, "changed", row):
             senders.change(session, parts.vault, sender.id, {"sender_id": wanted})
     log.info(
-        "sender id set by the operator's key",
-        extra={"location": location_id, "sender": sender.id, "before": sender.address, "after": wanted, "note": note},
+        "sender id set by an API key" if by else "sender id set by the operator's key",
+        extra={
+            "location": location_id,
+            "sender": sender.id,
+            "before": sender.address,
+            "after": wanted,
+            "note": note,
+            "by": by,
+        },
     )
     answer = {"success": True, "location_id": location_id, "sender_id": wanted, "sender": sender.id}
     return jsonify(answer | {"checked": not note} | ({"note": note} if note else {}))
 
 
-def _authenticate(parts: Services) -> None:
-    """Raises `NotFound` when the route is off, `Unauthentic` for a wrong key, `Overloaded` after many of those."""
+def _authenticate(parts: Services, location_id: str) -> str:
+    """The name of the API key, "" for the operator's own. A key of the API takes the scope `admin` and reaches alone
+    what is its.
+
+    Raises `NotFound` when the route is off, or the location out of reach, `Unauthentic` for a wrong key, `Forbidden`
+    for one that may not do this, `Overloaded` after many wrong ones.
+    """
+    if request.headers.get("Authorization", "").partition(" ")[2].strip().startswith((LIVE, TEST)):
+        return _by_api_key(parts, location_id)
     key = parts.settings.cast_admin_key
     if not key:
         raise NotFound("Sender ids cannot be set here: the setting CAST_ADMIN_KEY is not set.")
@@ -74,6 +92,17 @@ def _authenticate(parts: Services) -> None:
         log.warning("operator's key refused", extra={"path": request.path, "address": address})
         raise Unauthentic("The key is wrong or missing: send Authorization: Bearer with the value of CAST_ADMIN_KEY.")
     throttle.forgive_call(parts.database, address, "operator")
+    return ""
+
+
+def _by_api_key(parts: Services, location_id: str) -> str:
+    caller = callers.identify()
+    callers.may(caller.key, (Scope.ADMIN,))
+    if caller.test:
+        raise Forbidden("A test key changes nothing that is real: use a live key.")
+    with parts.database.read() as session:
+        caller.location(session, location_id)
+    return caller.name
 
 
 def _wanted() -> str:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_since_0001"
-down_revision = "0010_since_0001"
+revision = "0016_since_0001"
+down_revision = "0015_since_0001"
 branch_labels = None
 depends_on = None
 

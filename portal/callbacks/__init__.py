@@ -1,0 +1,1 @@
+"""Our webhooks out: subscriptions, what they are told, signed and tried by a written schedule."""
