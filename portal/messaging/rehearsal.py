@@ -28,11 +28,11 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.callbacks import outbox
 from portal.callbacks.outbox import Told
+from portal.credits.refusals import NO_CREDITS
 from portal.errors import InvalidInput
 from portal.messaging import segments
 from portal.messaging.composing import Prepared
 from portal.messaging.optouts import CODE as OPTED_OUT
-from portal.messaging.outbound import NO_CREDITS
 from portal.messaging.statuses import SENTENCES
 from portal.models import Delivery, DeliveryState, Location, Status, TestMessage
 from portal.queue.jobs import drop

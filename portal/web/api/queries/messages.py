@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from portal.accounts.api_keys import Reach
 from portal.messaging.rehearsal import moves
 from portal.models import ApiBulk, Attempt, Location, Message, Part, ReceiptRow, StatusChange, TestMessage
-from portal.web.admin.queries import messages as admin
-from portal.web.admin.queries.pages import Page
-from portal.web.admin.queries.scope import Scope
 from portal.web.api.queries import newest_first, number
+from portal.web.pages.queries import messages as admin
+from portal.web.pages.queries.pages import Page
+from portal.web.pages.queries.scope import Scope
 
 # Of one message; more than that no message has in good faith.
 MOST_MOVES = 1000

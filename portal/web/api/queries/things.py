@@ -20,8 +20,8 @@ from portal.models import (
     TemplateRow,
 )
 from portal.web.admin.queries.events import location_of
-from portal.web.admin.queries.pages import LOOKED_AT
 from portal.web.api.queries import by_place, newest_first, number
+from portal.web.pages.queries.pages import LOOKED_AT
 
 MOST_ADDRESSES = 50
 # How the lanes of a location's own events begin.
