@@ -67,7 +67,7 @@ def move_rule(location_id: int) -> ResponseReturnValue:
 
 
 @routes.post("/locations/<int:location_id>/routing/default", Permission.MANAGE)
-def set_default_sender(location_id: int) -> ResponseReturnValue:
+def set_routing_default(location_id: int) -> ResponseReturnValue:
     """Chooses the default sender, or none."""
 
     def change(session: Session, location: Location) -> None:
