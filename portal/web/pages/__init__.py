@@ -13,6 +13,7 @@ routes = Routes()
 
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
+    client_links,
     files,
     linking,
     messages,
