@@ -336,10 +336,12 @@ PARENT = """
 """
 
 
-def parent(inside: Inside, domain: str, referrer: str = "strict-origin-when-cross-origin", query: str = "") -> None:
+def parent(inside: Inside, domain: str, referrer: str = "origin", query: str = "") -> None:
     """HighLevel under a domain of the agency's own."""
     address = f"{inside.portal}/app/whatsapp{query}"
     html = PARENT.format(referrer=referrer, address=address, payload=sso.payload(HOME.id))
+    # A page of the internet asks before it frames one of this machine.
+    inside.context.grant_permissions(["local-network-access"], origin=f"https://{domain}")
     inside.context.route(f"https://{domain}/", lambda route: route.fulfill(body=html, content_type="text/html"))
     inside.page.goto(f"https://{domain}/")
 
