@@ -194,6 +194,27 @@ def test_the_handshake_is_made_again_when_the_session_is_over(inside: Inside, po
     assert [each for each in inside.complaints if "401" not in each] == []
 
 
+def test_what_somebody_typed_stays_when_highlevel_is_silent(inside: Inside, portal) -> None:
+    inside.open()
+    with portal.database.read() as session:
+        location = session.scalars(select(Location).where(Location.ghl_id == HOME.id)).one()
+    inside.frame.get_by_role("link", name="Opt-outs").wait_for()
+    inside.own().evaluate(f"location.href = '/app/opt-outs/locations/{location.id}'")
+    field = inside.frame.get_by_label("Why")
+    field.fill("Asked in the shop")
+    inside.frame.get_by_label("Number").fill("0917 000 0042")
+    end_sessions(portal)
+    inside.page.evaluate("document.querySelector('iframe').dataset.signIn = '/highlevel/sign-in?who=nobody'")
+    inside.frame.get_by_label("Number").press("Enter")
+    inside.frame.get_by_text("HighLevel does not answer").wait_for()
+    assert field.input_value() == "Asked in the shop"
+    inside.page.evaluate("document.querySelector('iframe').dataset.signIn = '/highlevel/sign-in?who=admin'")
+    inside.frame.get_by_role("button", name="Try again").click()
+    inside.frame.get_by_text("HighLevel does not answer").wait_for(state="detached")
+    inside.frame.get_by_label("Number").press("Enter")
+    inside.frame.get_by_text("nothing is sent to this number any more").wait_for()
+
+
 def end_sessions(portal) -> None:
     with portal.database.write() as session:
         session.execute(update(PageSession).values(ended_at=clock.now()))
