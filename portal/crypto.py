@@ -1,5 +1,6 @@
 """Secrets at rest: sealed with the first Fernet key, opened with any of them, so that keys can be rotated."""
 
+import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from portal.errors import PortalError
+
+
+def fingerprint(secret: str) -> str:
+    """What is kept of a random secret that only has to be recognised: its SHA-256, 64 hex digits."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 class SealBroken(PortalError):

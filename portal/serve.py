@@ -146,7 +146,7 @@ def _seed(settings: Settings) -> None:
     password = seed(create_app(settings).extensions["portal"])
     print("\nSendero runs with a sandbox: a stand-in HighLevel and stand-in providers, on this machine alone.\n")
     print(f"  Watch a message travel:  {settings.ghl_api_url}/")
-    print(f"  Open it inside HighLevel: {settings.ghl_api_url}/highlevel")
+    print(f"  Open it in HighLevel:    {settings.ghl_api_url}/highlevel")
     print(f"  Sign in to the portal:   {settings.app_url}/admin")
     print(f"      as {ADMIN}, " + (f"one-time password {password}" if password else "with your own password"))
     print("\nEnd it with Ctrl-C. With GHL_CLIENT_ID and its fellows set, the same command runs for real.\n", flush=True)

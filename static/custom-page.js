@@ -41,18 +41,19 @@
     return asking;
   };
 
-  // A card of the server's own words instead of the page: why, and what to do.
-  const refuse = (why) => {
-    token = "";
-    const main = document.getElementById("main");
-    const known = typeof why === "string" && cards[why];
-    main.innerHTML = known || (why && why.html) || cards.unreachable;
-    main.querySelector("h1")?.focus();
-  };
+  // The server's own words: why nobody is let in, and what to do. Instead of the page, or above what somebody has typed.
   const cards = {};
+  const say = (why, place) => {
+    const found = new DOMParser().parseFromString((why && why.html) || cards[why] || cards.unreachable, "text/html");
+    const said = found.querySelector("main") || found.body;
+    place.replaceChildren(...said.childNodes);
+    place.querySelector("h1")?.focus();
+  };
+  const refuse = (why) => say(why, document.getElementById("main"));
+  const warn = (why) => say(why, document.getElementById("notices"));
 
-  const load = (path) => window.htmx.ajax("GET", path, {
-    target: "body", swap: "innerHTML", headers: { "HX-Boosted": "true" },
+  const load = (path, more) => window.htmx.ajax("GET", path, {
+    target: "body", swap: "innerHTML", headers: { "HX-Boosted": "true" }, ...more,
   });
   const here = () => location.pathname + location.search;
   const enter = () => handshake().then(() => load(here()), refuse);
@@ -71,15 +72,24 @@
 
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const { xhr, elt, target, requestConfig: asked } = event.detail;
+    const leave = xhr.getResponseHeader("HX-Redirect");
+    if (leave && leave.startsWith("/app")) { // loading it anew would lose the token, and what is to be said
+      event.preventDefault();
+      load(leave, { push: "true" });
+      return;
+    }
     if (xhr.status !== 401) return;
     event.preventDefault();
-    if (asked.headers[AGAIN]) { refuse("silent"); return; }
+    const poll = (elt.getAttribute("hx-trigger") || "").startsWith("every");
+    // What a poll meets is said already, unless HighLevel itself was heard; a form stays as it was typed.
+    const refused = poll ? (why) => { if (why.html) refuse(why); } : asked.verb === "get" ? refuse : warn;
+    if (asked.headers[AGAIN]) { refused("silent"); return; }
     const headers = { [AGAIN]: "1" };
     if (asked.headers["HX-Boosted"]) headers["HX-Boosted"] = "true";
     const source = elt.isConnected ? elt : document.body;
     handshake().then(() => window.htmx.ajax(asked.verb, asked.path, {
       source, target, headers, values: asked.formData, ...(elt === document.body ? { swap: "innerHTML" } : {}),
-    }), refuse);
+    }), refused);
   });
 
   // A page that is not there, or not answered, is shown like any other; a form stays as it was typed.
@@ -102,7 +112,13 @@
 
   // Before htmx hears of it: a download cannot carry the header, so its address is made anew, for once.
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-try-again]")) { enter(); return; }
+    const again = event.target.closest("[data-try-again]");
+    if (again) {
+      const notices = again.closest("#notices");
+      if (notices) handshake().then(() => notices.replaceChildren(), warn);
+      else enter();
+      return;
+    }
     const link = event.target.closest("a[href*='once=']");
     if (!link) return;
     event.preventDefault();
@@ -111,6 +127,6 @@
       const once = document.createElement("a");
       Object.assign(once, { href: address, target: link.target, rel: "noopener" });
       once.click();
-    }, refuse);
+    }, warn);
   }, true);
 })();

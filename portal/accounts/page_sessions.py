@@ -3,7 +3,6 @@
 The token is 256 random bits that only the page's script has; the database has its hash.
 """
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.accounts.admission import ADMIN, AGENCY, Admission, is_here
 from portal.accounts.permissions import Permission
+from portal.crypto import fingerprint
 from portal.database import Database
 from portal.ghl.sso import SsoUser
 from portal.models import Agency, Location, PageSession
@@ -36,7 +36,7 @@ def begin(session: Session, user: SsoUser, admission: Admission) -> str:
     role, kind = user.role[:_LONGEST_WORD], user.type[:_LONGEST_WORD]
     _end_others(session, admission.agency_id, user.user_id, role, kind, moment)
     row = PageSession(
-        token_hash=hash_of(token),
+        token_hash=fingerprint(token),
         agency_id=admission.agency_id,
         location_id=admission.location_id,
         user_id=user.user_id,
@@ -55,7 +55,7 @@ def begin(session: Session, user: SsoUser, admission: Admission) -> str:
 
 def find(database: Database, token: str) -> tuple[PageSession, Location | None] | None:
     """The session of this token with its location, while it is good. One whose installation is gone ends here."""
-    return _checked(database, PageSession.token_hash == hash_of(token)) if token else None
+    return _checked(database, PageSession.token_hash == fingerprint(token)) if token else None
 
 
 def by_id(database: Database, session_id: int) -> tuple[PageSession, Location | None] | None:
@@ -83,11 +83,6 @@ def choose(session: Session, session_id: int, location_id: int) -> bool:
 def keep(session: Session, session_id: int, data: str) -> None:
     """Keeps what Flask keeps for a session."""
     session.execute(update(PageSession).where(PageSession.id == session_id).values(data=data))
-
-
-def hash_of(token: str) -> str:
-    """What the database knows of a secret."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _checked(database: Database, same: object) -> tuple[PageSession, Location | None] | None:

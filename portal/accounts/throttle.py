@@ -44,6 +44,11 @@ def count_call(database: Database, address: str, what: str) -> None:
     _count(database, {f"{what}:{_network(address)}": PER_ADDRESS})
 
 
+def count_use(database: Database, what: str, limit: int) -> None:
+    """Counts one use of a thing that anybody may hold, whoever it is. Raises `TooManyAttempts`."""
+    _count(database, {what: limit})
+
+
 def forgive_call(database: Database, address: str, what: str) -> None:
     """Forgets an address's tries: its key proved to be good."""
     with database.write() as session:

@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
     from portal.web.admin import bp as admin
     from portal.web.api import bp as api
     from portal.web.auth import bp as auth
+    from portal.web.client_link import bp as client_link
     from portal.web.health import bp as health
     from portal.web.media import bp as media
     from portal.web.oauth import bp as oauth
@@ -31,6 +32,6 @@ def init_app(app: Flask) -> None:
 
     app.url_map.converters["int"] = RowId
     pages.init_app(app)
-    for blueprint in (webhooks, health, media, oauth, auth, account, admin, operator_api, api):
+    for blueprint in (webhooks, health, media, oauth, auth, account, admin, client_link, operator_api, api):
         app.register_blueprint(blueprint)
     custom_page.init_app(app)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.accounts.page_sessions import hash_of
+from portal.crypto import fingerprint
 from portal.database import insert
 from portal.errors import PortalError
 from portal.models import PageSession, UsedLink
@@ -68,7 +68,7 @@ def use(session: Session) -> None:
     """Uses the link at hand up. Raises `LinkEnded` when it was before."""
     said, moment = _said(), clock.now()
     row = insert(session, UsedLink).values(
-        name=hash_of(str(said["nonce"])), until=moment + timedelta(seconds=2 * SECONDS)
+        name=fingerprint(str(said["nonce"])), until=moment + timedelta(seconds=2 * SECONDS)
     )
     if session.execute(row.on_conflict_do_nothing().returning(UsedLink.name)).first() is None:
         raise LinkEnded(ENDED)

@@ -85,7 +85,18 @@ def test_every_route_is_public_on_purpose_or_behind_the_sign_in(tmp_path, sandbo
     from tests.portal import settings_for
 
     app = create_app(settings_for(f"sqlite:///{tmp_path / 'x.db'}", sandbox, tmp_path))
-    public = ("webhooks.", "health.", "media.", "oauth.", "auth.", "static", "home", "api_v1.openapi", "api_v1.docs")
+    public = (
+        "webhooks.",
+        "health.",
+        "media.",
+        "oauth.",
+        "auth.",
+        "link.",
+        "static",
+        "home",
+        "api_v1.openapi",
+        "api_v1.docs",
+    )
     client = app.test_client()
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(public):

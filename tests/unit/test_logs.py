@@ -30,6 +30,8 @@ SECRETS = [
     ("no sender at /webhooks/sms/kannel/HUSHhush1234/receive", "HUSHhush1234"),
     ("no sender at /webhooks/whatsapp/HUSHhush1234", "HUSHhush1234"),
     ("failed at /media/HUSHhush1234_-abc/beach.jpg", "HUSHhush1234_-abc"),
+    ("failed at /link/HUSHhush1234_-abcdefgh", "HUSHhush1234_-abcdefgh"),
+    ("GET /app/files/1?once=HUSHhush.1234_-abc", "HUSHhush.1234_-abc"),
     ("failed at /media/view/MQ.HUSHhush1234.x-y", "HUSHhush1234"),
     ("https://api.green-api.com/waInstance1101000001/sendMessage/HUSHhush1234", "HUSHhush1234"),
     ("the key cast_0123456789abcdef0123 is not known", "cast_0123456789abcdef0123"),

@@ -10,9 +10,11 @@ from werkzeug.serving import make_server
 
 from portal import clock, create_app
 from portal.config import Settings
-from portal.messaging import senders
+from portal.messaging import optouts, senders
 from portal.models import Agency, Base, Grant, GrantKind, InstallState, Location, PageSession
 from portal.sandbox import Sandbox, world
+from portal.sandbox.ghl import sso
+from tests.linked import NEWER, PIXEL, Provider, register, serving
 from tests.portal import settings_for
 from tests.web import test_browser
 from tests.web.test_browser import chromium  # noqa: F401 - a fixture
@@ -116,6 +118,29 @@ def inside(portal, stand_in, chromium) -> Iterator[Inside]:  # noqa: F811
     context.close()
 
 
+@pytest.fixture
+def provider(monkeypatch) -> Iterator[Provider]:
+    """A provider whose line has no phone yet."""
+    register(monkeypatch)
+    with serving(Provider(state="signed_out")) as provider:
+        yield provider
+
+
+@pytest.fixture
+def unlinked(portal, provider: Provider) -> int:
+    """A WhatsApp sender of the first location, whose phone is still to be linked."""
+    fields = {"id_instance": "7105", "api_token": "hush-token"}
+    wanted = senders.NewSender("linked", "Front desk", fields, provider.url, operator=True)
+    with portal.database.write() as session:
+        location = session.scalars(select(Location).where(Location.ghl_id == HOME.id)).one()
+        sender = senders.add(session, portal.vault, location, wanted)
+    portal.linking.look(sender.id)
+    return sender.id
+
+
+WAKE = "document.querySelectorAll('[hx-trigger^=every]').forEach(e => htmx.trigger(e, 'wake'))"
+
+
 def lines(portal, place: world.Location = HOME) -> list[int]:
     with portal.database.read() as session:
         location = session.scalars(select(Location).where(Location.ghl_id == place.id)).one()
@@ -167,6 +192,27 @@ def test_the_handshake_is_made_again_when_the_session_is_over(inside: Inside, po
     with portal.database.read() as session:
         assert len(session.scalars(select(PageSession)).all()) == 3
     assert [each for each in inside.complaints if "401" not in each] == []
+
+
+def test_what_somebody_typed_stays_when_highlevel_is_silent(inside: Inside, portal) -> None:
+    inside.open()
+    with portal.database.read() as session:
+        location = session.scalars(select(Location).where(Location.ghl_id == HOME.id)).one()
+    inside.frame.get_by_role("link", name="Opt-outs").wait_for()
+    inside.own().evaluate(f"location.href = '/app/opt-outs/locations/{location.id}'")
+    field = inside.frame.get_by_label("Why")
+    field.fill("Asked in the shop")
+    inside.frame.get_by_label("Number").fill("0917 000 0042")
+    end_sessions(portal)
+    inside.page.evaluate("document.querySelector('iframe').dataset.signIn = '/highlevel/sign-in?who=nobody'")
+    inside.frame.get_by_label("Number").press("Enter")
+    inside.frame.get_by_text("HighLevel does not answer").wait_for()
+    assert field.input_value() == "Asked in the shop"
+    inside.page.evaluate("document.querySelector('iframe').dataset.signIn = '/highlevel/sign-in?who=admin'")
+    inside.frame.get_by_role("button", name="Try again").click()
+    inside.frame.get_by_text("HighLevel does not answer").wait_for(state="detached")
+    inside.frame.get_by_label("Number").press("Enter")
+    inside.frame.get_by_text("nothing is sent to this number any more").wait_for()
 
 
 def end_sessions(portal) -> None:
@@ -245,3 +291,105 @@ def test_the_pages_fit_a_phone(inside: Inside, portal, theme: str) -> None:
         assert own.evaluate("document.documentElement.dataset.bsTheme") == theme
         assert own.locator("h1").count() == 1
     assert inside.complaints == []
+
+
+def test_a_phone_is_linked_by_its_code(inside: Inside, portal, provider: Provider, unlinked: int) -> None:
+    inside.open()
+    inside.frame.get_by_role("link", name="Link a phone").click()
+    inside.frame.locator(f'img.qr[src$="{PIXEL}"]').wait_for(state="attached")
+    provider.code = NEWER
+    inside.own().evaluate(WAKE)
+    inside.frame.locator(f'img.qr[src$="{NEWER}"]').wait_for(state="attached")
+    end_sessions(portal)  # a poll finds out, and asks HighLevel again
+    inside.own().evaluate(WAKE)
+    provider.state = "ready"
+    inside.own().evaluate(WAKE)
+    inside.frame.get_by_text("The phone is linked").wait_for()
+    assert inside.frame.locator("img.qr").count() == 0
+    assert [each for each in inside.complaints if "401" not in each] == []
+
+
+def test_a_client_links_it_on_their_own_device(inside: Inside, provider: Provider, unlinked: int) -> None:
+    inside.open()
+    inside.frame.get_by_role("link", name="Front desk", exact=True).click()
+    inside.frame.get_by_role("link", name="Let your client scan it").click()
+    inside.frame.get_by_role("button", name="Make a link").click()
+    path = inside.frame.get_by_label("Send this to your client").input_value().rpartition("/link/")[2]
+    client = inside.context.browser.new_context(viewport={"width": 360, "height": 800})
+    page = client.new_page()
+    page.goto(f"{inside.portal}/link/{path}")
+    page.get_by_role("button", name="Show me the code").press("Enter")
+    page.get_by_alt_text(CODE).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    inside.own().evaluate(WAKE)
+    inside.frame.get_by_text("It was opened").wait_for()
+    page.get_by_label("The phone's number").fill("0917 555 0101")
+    page.get_by_role("button", name="Give me a code").click()
+    page.get_by_text("PAIR-0101").wait_for()
+    provider.state = "ready"
+    page.evaluate(WAKE)
+    page.get_by_text("You can close this page").wait_for()
+    inside.own().evaluate(WAKE)
+    inside.frame.get_by_text("A phone was linked by it").wait_for()
+    client.close()
+
+
+def test_a_list_is_downloaded_without_a_cookie(inside: Inside, portal) -> None:
+    with portal.database.write() as session:
+        location = session.scalars(select(Location).where(Location.ghl_id == HOME.id)).one()
+        optouts.add(session, location.id, "sms", "+639170000042", "Wrote STOP")
+    inside.open()
+    inside.frame.get_by_role("link", name="Opt-outs").click()
+    with inside.page.expect_download() as download:
+        inside.frame.get_by_role("link", name="Export these as CSV").click()
+    assert "+639170000042" in download.value.path().read_text()
+    assert download.value.suggested_filename.startswith("opt-outs-")
+    inside.frame.get_by_role("heading", name="Opt-outs").wait_for()
+
+
+PARENT = """
+<!doctype html><meta name="referrer" content="{referrer}">
+<iframe class="custom-page" src="{address}"></iframe>
+<script>
+  addEventListener("message", event => event.source.postMessage(
+    {{ message: "REQUEST_USER_DATA_RESPONSE", payload: "{payload}" }}, "*"));
+</script>
+"""
+
+
+def parent(inside: Inside, domain: str, referrer: str = "origin", query: str = "") -> None:
+    """HighLevel under a domain of the agency's own."""
+    address = f"{inside.portal}/app/whatsapp{query}"
+    html = PARENT.format(referrer=referrer, address=address, payload=sso.payload(HOME.id))
+    # A page of the internet asks before it frames one of this machine.
+    inside.context.grant_permissions(["local-network-access"], origin=f"https://{domain}")
+    inside.context.route(f"https://{domain}/", lambda route: route.fulfill(body=html, content_type="text/html"))
+    inside.page.goto(f"https://{domain}/")
+
+
+def test_a_white_label_domain_may_frame_it_and_no_other(inside: Inside, portal) -> None:
+    with portal.database.write() as session:
+        session.execute(update(Agency).values(whitelabel_domain="crm.bayanihan.example"))
+    parent(inside, "crm.bayanihan.example")
+    inside.frame.get_by_role("heading", name="Senders").wait_for()
+    parent(inside, "evil.example")
+    inside.page.wait_for_function("frames.length === 1")
+    wait_for(lambda: any("frame-ancestors" in said for said in inside.complaints), inside)
+    assert not [frame for frame in inside.page.frames if frame.url.startswith(inside.portal)]
+
+
+def test_a_white_label_page_that_hides_where_it_is(inside: Inside, portal) -> None:
+    """Without a Referer, HighLevel's own word in the address says whose domain it is."""
+    with portal.database.write() as session:
+        session.execute(update(Agency).values(whitelabel_domain="crm.bayanihan.example"))
+    parent(inside, "crm.bayanihan.example", "no-referrer", f"?location={HOME.id}")
+    inside.frame.get_by_role("heading", name="Senders").wait_for()
+
+
+def wait_for(found, inside: Inside) -> None:
+    """Lets the browser go on until it is found."""
+    for _ in range(200):
+        if found():
+            return
+        inside.page.wait_for_timeout(50)
+    raise AssertionError(inside.complaints)

@@ -14,6 +14,7 @@ routes = Routes()
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
     checks,
+    client_links,
     credits,
     dry_runs,
     files,
