@@ -166,7 +166,7 @@ def _page(sender_id: int, again: Again) -> ResponseReturnValue:
     context: dict[str, Any] = {
         "line": line,
         "guide": guide_of(line.channel),
-        "form": sender_form.laid_out(line.channel, typed, wrong, hidden | dict(again.secrets), frozenset(hidden)),
+        "form": sender_form.laid_out(line.channel, typed, wrong, again.secrets, hidden),
         "faults": again.credentials,
         "draft": sealed(_purpose(line.sender), again.secrets, again.credentials),
         "fields": again.fields,
