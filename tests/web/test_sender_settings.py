@@ -4,9 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Blueprint, g
+from flask import Blueprint, g, request
+from sqlalchemy import delete, select, update
 from sqlalchemy import event as happens
-from sqlalchemy import select, update
 
 from portal.accounts.permissions import PERMISSIONS, Role
 from portal.messaging import senders
@@ -15,6 +15,7 @@ from portal.models import (
     Conversation,
     EventState,
     Gate,
+    Job,
     Location,
     Message,
     Part,
@@ -29,7 +30,7 @@ from portal.web.pages.queries import sender_figures, sender_removal
 from portal.web.pages.queries.scope import Scope
 from portal.web.viewer import Viewer
 from tests.web.conftest import Tenant, post, record, release, reload
-from tests.web.test_sender_adding import add, draft, entered, fault, live
+from tests.web.test_sender_adding import add, draft, entered, fault, live, slow  # noqa: F401
 
 BOTH_ENGINES = True
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
@@ -191,6 +192,47 @@ def test_a_secret_address_does_not_take_the_others_along(operator, database, acm
         assert "type this again" in fault(refused.text, name)
     assert the(database, row.id).credentials == row.credentials
     assert post(operator, of(row.id, "/credentials"), **page).status_code == 303, "nothing was changed"
+
+
+def test_a_silent_provider_keeps_the_old_ones_in_use(signed_in, parts, database, acme, slow) -> None:  # noqa: F811
+    given = {name.removeprefix("field-"): value for name, value in entered("twilio", "").items()}
+    given.pop("api_url")
+    wanted = senders.NewSender("twilio", "Texts", given, slow.url, operator=True)
+    with database.write() as session:
+        row = senders.add(session, parts.vault, session.get_one(Location, acme.location), wanted)
+    client, path = signed_in(acme.agency), of(row.id, "/credentials")
+    form = {f"field-{name}": value for name, value in given.items()} | {"api_url": slow.url, "field-auth_token": ""}
+    form["field-from"] = "ACME"
+    silent = post(client, path, **form, unchecked="yes")
+    assert silent.status_code == 422 and "could not be asked" in silent.text and "save-unchecked" in silent.text
+    assert the(database, row.id).address == given["from"]
+    assert post(client, path, **form, unchecked="yes", draft=draft(silent.text)).status_code == 303
+    assert the(database, row.id).address == "ACME"
+
+
+def test_the_webhook_at_the_provider_goes_with_the_sender(operator, database, acme, sandbox) -> None:
+    assert add(operator, acme, "green_api", **entered("green_api", sandbox.url)).status_code == 303
+    row = live(database, acme)[-1]
+    assert "taken out of the provider" in operator.get(of(row.id, "/remove")).text
+    with database.write() as session:
+        session.execute(delete(Job))
+    assert post(operator, of(row.id, "/remove")).status_code == 303
+    with database.read() as session:
+        assert session.scalars(select(Job.subject).where(Job.kind == "sync_webhook")).all() == [row.id]
+
+
+def test_whoever_may_only_look_is_offered_nothing(framed, acme, spare) -> None:
+    for path in ("/frame/senders", f"/frame/senders/{acme.sender}"):
+        page = framed.get(path, headers={"X-Role": "viewer"}).text.split("<main")[1]
+        assert "Acme line" in page
+        for word in ("Add a sender", ">Pause<", ">Settings<", "Move ", "/webhooks/"):
+            assert word not in page, (path, word)
+    for path in (
+        "/frame/senders/new",
+        f"/frame/senders/{acme.sender}/settings",
+        f"/frame/senders/{acme.sender}/remove",
+    ):
+        assert framed.get(path, headers={"X-Role": "viewer"}).status_code == 403
 
 
 def test_an_optional_secret_can_be_removed(operator, database, parts, acme, sandbox) -> None:
@@ -380,7 +422,7 @@ def framed(app, acme):
     @frame.before_request
     def look() -> None:
         scope = Scope(acme.agency, frozenset({acme.location}))
-        may = PERMISSIONS[Role.ADMIN]
+        may = PERMISSIONS[Role(request.headers.get("X-Role", Role.ADMIN))]
         g.viewer = Viewer(scope, "Somebody", "sso:1", may, acme.location)
 
     frame.context_processor(lambda: {"layout": "base.html"})
