@@ -1,14 +1,18 @@
 """Adding a sender on the pages: every channel with right and wrong credentials, against the sandbox's stand-ins."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from markupsafe import escape
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from portal.channels import registry
-from portal.messaging import patience, senders
-from portal.models import Sender
+from portal.errors import InvalidInput
+from portal.messaging import patience, sender_settings, senders
+from portal.models import Location, Sender
 from portal.sandbox import world
 from portal.sandbox.sms.dialects import DIALECTS
 from tests.linked import Provider, serving
@@ -215,3 +219,28 @@ def test_a_stranger_adds_nothing(signed_in, database, acme, rival, sandbox) -> N
     stranger = signed_in(rival.agency)
     assert add(stranger, acme, "cast", **entered("cast", sandbox.url)).status_code == 404
     assert len(live(database, acme)) == 1
+
+
+def test_of_two_that_are_added_at_once_one_is_taken(parts, database, acme, rival) -> None:
+    both = Barrier(2)
+
+    def one(tenant: Tenant) -> bool:
+        def write(session: Session) -> None:
+            wanted = senders.NewSender("cast", "Cast", {"api_key": "cast_shared", "sender_id": "ACME"})
+            row = senders.add(session, parts.vault, session.get_one(Location, tenant.location), wanted)
+            sender_settings.refuse_taken(session, row, "sender_id")
+
+        both.wait(10)
+        try:
+            database.patiently(write)
+        except InvalidInput as error:
+            return "in use" not in error.message
+        return True
+
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(one, (acme, rival))) == [False, True]
+        added = live(database, acme)[1:] + live(database, rival)[1:]
+        assert len(added) == 1
+        with database.write() as session:
+            senders.remove(session, added[0].id)
