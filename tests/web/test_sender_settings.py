@@ -4,15 +4,18 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Blueprint, g, request
+from sqlalchemy import delete, select, update
 from sqlalchemy import event as happens
-from sqlalchemy import select, update
 
+from portal.accounts.permissions import PERMISSIONS, Role
 from portal.messaging import senders
 from portal.models import (
     Attempt,
     Conversation,
     EventState,
     Gate,
+    Job,
     Location,
     Message,
     Part,
@@ -22,9 +25,12 @@ from portal.models import (
 )
 from portal.queue.gates import sender_gate
 from portal.sandbox import world
+from portal.web.pages import routes, sender_add, sender_checks
 from portal.web.pages.queries import sender_figures, sender_removal
+from portal.web.pages.queries.scope import Scope
+from portal.web.viewer import Viewer
 from tests.web.conftest import Tenant, post, record, release, reload
-from tests.web.test_sender_adding import add, draft, entered, fault, live
+from tests.web.test_sender_adding import add, draft, entered, fault, live, slow  # noqa: F401
 
 BOTH_ENGINES = True
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
@@ -147,10 +153,10 @@ def test_credentials_are_replaced_once_they_are_proven(operator, database, parts
     path = of(twilio.id, "/credentials")
     page = operator.get(of(twilio.id, "/settings")).text
     token = entered("twilio", sandbox.url)["field-auth_token"]
-    assert token not in page and f"ends in {token[-4:]}" in page
+    assert token not in page and f"which ends in {token[-4:]}, stays in use" in page
     wrong = post(operator, path, **typed(twilio, sandbox, **{"field-auth_token": "0123456789abcdef-wrong"}))
     assert wrong.status_code == 422 and "does not know the Account SID" in fault(wrong.text, "auth_token")
-    assert "0123456789abcdef-wrong" not in wrong.text and "ends in rong" in wrong.text
+    assert "0123456789abcdef-wrong" not in wrong.text and "What you typed, which ends in rong, is kept" in wrong.text
     assert the(database, twilio.id).credentials == twilio.credentials, "the old ones stay in use"
     assert (
         post(operator, path, **typed(twilio, sandbox, **{"field-from": "ACME", "field-mms": "yes"})).status_code == 303
@@ -186,6 +192,47 @@ def test_a_secret_address_does_not_take_the_others_along(operator, database, acm
         assert "type this again" in fault(refused.text, name)
     assert the(database, row.id).credentials == row.credentials
     assert post(operator, of(row.id, "/credentials"), **page).status_code == 303, "nothing was changed"
+
+
+def test_a_silent_provider_keeps_the_old_ones_in_use(signed_in, parts, database, acme, slow) -> None:  # noqa: F811
+    given = {name.removeprefix("field-"): value for name, value in entered("twilio", "").items()}
+    given.pop("api_url")
+    wanted = senders.NewSender("twilio", "Texts", given, slow.url, operator=True)
+    with database.write() as session:
+        row = senders.add(session, parts.vault, session.get_one(Location, acme.location), wanted)
+    client, path = signed_in(acme.agency), of(row.id, "/credentials")
+    form = {f"field-{name}": value for name, value in given.items()} | {"api_url": slow.url, "field-auth_token": ""}
+    form["field-from"] = "ACME"
+    silent = post(client, path, **form, unchecked="yes")
+    assert silent.status_code == 422 and "could not be asked" in silent.text and "save-unchecked" in silent.text
+    assert the(database, row.id).address == given["from"]
+    assert post(client, path, **form, unchecked="yes", draft=draft(silent.text)).status_code == 303
+    assert the(database, row.id).address == "ACME"
+
+
+def test_the_webhook_at_the_provider_goes_with_the_sender(operator, database, acme, sandbox) -> None:
+    assert add(operator, acme, "green_api", **entered("green_api", sandbox.url)).status_code == 303
+    row = live(database, acme)[-1]
+    assert "taken out of the provider" in operator.get(of(row.id, "/remove")).text
+    with database.write() as session:
+        session.execute(delete(Job))
+    assert post(operator, of(row.id, "/remove")).status_code == 303
+    with database.read() as session:
+        assert session.scalars(select(Job.subject).where(Job.kind == "sync_webhook")).all() == [row.id]
+
+
+def test_whoever_may_only_look_is_offered_nothing(framed, acme, spare) -> None:
+    for path in ("/frame/senders", f"/frame/senders/{acme.sender}"):
+        page = framed.get(path, headers={"X-Role": "viewer"}).text.split("<main")[1]
+        assert "Acme line" in page
+        for word in ("Add a sender", ">Pause<", ">Settings<", "Move ", "/webhooks/"):
+            assert word not in page, (path, word)
+    for path in (
+        "/frame/senders/new",
+        f"/frame/senders/{acme.sender}/settings",
+        f"/frame/senders/{acme.sender}/remove",
+    ):
+        assert framed.get(path, headers={"X-Role": "viewer"}).status_code == 403
 
 
 def test_an_optional_secret_can_be_removed(operator, database, parts, acme, sandbox) -> None:
@@ -231,7 +278,7 @@ def test_removal_says_what_happens_and_does_it(client, parts, database, acme, sp
     page = " ".join(client.get(of(acme.sender, "/remove")).text.split())
     for words in (
         "1 conversation keeps to it",
-        "1 message waits in its queue",
+        "1 message waits in its queue and none is held",
         "1 routing rule names it",
         "Spare line",
     ):
@@ -264,7 +311,7 @@ def provider_calls(parts):
 
 
 def test_the_last_sender_leaves_an_empty_list_that_says_what_to_do(client, acme) -> None:
-    assert "with no other sender here they fail" in client.get(of(acme.sender, "/remove")).text
+    assert "with no other sender here what waits fails" in client.get(of(acme.sender, "/remove")).text
     assert post(client, of(acme.sender, "/remove")).status_code == 303
     for path in ("/admin/senders", f"/admin/senders?location={acme.ghl_id}"):
         page = client.get(path).text
@@ -365,3 +412,48 @@ def test_strangers_change_nothing(signed_in, database, acme, rival, rest) -> Non
     after = the(database, acme.sender)
     for column in Sender.__table__.columns:
         assert getattr(before, column.key) == getattr(after, column.key)
+
+
+@pytest.fixture
+def framed(app, acme):
+    """The same pages as the custom page has them: about one location, whoever looks."""
+    frame = Blueprint("frame", __name__, url_prefix="/frame")
+
+    @frame.before_request
+    def look() -> None:
+        scope = Scope(acme.agency, frozenset({acme.location}))
+        may = PERMISSIONS[Role(request.headers.get("X-Role", Role.ADMIN))]
+        g.viewer = Viewer(scope, "Somebody", "sso:1", may, acme.location)
+
+    frame.context_processor(lambda: {"layout": "base.html"})
+    routes.mount(frame)
+    app.register_blueprint(frame)
+    app.config["WTF_CSRF_ENABLED"] = False
+    return app.test_client()
+
+
+def test_in_the_custom_page_the_sub_account_is_a_matter_of_course(
+    framed, parts, database, acme, tenant, sandbox, monkeypatch
+) -> None:
+    other = tenant("Sister")
+    with database.write() as session:
+        session.execute(update(Location).where(Location.id == other.location).values(agency_id=acme.agency))
+    monkeypatch.setattr(sender_checks, "may_go_inside", lambda: True)
+    monkeypatch.setattr(sender_add, "may_go_inside", lambda: True)
+    page = framed.get("/frame/senders").text
+    assert "Acme line" in page and "Sister" not in page and "/admin/senders" not in page.split("<main")[1]
+    assert framed.get(f"/frame/senders?location={other.ghl_id}").text.count("Sister") == 0
+    assert "channel=twilio" in framed.get("/frame/senders/new").text
+    given = entered("twilio", sandbox.url)
+    wrong = framed.post("/frame/senders/new", data={"channel": "twilio", **given, "field-auth_token": "no"})
+    assert wrong.status_code == 422 and fault(wrong.text, "auth_token")
+    form = {"location": other.ghl_id, "channel": "twilio", **given}
+    done = framed.post("/frame/senders/new", data=form)
+    assert done.status_code == 303 and done.headers["Location"].startswith("/frame/senders/")
+    assert len(live(database, other)) == 1 and len(live(database, acme)) == 2
+    for rest in ("", "/settings", "/remove", "/figures"):
+        answer = framed.get(f"/frame/senders/{live(database, acme)[-1].id}{rest}")
+        assert answer.status_code == 200 and "/admin/senders" not in answer.text.split("<main")[1]
+        assert framed.get(f"/frame/senders/{other.sender}{rest}").status_code == 404
+    for rest in ("/name", "/pace", "/default", "/move", "/credentials", "/remove"):
+        assert framed.post(f"/frame/senders/{other.sender}{rest}", data={"name": "x"}).status_code == 404

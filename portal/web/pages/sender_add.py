@@ -129,11 +129,12 @@ def _form(
         "place": place,
         "channel": channel,
         "guide": guide_of(channel),
-        "form": sender_form.laid_out(channel, typed, faults.fields, secrets, frozenset()),
+        "form": sender_form.laid_out(channel, typed, faults.fields, secrets),
         "faults": faults,
         "name": typed.name,
         "draft": sealed(_purpose(place, channel), secrets, faults),
         "others": others,
+        "sandbox": services().settings.ghl_api_url if services().settings.sandbox else "",
         "default": "default" in request.form,
     }
     wrong = bool(faults.general)

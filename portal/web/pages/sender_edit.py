@@ -95,7 +95,7 @@ def move_sender(sender_id: int) -> ResponseReturnValue:
     _note(sender_id, "moved")
     flash(f"{line.sender.name} stands one place {'higher' if up else 'lower'}.", "ok")
     place = None if viewer().location_id else line.location.ghl_id
-    return redirect(url_for(".sender_list", location=place), 303)
+    return redirect(url_for(".sender_list", location=place, _anchor=f"sender-{sender_id}"), 303)
 
 
 @routes.post("/senders/<int:sender_id>/credentials", Permission.MANAGE)
@@ -166,7 +166,7 @@ def _page(sender_id: int, again: Again) -> ResponseReturnValue:
     context: dict[str, Any] = {
         "line": line,
         "guide": guide_of(line.channel),
-        "form": sender_form.laid_out(line.channel, typed, wrong, hidden | dict(again.secrets), frozenset(hidden)),
+        "form": sender_form.laid_out(line.channel, typed, wrong, again.secrets, hidden),
         "faults": again.credentials,
         "draft": sealed(_purpose(line.sender), again.secrets, again.credentials),
         "fields": again.fields,

@@ -65,22 +65,26 @@ def read(channel: Channel, form: "MultiDict[str, str]") -> Typed:
 
 
 def laid_out(
-    channel: Channel, typed: Typed, faults: Mapping[str, str], kept: Mapping[str, str], stored: frozenset[str]
+    channel: Channel,
+    typed: Typed,
+    faults: Mapping[str, str],
+    kept: Mapping[str, str],
+    stored: Mapping[str, str] | None = None,
 ) -> Form:
-    """The form. `kept` are secrets by field that are sealed or stored; `stored` are those that stay when left empty."""
+    """The form. `kept` are the secrets that were typed before and came back sealed, `stored` those of the sender."""
     guide = guide_of(channel)
     first: list[Field] = []
     more: list[Field] = []
     for each in channel.fields:
-        shown = _field(each, guide, typed, faults, kept, stored)
+        shown = _field(each, guide, typed, faults, kept, stored or {})
         (first if each.required or each.name in guide.shown else more).append(shown)
     (first if guide.address else more).append(_address(guide, typed, faults))
     return Form(first, more, any(each.value or each.fault or each.kept for each in more))
 
 
 def last_four(secret: str) -> str:
-    """How a secret is told apart without being told."""
-    return f"ends in {secret[-4:]}" if len(secret) >= LONG_ENOUGH else "is set"
+    """How a secret is told apart without being told; "" for a short one."""
+    return f", which ends in {secret[-4:]}," if len(secret) >= LONG_ENOUGH else ""
 
 
 def _field(
@@ -89,9 +93,9 @@ def _field(
     typed: Typed,
     faults: Mapping[str, str],
     kept: Mapping[str, str],
-    stored: frozenset[str],
+    stored: Mapping[str, str],
 ) -> Field:
-    known = kept.get(each.name, "") if each.secret else ""
+    known = _known(each.name, kept, stored) if each.secret else ""
     return Field(
         name=each.name,
         label=each.label,
@@ -102,9 +106,17 @@ def _field(
         value="" if each.secret else typed.values.get(each.name, ""),
         choices=each.choices,
         fault=faults.get(each.name, ""),
-        kept=last_four(known) if known else "",
-        removable=bool(known) and not each.required and each.name in stored,
+        kept=known,
+        removable=not each.required and bool(stored.get(each.name)) and each.secret,
     )
+
+
+def _known(name: str, kept: Mapping[str, str], stored: Mapping[str, str]) -> str:
+    if typed := kept.get(name, ""):
+        return f"What you typed{last_four(typed)} is kept: leave this empty to use it."
+    if there := stored.get(name, ""):
+        return f"What is stored{last_four(there)} stays in use while this is empty."
+    return ""
 
 
 def _kind(each: CredentialField, guide: Guide) -> str:

@@ -50,7 +50,8 @@ class Heard:
 class Figures:
     """`waiting` is the length of its queue, with `more` when it is longer than is counted.
 
-    `last_in` and `last_out` are its last messages; None where none is among the last of the sub-account.
+    `last_in` and `last_out` are its last messages; None where none is among the last of the sub-account, which are all
+    there are when `all_looked_at`.
     """
 
     today: Today
@@ -61,6 +62,7 @@ class Figures:
     heard: Heard | None
     seen_at: datetime | None
     pace: Gate | None
+    all_looked_at: bool
     most_calls: int = MOST_CALLS
     most_recent: int = MOST_RECENT
 
@@ -68,7 +70,7 @@ class Figures:
 def of(session: Session, sender: Sender, location: Location) -> Figures:
     """All of one sender."""
     waiting, more = _waiting(session, sender)
-    last = _last(session, sender)
+    last, all_looked_at = _last(session, sender)
     said = heard(session, sender)
     moments = [sender.line_at, _answered(session, sender), said.at if said is not None and said.genuine else None]
     return Figures(
@@ -80,6 +82,7 @@ def of(session: Session, sender: Sender, location: Location) -> Figures:
         heard=said,
         seen_at=max((each for each in moments if each is not None), default=None),
         pace=sender_settings.pace_of(session, sender),
+        all_looked_at=all_looked_at,
     )
 
 
@@ -143,7 +146,7 @@ def _waiting(session: Session, sender: Sender) -> tuple[int, bool]:
     return mine, all_ >= MOST_JOBS
 
 
-def _last(session: Session, sender: Sender) -> Mapping[str, Message]:
+def _last(session: Session, sender: Sender) -> tuple[Mapping[str, Message], bool]:
     recent = (
         select(Message.id, Message.sender_id, Message.direction, Message.position)
         .where(Message.location_id == sender.location_id)
@@ -151,16 +154,13 @@ def _last(session: Session, sender: Sender) -> Mapping[str, Message]:
         .limit(MOST_RECENT)
         .subquery()
     )
-    rows = session.execute(
-        select(recent.c.direction, recent.c.id)
-        .where(recent.c.sender_id == sender.id)
-        .order_by(recent.c.position.desc(), recent.c.id.desc())
-    ).all()
+    rows = session.execute(select(recent).order_by(recent.c.position.desc(), recent.c.id.desc())).all()
     newest: dict[str, int] = {}
     for row in rows:
-        newest.setdefault(row.direction, row.id)
+        if row.sender_id == sender.id:
+            newest.setdefault(row.direction, row.id)
     found = session.scalars(select(Message).where(Message.id.in_(newest.values())))
-    return {message.direction: message for message in found}
+    return {message.direction: message for message in found}, len(rows) < MOST_RECENT
 
 
 def _zone(name: str) -> ZoneInfo:
