@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import Kind, Relation
 from portal.errors import InvalidInput
-from portal.messaging import content_commands, contacts, kinds, template_commands
+from portal.messaging import contacts, content_commands, kinds, template_commands
 from portal.messaging.addressing import PHONE
 from portal.messaging.composing import SOURCE
 from portal.messaging.locks import lock_whole
@@ -166,7 +166,7 @@ def _quotes(message: Message) -> Quoted | None:
 
 
 def _event(session: Session, message: Message, uuid: str, who: str) -> Event:
-    """A person's word is kept like every other request; its place in the journal is the message's in the conversation."""
+    """A person's word is kept like every other request; its place in the journal orders the conversation."""
     moment = clock.now()
     event = Event(
         uuid=new_uuid(),

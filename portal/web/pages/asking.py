@@ -47,13 +47,17 @@ def own_address(services: Services) -> Line:
         # The address is the operator's own setting, so it may be a private one.
         answer = http().request("GET", f"{base}/livez/{nonce}", private_hosts=True)
     except PortalError as error:
-        text = f"{base} does not answer this portal itself. From outside it may be reached all the same. {error.message}"
+        text = (
+            f"{base} does not answer this portal itself. From outside it may be reached all the same. {error.message}"
+        )
         return Line(about, WAIT, "no answer", text, clock.now(), "try")
     said = _said(answer.body)
     if answer.status == 200 and hmac.compare_digest(said, proof(services.settings.secret_key, nonce)):
         text = f"{base} leads to this very portal."
         if is_private(base.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0].strip("[]")):
-            return Line(about, WAIT, "inside only", f"{text} It is an address that nobody reaches from outside.", clock.now())
+            return Line(
+                about, WAIT, "inside only", f"{text} It is an address that nobody reaches from outside.", clock.now()
+            )
         return Line(about, GOOD, "leads here", text, clock.now())
     text = f"{base} answers ({answer.status}), but not as this portal: look where the name leads, and at the proxy before it."
     return Line(about, BAD, "leads elsewhere", text, clock.now(), "try")

@@ -87,7 +87,10 @@ def check_webhooks(location_id: int) -> ResponseReturnValue:
         flash(error.message, "error")
     else:
         log.info("settings looked at", extra={"user": viewer().id, "location": location_id})
-        flash("The settings are being looked at, and put right where they are not: show this page again in a moment.", "ok")
+        flash(
+            "The settings are being looked at, and put right where they are not: show this page again in a moment.",
+            "ok",
+        )
     return redirect(url_for(".location_checks", location_id=location_id), 303)
 
 

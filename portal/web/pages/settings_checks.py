@@ -112,7 +112,9 @@ def _webhook(heard: Heard, settings: Settings) -> Line:
         return Line(about, BAD, "cannot reach us", text, came)
     if registry.registrar(row.channel) is None:
         if came is not None:
-            return Line(about, GOOD, "something came in", "The provider calls the address that was entered there.", came)
+            return Line(
+                about, GOOD, "something came in", "The provider calls the address that was entered there.", came
+            )
         text = "Nothing has come in yet. Enter the webhook address of the sender's page at the provider, if it is not there."
         return Line(about, WAIT, "nothing yet", text, None, "sender", row.id)
     if heard.alerts:
@@ -121,7 +123,9 @@ def _webhook(heard: Heard, settings: Settings) -> Line:
         note = heard.job.note or "The provider's settings are about to be looked at."
         return Line(about, WAIT, "being looked at", note, row.webhook_at, "webhook", row.id)
     if row.webhook_at is None:
-        return Line(about, WAIT, "not looked at", "The provider's settings were never found right.", None, "webhook", row.id)
+        return Line(
+            about, WAIT, "not looked at", "The provider's settings were never found right.", None, "webhook", row.id
+        )
     text = "The provider's settings are as they should be. They are looked at once a day."
     return Line(about, GOOD, "right", text, row.webhook_at, "webhook", row.id)
 
