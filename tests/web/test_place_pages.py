@@ -11,12 +11,12 @@ from portal.accounts.permissions import PERMISSIONS, Role
 from portal.credits import ledger
 from portal.installations import lifecycle
 from portal.messaging import composing, optouts
+from portal.messaging.receiving import Context, apply_event
 from portal.models import (
     Event,
     EventState,
     Grant,
     GrantState,
-    Job,
     Location,
     Message,
     Sender,
@@ -24,8 +24,6 @@ from portal.models import (
     Status,
     Wallet,
 )
-from portal.queue.jobs import Due
-from portal.worker.tasks import handlers
 from tests.web.conftest import jobs, post, record
 
 BOTH_ENGINES = True
@@ -34,13 +32,9 @@ SHORT = ("routing", "test", "numbers", "checks", "credits")
 
 def apply_all(parts) -> None:
     """Applies what was composed, as a worker would."""
-    kinds = handlers(parts)
-    with parts.database.read() as session:
-        rows = session.scalars(select(Job).where(Job.kind == "apply").order_by(Job.id)).all()
-    for job in rows:
-        kinds["apply"](
-            Due(job.id, job.kind, job.subject, job.lane, job.gate, job.priority, job.attempts, job.created_at)
-        )
+    with parts.database.write() as session:
+        for event in session.scalars(select(Event).where(Event.state == EventState.PENDING).order_by(Event.id)):
+            apply_event(session, Context(parts.settings, parts.vault), event)
 
 
 @pytest.mark.parametrize("short", SHORT)

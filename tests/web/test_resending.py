@@ -1,4 +1,4 @@
-"""What did not go out is sent again: only what is missing, as a message of its own, and never a second time by itself."""
+"""What did not go out is sent again: only what is missing, as a message of its own."""
 
 import pytest
 from sqlalchemy import delete, select
