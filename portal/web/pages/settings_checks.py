@@ -19,16 +19,16 @@ from portal.web.pages.queries.checks import Facts, Heard
 
 GOOD, WAIT, BAD, PLAIN = "good", "wait", "bad", "plain"
 UNPROVEN = (
-    "Requests came to the delivery URL that did not prove to be HighLevel's. If messages are missing, tell whoever runs "
-    "Sendero."
+    "Requests came to the delivery URL that did not prove to be HighLevel's. If messages are missing, tell whoever "
+    "runs Sendero."
 )
 UNREACHABLE = "The portal's address is {}, which no provider reaches: nothing that customers write comes in."
 ENTER_IT = "Nothing has come in yet. Is the webhook address of the sender's page entered at the provider?"
 NEVER_RIGHT = "The provider's settings were never found right."
 CHOOSE_PROVIDER = (
     "HighLevel does not tell which provider sends SMS: the proof is a message that it hands over. Choose this app in "
-    "the sub-account under Settings → Phone Numbers → Advanced Settings → SMS Provider, and write to a contact there. A "
-    "custom provider is chosen in the conversation itself."
+    "the sub-account under Settings → Phone Numbers → Advanced Settings → SMS Provider, and write to a contact there. "
+    "A custom provider is chosen in the conversation itself."
 )
 
 
