@@ -104,7 +104,8 @@ def of_sender(heard: Heard, settings: Settings) -> list[Line]:
     row, standing = heard.line.sender, heard.line.standing
     repair = "none" if standing.tone == GOOD else "sender"
     line = Line("Line", standing.tone, standing.state, standing.sentence, row.line_at, repair, row.id)
-    return [line, _webhook(heard, settings)]
+    pretends = not heard.line.channel.fields  # the simulator has no provider
+    return [line] if pretends else [line, _webhook(heard, settings)]
 
 
 def _webhook(heard: Heard, settings: Settings) -> Line:
@@ -113,7 +114,7 @@ def _webhook(heard: Heard, settings: Settings) -> Line:
     came = max(filter(None, (heard.inbound_at, heard.receipt_at)), default=None)
     if not channel.calls_back:
         return Line(about, PLAIN, "none", "This provider does not call back: it is asked instead.", came)
-    if channel.fields and not isinstance(channel, OneWebhook) and not reaches_us(settings.app_url, row.api_url):
+    if not isinstance(channel, OneWebhook) and not reaches_us(settings.app_url, row.api_url):
         return Line(about, BAD, "cannot reach us", UNREACHABLE.format(settings.app_url), came)
     if registry.registrar(row.channel) is None:
         if came is not None:
