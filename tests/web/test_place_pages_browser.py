@@ -85,3 +85,19 @@ def test_only_this_portal_proves_that_its_address_leads_here(portal, sandbox) ->
     assert ask(portal.url, "another portal's secret").state == "leads elsewhere"
     assert ask(sandbox.url, own).state == "leads elsewhere"
     assert ask("http://127.0.0.1:1", own).state == "no answer"
+
+
+def test_highlevel_hands_a_message_back(portal, sandbox, page) -> None:
+    with portal.session() as session:
+        place = session.scalars(select(Location).where(Location.ghl_id == PLACE.id)).one()
+    page.goto(f"{portal.url}/admin/locations/{place.id}/test")
+    page.get_by_label("Your number").fill("0917 000 0067")
+    page.get_by_label("The whole way round").check()
+    page.get_by_role("button", name="Send it").click()
+    page.get_by_text("came back").wait_for(timeout=30_000)
+    page.locator("#path .state-line .status-delivered").wait_for(timeout=30_000)
+    (message,) = portal.messages()
+    assert message.ghl_message_id and message.author == "" and message.address == "+639170000067"
+    page.goto(f"{portal.url}/admin/locations/{place.id}/checks")
+    page.get_by_text("reached, signed").wait_for()
+    assert page.complaints == []
