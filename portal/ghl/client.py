@@ -98,6 +98,15 @@ class GhlClient:
         answer = self._post("/conversations/messages/inbound", CONVERSATIONS, token, given)
         return _posted(answer)
 
+    def send_message(self, token: str, *, contact_id: str, message: str, provider_id: str, type: str) -> Posted:
+        """Has HighLevel send a message: it hands it to the provider at the delivery URL, like one that was typed there.
+
+        Not idempotent: after UNKNOWN nobody knows whether it is on its way.
+        """
+        body = {"type": MessageType(type).value, "contactId": contact_id, "message": message}
+        body["conversationProviderId"] = provider_id
+        return _posted(self._post("/conversations/messages", CONVERSATIONS, token, body))
+
     def upload(
         self,
         token: str,

@@ -1,4 +1,4 @@
-"""What would become of a message, found out by queueing it and taking all of it back: the same code, and nothing kept."""
+"""What would become of a message, by queueing it and taking all of it back: the same code, and nothing is kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -166,7 +166,7 @@ def _quotes(message: Message) -> Quoted | None:
 
 
 def _event(session: Session, message: Message, uuid: str, who: str) -> Event:
-    """A person's word is kept like every other request; its place in the journal is the message's in the conversation."""
+    """A person's word is kept like every other request; its place in the journal orders the conversation."""
     moment = clock.now()
     event = Event(
         uuid=new_uuid(),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth, uploads
+from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth, outbound, uploads
 from portal.sandbox.ghl.access import blueprint
 from portal.sandbox.ghl.directory import Directory
 from portal.sandbox.ghl.grants import Grants
@@ -15,7 +15,7 @@ from portal.sandbox.signing import SigningKey
 from portal.sandbox.world import Ids, World, demo_contacts
 
 # Importing a module of routes adds them to the blueprint.
-ROUTES = (contacts, conversations, inbound, locations, oauth, uploads)
+ROUTES = (contacts, conversations, inbound, locations, oauth, outbound, uploads)
 
 
 class HighLevel:

@@ -53,4 +53,4 @@ def init_app(app: Flask) -> None:
     ):
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
-    app.add_template_global(places.PAGES, "place_pages")
+    app.add_template_global(places.pages, "place_pages")

@@ -3,6 +3,7 @@
 import hmac
 import secrets
 from functools import cache
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,20 +48,16 @@ def own_address(services: Services) -> Line:
         # The address is the operator's own setting, so it may be a private one.
         answer = http().request("GET", f"{base}/livez/{nonce}", private_hosts=True)
     except PortalError as error:
-        text = (
-            f"{base} does not answer this portal itself. From outside it may be reached all the same. {error.message}"
-        )
-        return Line(about, WAIT, "no answer", text, clock.now(), "try")
-    said = _said(answer.body)
-    if answer.status == 200 and hmac.compare_digest(said, proof(services.settings.secret_key, nonce)):
-        text = f"{base} leads to this very portal."
-        if is_private(base.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0].strip("[]")):
-            return Line(
-                about, WAIT, "inside only", f"{text} It is an address that nobody reaches from outside.", clock.now()
-            )
-        return Line(about, GOOD, "leads here", text, clock.now())
-    text = f"{base} answers ({answer.status}), but not as this portal: look where the name leads, and at the proxy before it."
-    return Line(about, BAD, "leads elsewhere", text, clock.now(), "try")
+        text = f"{base} does not answer this portal itself. Others may reach it all the same. {error.message}"
+        return Line(about, WAIT, "no answer", text, clock.now())
+    own = proof(services.settings.secret_key, nonce).encode()
+    if answer.status != 200 or not hmac.compare_digest(_said(answer.body).encode(), own):
+        text = f"{base} answers ({answer.status}), but not as this portal: look where its name and its proxy lead."
+        return Line(about, BAD, "leads elsewhere", text, clock.now())
+    text = f"{base} leads to this very portal."
+    if is_private(urlsplit(base).hostname or ""):
+        return Line(about, WAIT, "inside only", f"{text} Nobody reaches it from outside.", clock.now())
+    return Line(about, GOOD, "leads here", text, clock.now())
 
 
 def provider(services: Services, sender: Sender) -> Line:

@@ -1,4 +1,4 @@
-"""`/locations/<id>/checks`: is everything set up as it should be? What is known at once; what has to be asked, by itself."""
+"""`/locations/<id>/checks`: is everything set up as it should be? What has to be asked loads by itself."""
 
 import logging
 from typing import Any
@@ -23,6 +23,8 @@ from portal.web.viewer import viewer
 
 log = logging.getLogger(__name__)
 
+LOOKING = "The settings are being looked at, and put right where they are not. Show this page again in a moment."
+
 
 @routes.get("/locations/<int:location_id>/checks", Permission.VIEW)
 def location_checks(location_id: int) -> ResponseReturnValue:
@@ -31,7 +33,7 @@ def location_checks(location_id: int) -> ResponseReturnValue:
         place = mine(session, location_id)
         facts = queries.of(session, viewer().scope, place)
     here = settings_checks.of_highlevel(facts)
-    of_senders = [
+    of_senders: list[dict[str, Any]] = [
         {
             "sender": each.line.sender,
             "channel": each.line.channel,
@@ -87,10 +89,7 @@ def check_webhooks(location_id: int) -> ResponseReturnValue:
         flash(error.message, "error")
     else:
         log.info("settings looked at", extra={"user": viewer().id, "location": location_id})
-        flash(
-            "The settings are being looked at, and put right where they are not: show this page again in a moment.",
-            "ok",
-        )
+        flash(LOOKING, "ok")
     return redirect(url_for(".location_checks", location_id=location_id), 303)
 
 

@@ -1,4 +1,4 @@
-"""`/locations/<id>/numbers`: the country that numbers without + are read as, with examples, and what writers are told."""
+"""`/locations/<id>/numbers`: as which country's numbers without + are read, and what writers are told."""
 
 import logging
 from collections.abc import Mapping

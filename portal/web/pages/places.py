@@ -4,6 +4,7 @@ In the custom page they lead to its own; in the agency's portal one of the sub-a
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -69,6 +70,11 @@ def mine(session: Session, location_id: int) -> Location:
     return found
 
 
+def pages() -> Mapping[str, str]:
+    """For templates: each page's endpoint with its name."""
+    return PAGES
+
+
 def _enter(endpoint: str) -> ResponseReturnValue:
     own = viewer().location_id
     if own is not None:
@@ -76,6 +82,6 @@ def _enter(endpoint: str) -> ResponseReturnValue:
     text = request.args.get("q", "").strip()[:LONGEST_TEXT]
     with services().database.read() as session:
         found = scope.named(session, viewer().scope, text, MOST_SHOWN + 1)
-    context = {"endpoint": endpoint, "page_name": PAGES[endpoint], "text": text}
-    more = len(found) > MOST_SHOWN
-    return htmx.render("pages/choose_place.html", "results", **context, places=found[:MOST_SHOWN], more=more)
+    context: dict[str, Any] = {"endpoint": endpoint, "page_name": PAGES[endpoint], "text": text}
+    context |= {"places": found[:MOST_SHOWN], "more": len(found) > MOST_SHOWN}
+    return htmx.render("pages/choose_place.html", "results", **context)

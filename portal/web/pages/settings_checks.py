@@ -1,6 +1,6 @@
-"""A settings check in words: each thing that has to be right, how it is, since when that is known, what repairs it. Pure.
+"""A settings check in words: what has to be right, how it is, since when that is known, what repairs it. Pure.
 
-The first column of a line is what it is about; `repair` names the step: the page knows its address.
+`repair` names the step: the page knows its address.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,17 @@ from portal.models import GrantState
 from portal.web.pages.queries.checks import Facts, Heard
 
 GOOD, WAIT, BAD, PLAIN = "good", "wait", "bad", "plain"
+UNPROVEN = (
+    "Requests came to the delivery URL that did not prove to be HighLevel's. If messages are missing, tell whoever "
+    "runs Sendero."
+)
+UNREACHABLE = "The portal's address is {}, which no provider reaches: nothing that customers write comes in."
+ENTER_IT = "Nothing has come in yet. Is the webhook address of the sender's page entered at the provider?"
+NEVER_RIGHT = "The provider's settings were never found right."
 CHOOSE_PROVIDER = (
-    "HighLevel does not tell which provider sends SMS: the proof is a message that it hands over. Choose this app in the "
-    "sub-account under Settings → Phone Numbers → Advanced Settings → SMS Provider, and write to a contact there. A "
-    "custom provider is chosen in the conversation itself."
+    "HighLevel does not tell which provider sends SMS: the proof is a message that it hands over. Choose this app in "
+    "the sub-account under Settings → Phone Numbers → Advanced Settings → SMS Provider, and write to a contact there. "
+    "A custom provider is chosen in the conversation itself."
 )
 
 
@@ -86,8 +93,7 @@ def _delivery(facts: Facts) -> Line:
 
 def _troubles(facts: Facts) -> Iterator[Line]:
     if (alert := facts.unauthentic) is not None:
-        text = "Requests came to the delivery URL that did not prove to be HighLevel's. If messages are missing, tell whoever runs Sendero."
-        yield Line("Signatures", WAIT, "some were refused", text, alert.last_at)
+        yield Line("Signatures", WAIT, "some were refused", UNPROVEN, alert.last_at)
     if facts.late is not None:
         text = "Work is due that nobody has begun: tell whoever runs Sendero."
         yield Line("Workers", BAD, "behind", text, facts.late)
@@ -98,7 +104,8 @@ def of_sender(heard: Heard, settings: Settings) -> list[Line]:
     row, standing = heard.line.sender, heard.line.standing
     repair = "none" if standing.tone == GOOD else "sender"
     line = Line("Line", standing.tone, standing.state, standing.sentence, row.line_at, repair, row.id)
-    return [line, _webhook(heard, settings)]
+    pretends = not heard.line.channel.fields  # the simulator has no provider
+    return [line] if pretends else [line, _webhook(heard, settings)]
 
 
 def _webhook(heard: Heard, settings: Settings) -> Line:
@@ -107,25 +114,19 @@ def _webhook(heard: Heard, settings: Settings) -> Line:
     came = max(filter(None, (heard.inbound_at, heard.receipt_at)), default=None)
     if not channel.calls_back:
         return Line(about, PLAIN, "none", "This provider does not call back: it is asked instead.", came)
-    if channel.fields and not isinstance(channel, OneWebhook) and not reaches_us(settings.app_url, row.api_url):
-        text = f"The portal's address is {settings.app_url}, which no provider reaches: nothing that customers write comes in."
-        return Line(about, BAD, "cannot reach us", text, came)
+    if not isinstance(channel, OneWebhook) and not reaches_us(settings.app_url, row.api_url):
+        return Line(about, BAD, "cannot reach us", UNREACHABLE.format(settings.app_url), came)
     if registry.registrar(row.channel) is None:
         if came is not None:
-            return Line(
-                about, GOOD, "something came in", "The provider calls the address that was entered there.", came
-            )
-        text = "Nothing has come in yet. Enter the webhook address of the sender's page at the provider, if it is not there."
-        return Line(about, WAIT, "nothing yet", text, None, "sender", row.id)
+            return Line(about, GOOD, "something came in", "The provider calls the address entered there.", came)
+        return Line(about, WAIT, "nothing yet", ENTER_IT, None, "sender", row.id)
     if heard.alerts:
         return Line(about, WAIT, "look at it", heard.alerts[-1].text, heard.alerts[-1].last_at, "webhook", row.id)
     if heard.job is not None:
         note = heard.job.note or "The provider's settings are about to be looked at."
         return Line(about, WAIT, "being looked at", note, row.webhook_at, "webhook", row.id)
     if row.webhook_at is None:
-        return Line(
-            about, WAIT, "not looked at", "The provider's settings were never found right.", None, "webhook", row.id
-        )
+        return Line(about, WAIT, "not looked at", NEVER_RIGHT, None, "webhook", row.id)
     text = "The provider's settings are as they should be. They are looked at once a day."
     return Line(about, GOOD, "right", text, row.webhook_at, "webhook", row.id)
 

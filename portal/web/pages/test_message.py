@@ -11,13 +11,15 @@ from flask.typing import ResponseReturnValue
 from portal import htmx
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound, WrongField
-from portal.messaging import composing
+from portal.ghl.errors import GhlError
+from portal.installations.tokens import NoToken
+from portal.messaging import composing, round_trip
 from portal.messaging.storable import storable
 from portal.models import EventState, Location
 from portal.models.base import new_uuid
 from portal.web.context import services
+from portal.web.pages import asking, routes
 from portal.web.pages import messages as message_page
-from portal.web.pages import routes
 from portal.web.pages.places import mine
 from portal.web.pages.queries import messages, routing
 from portal.web.pages.routing import number_of
@@ -41,6 +43,8 @@ def send_test(location_id: int) -> ResponseReturnValue:
     with services().database.read() as session:
         place = mine(session, location_id)
     try:
+        if "round" in request.form:
+            return _ask_highlevel(place)
         key = _take(place)
     except WrongField as error:
         return _page(location_id, {error.field: error.message})
@@ -48,6 +52,21 @@ def send_test(location_id: int) -> ResponseReturnValue:
         return _page(location_id, {"form": error.message})
     log.info("test message", extra={"user": viewer().id, "location": location_id})
     return redirect(url_for(".test_sent", location_id=location_id, test_key=key), 303)
+
+
+@routes.get("/locations/<int:location_id>/test/round", Permission.VIEW)
+def test_round(location_id: int) -> ResponseReturnValue:
+    """What HighLevel was asked to send: it is shown once it has come back at the delivery URL."""
+    message_id = request.args.get("message", "")[:128]
+    with services().database.read() as session:
+        place = mine(session, location_id)
+        uuid = round_trip.came_back(session, place, message_id) if message_id else ""
+        row = messages.one(session, viewer().scope, uuid) if uuid else None
+        context: dict[str, Any] = message_page.facts(session, row) if row is not None else {"message": None}
+    context |= {"place": place, "asked": message_id}
+    if htmx.wants_fragment():
+        return htmx.render_live("pages/test_round.html", "path", **context)
+    return htmx.render("pages/test_round.html", "path", **context)
 
 
 @routes.get("/locations/<int:location_id>/test/<uuid:test_key>", Permission.VIEW)
@@ -87,6 +106,21 @@ def _take(place: Location) -> UUID:
     return key
 
 
+def _ask_highlevel(place: Location) -> ResponseReturnValue:
+    """Has HighLevel send it, which hands it to this portal like every other. Raises like `_take`."""
+    number, text = request.form.get("number", ""), request.form.get("text", "")
+    if not text.strip():
+        raise WrongField("text", "Write what is to be sent.")
+    try:
+        asked = round_trip.begin(services().tokens, services().settings, asking.http(), place, number, text)
+    except GhlError as error:
+        raise InvalidInput(f"HighLevel did not take it. {error.message}") from None
+    except NoToken as error:
+        raise InvalidInput(error.message) from None
+    log.info("round trip", extra={"user": viewer().id, "location": place.id})
+    return redirect(url_for(".test_round", location_id=place.id, message=asked), 303)
+
+
 def _page(location_id: int, faults: Mapping[str, str] | None = None) -> ResponseReturnValue:
     with services().database.read() as session:
         place = mine(session, location_id)
@@ -97,6 +131,7 @@ def _page(location_id: int, faults: Mapping[str, str] | None = None) -> Response
         "view": view,
         "faults": faults or {},
         "typed": {"number": form.get("number", ""), "sender": form.get("sender", ""), "text": form.get("text", TEXT)},
+        "round": "round" in form,
         "key": storable(form.get("key", ""), 64) or new_uuid(),
     }
     return htmx.render("pages/test_message.html", "content", 422 if faults else 200, **context)

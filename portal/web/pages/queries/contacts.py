@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -30,7 +31,9 @@ def find(session: Session, location: Location, text: str) -> Found:
     number = numbers.normalise(text, location.country or None, mobile_only=False)
     e164 = number.e164 if isinstance(number, numbers.Number) else ""
     at = Address.location_id == location.id, Address.value.in_({text, e164} - {""})
-    rows = session.scalars(own.join(Address, Address.contact_id == Contact.id).where(*at).limit(MOST_FOUND)).all()
+    rows: Sequence[Contact] = session.scalars(
+        own.join(Address, Address.contact_id == Contact.id).where(*at).limit(MOST_FOUND)
+    ).all()
     if rows or e164:
         return Found(rows, e164)
     return Found(session.scalars(_named(location.id, text)).all())
@@ -49,7 +52,7 @@ def phones(session: Session, rows: Sequence[Contact]) -> dict[int, str]:
     return {row.contact_id: row.value for row in session.execute(wanted.order_by(Address.id))}
 
 
-def _named(location_id: int, text: str) -> Select[tuple[Contact]]:
+def _named(location_id: int, text: str) -> Select[Any]:
     recent = (
         select(Conversation.contact_id, Conversation.last_position)
         .where(Conversation.location_id == location_id)

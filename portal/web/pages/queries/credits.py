@@ -1,4 +1,4 @@
-"""Reading a location's credits: what is left, what it went for, and the last movements. The only file that reads them."""
+"""Reading a location's credits: what is left, what it went for, the last movements. No other page reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
