@@ -10,7 +10,8 @@ from portal.database import Database
 from portal.messaging import optouts, senders
 from portal.models import InstallState, Location, Role
 from tests.web.conftest import Tenant, post, record
-from tests.web.test_every_route import addresses, ids  # noqa: F401 - a fixture
+from tests.web.test_every_route import addresses
+from tests.web.test_every_route import ids as ids  # a fixture
 
 BOTH_ENGINES = True
 
@@ -21,7 +22,7 @@ def asked_of(app: Flask, address: str, method: str) -> Permission:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_each_role_is_let_in_as_far_as_it_goes(app, ids, acme: Tenant, signed_in, role) -> None:  # noqa: F811
+def test_each_role_is_let_in_as_far_as_it_goes(app, ids, acme: Tenant, signed_in, role) -> None:
     places = [acme.location] if role == Role.CLIENT else []
     client = signed_in(acme.agency, role, places)
     for method, address, _ in addresses(app, ids):
@@ -31,7 +32,7 @@ def test_each_role_is_let_in_as_far_as_it_goes(app, ids, acme: Tenant, signed_in
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_no_role_does_what_it_may_not(app, ids, acme: Tenant, signed_in, role) -> None:  # noqa: F811
+def test_no_role_does_what_it_may_not(app, ids, acme: Tenant, signed_in, role) -> None:
     client = signed_in(acme.agency, role, [acme.location] if role == Role.CLIENT else [])
     app.config["WTF_CSRF_ENABLED"] = False
     for method, address, _ in addresses(app, ids):
@@ -42,7 +43,7 @@ def test_no_role_does_what_it_may_not(app, ids, acme: Tenant, signed_in, role) -
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_no_role_of_another_agency_finds_anything(app, ids, rival: Tenant, signed_in, role) -> None:  # noqa: F811
+def test_no_role_of_another_agency_finds_anything(app, ids, rival: Tenant, signed_in, role) -> None:
     client = signed_in(rival.agency, role, [rival.location] if role == Role.CLIENT else [])
     app.config["WTF_CSRF_ENABLED"] = False
     for method, address, theirs in addresses(app, ids):
@@ -63,7 +64,7 @@ def beside(parts, acme: Tenant) -> Tenant:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_who_has_chosen_sub_accounts_sees_no_other(  # noqa: F811
+def test_who_has_chosen_sub_accounts_sees_no_other(
     app, database: Database, ids, acme: Tenant, beside: Tenant, signed_in, queue, role
 ) -> None:
     theirs = queue(beside, "For Beside's eyes")

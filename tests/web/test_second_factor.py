@@ -108,7 +108,7 @@ def test_codes_are_guessed_slowly_and_not_for_ever(app, database, anna) -> None:
 
 
 def test_half_a_sign_in_is_over_after_five_minutes(app, anna) -> None:
-    secret, _ = turn_on(anna)
+    turn_on(anna)
     client = half_in(app.test_client())
     with time_machine.travel(clock.now() + timedelta(minutes=5, seconds=1)):
         assert client.get("/login/code").headers["Location"] == "/login"
