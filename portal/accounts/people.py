@@ -23,7 +23,7 @@ RANK: Mapping[Role, int] = MappingProxyType(
 )
 
 ABOVE = "You cannot give more than you have yourself, or change somebody above you."
-LAST_OWNER = "This is the agency's last owner of all sub-accounts: make somebody else one first."
+LAST_OWNER = "The agency has no other owner of all sub-accounts: make somebody else one first."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The whole application on a SQLite file, two agencies with a location each, and people who sign in."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from portal.config import Settings
 from portal.database import Database
 from portal.messaging import contacts, senders
 from portal.messaging.outbound import Request, queue_message
-from portal.models import Agency, Base, Event, EventState, InstallState, Job, Location, Message, User
+from portal.models import Agency, Base, Event, EventState, InstallState, Job, Location, Message, User, UserLocation
 from portal.models.base import new_uuid
 from portal.queue.jobs import Due
 from portal.services import Services
@@ -178,10 +178,12 @@ def record(database: Database, lane: str, **values: object) -> Event:
 def person(database: Database) -> Callable[..., User]:
     """Makes a user who has chosen a password already."""
 
-    def make(email: str, agency: int | None = None) -> User:
+    def make(email: str, agency: int | None = None, role: str = "owner", places: Sequence[int] = ()) -> User:
         with database.write() as session:
             user = create_user(session, email, PASSWORD, agency)
             user.must_change_password = False
+            user.role, user.all_locations = role, not places
+            user.places = [UserLocation(location_id=each) for each in places]
             return user
 
     return make
@@ -213,10 +215,10 @@ def client(app: Flask) -> FlaskClient:
 def signed_in(app: Flask, person: Callable[..., User]) -> Callable[..., FlaskClient]:
     """A browser of somebody who is signed in: the operator, or with an agency one of its people."""
 
-    def make(agency: int | None = None) -> FlaskClient:
+    def make(agency: int | None = None, role: str = "owner", places: Sequence[int] = ()) -> FlaskClient:
         client = app.test_client()
-        email = f"user{agency or ''}@example.com"
-        person(email, agency)
+        email = f"{role if role != 'owner' else 'user'}{agency or ''}@example.com"
+        person(email, agency, role, places)
         assert sign_in(client, email).status_code == 303
         return client
 
