@@ -32,7 +32,7 @@ def correct(
 
 
 def set_policies(session: Session, location: Location, **values: object) -> None:
-    """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `charges_ghl`, `plan_id`."""
+    """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `plan_id`."""
     wallet_id = ledger.known_wallet(session, location.id)
     if values:
         session.execute(

@@ -11,7 +11,7 @@ from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, User
 from portal.models.pieces import InboundPiece
-from portal.models.plans import ChargeState, CreditPlan, GhlCharge, PriceList, PriceRule, ProviderRate
+from portal.models.plans import CreditPlan, PriceList, PriceRule, ProviderRate
 from portal.models.senders import (
     Gate,
     MarketingPause,
@@ -46,7 +46,6 @@ __all__ = [
     "Bucket",
     "BulkCall",
     "CampaignUse",
-    "ChargeState",
     "Contact",
     "ContactDnd",
     "ContactMerge",
@@ -59,7 +58,6 @@ __all__ = [
     "EventState",
     "FailoverPolicy",
     "Gate",
-    "GhlCharge",
     "Grant",
     "GrantKind",
     "GrantState",
