@@ -57,13 +57,11 @@ def upgrade() -> None:
     op.add_column("wallet", sa.Column("settles_on_delivery", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("wallet", sa.Column("filled", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("wallet", sa.Column("alert_level", sa.Integer(), server_default=sa.text("100"), nullable=False))
-    op.add_column("wallet", sa.Column("charges_ghl", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_table(
         "provider_rate",
         sa.Column("id", big_id, nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("category", sa.String(length=24), nullable=False),
-        sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("micros", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("starts_at", moment, nullable=False),
@@ -180,30 +178,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["wallet_id"], ["wallet.id"], name=op.f("fk_wallet_day_wallet_id_wallet")),
         sa.PrimaryKeyConstraint("wallet_id", "day", name=op.f("pk_wallet_day")),
     )
-    op.create_table(
-        "ghl_charge",
-        sa.Column("id", big_id, nullable=False),
-        sa.Column("location_id", big_id, nullable=False),
-        sa.Column("entry_id", big_id, nullable=False),
-        sa.Column("message_id", big_id, nullable=True),
-        sa.Column("event_id", sa.String(length=80), nullable=False),
-        sa.Column("units", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("charge_id", sa.String(length=128), nullable=False),
-        sa.Column("note", sa.String(length=200), nullable=False),
-        sa.Column("retry_at", moment, nullable=True),
-        sa.Column("at", moment, nullable=False),
-        sa.CheckConstraint(
-            "state IN ('wanted', 'open', 'charged', 'refund_wanted', 'refunded', 'refused')",
-            name=op.f("ck_ghl_charge_state_known"),
-        ),
-        sa.ForeignKeyConstraint(["entry_id"], ["ledger_entry.id"], name=op.f("fk_ghl_charge_entry_id_ledger_entry")),
-        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_ghl_charge_location_id_location")),
-        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_ghl_charge_message_id_message")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_ghl_charge")),
-        sa.UniqueConstraint("entry_id", name=op.f("uq_ghl_charge_entry_id")),
-        sa.UniqueConstraint("event_id", name=op.f("uq_ghl_charge_event_id")),
-    )
     op.create_index("ix_provider_rate_channel", "provider_rate", ["channel", "starts_at"], unique=False)
     op.create_index("ix_agency_entry_wallet", "agency_entry", ["wallet_id", "id"], unique=False)
     op.create_index("ix_price_list_plan", "price_list", ["plan_id", "starts_at"], unique=False)
@@ -216,15 +190,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL AND expires_at IS NOT NULL"),
     )
     op.create_index("ix_credit_bucket_wallet", "credit_bucket", ["wallet_id", "closed_at"], unique=False)
-    op.create_index(
-        "ix_ghl_charge_due",
-        "ghl_charge",
-        ["retry_at"],
-        unique=False,
-        postgresql_where=sa.text("retry_at IS NOT NULL"),
-        sqlite_where=sa.text("retry_at IS NOT NULL"),
-    )
-    op.create_index(op.f("ix_ghl_charge_message_id"), "ghl_charge", ["message_id"], unique=False)
     _guard()
 
 
@@ -252,7 +217,6 @@ def downgrade() -> None:
         for what in ("not_changed", "not_removed", "balanced"):
             op.execute(f"DROP TRIGGER ledger_entry_is_{what}")
     for table in (
-        "ghl_charge",
         "wallet_day",
         "price_rule",
         "credit_bucket",
@@ -265,7 +229,6 @@ def downgrade() -> None:
     ):
         op.drop_table(table)
     for table, name in (
-        ("wallet", "charges_ghl"),
         ("wallet", "alert_level"),
         ("wallet", "filled"),
         ("wallet", "settles_on_delivery"),

@@ -191,7 +191,7 @@ def inbound(wallet_id: int, message_id: int, amount: int) -> Movement:
 
 def write(session: Session, movements: Sequence[Movement]) -> None:
     """Appends the entries that are new; their wallets move at the end of the transaction."""
-    moving = [each for each in movements if each.available or each.held or each.spent]
+    moving = list({each.key: each for each in movements if each.available or each.held or each.spent}.values())
     if not moving:
         return
     moment = clock.now()

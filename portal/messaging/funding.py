@@ -32,12 +32,13 @@ def correct(
 
 
 def set_policies(session: Session, location: Location, **values: object) -> None:
-    """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `charges_ghl`, `plan_id`."""
+    """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `plan_id`."""
     wallet_id = ledger.known_wallet(session, location.id)
-    session.execute(
-        update(Wallet).where(Wallet.id == wallet_id).values(**values),
-        execution_options={"synchronize_session": False},
-    )
+    if values:
+        session.execute(
+            update(Wallet).where(Wallet.id == wallet_id).values(**values),
+            execution_options={"synchronize_session": False},
+        )
     terms.forget(session)
     release_held(session, location.id)
 

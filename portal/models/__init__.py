@@ -16,7 +16,7 @@ from portal.models.media import MediaFile, MediaState
 from portal.models.messages import Attempt, BulkCall, Direction, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.people import Alert, EndedSession, LoginCount, Role, User
 from portal.models.pieces import InboundPiece
-from portal.models.plans import ChargeState, CreditPlan, GhlCharge, PriceList, PriceRule, ProviderRate
+from portal.models.plans import CreditPlan, PriceList, PriceRule, ProviderRate
 from portal.models.senders import (
     Gate,
     MarketingPause,
@@ -58,7 +58,6 @@ __all__ = [
     "Bucket",
     "BulkCall",
     "CampaignUse",
-    "ChargeState",
     "ClientLink",
     "Contact",
     "ContactDnd",
@@ -75,7 +74,6 @@ __all__ = [
     "EventState",
     "FailoverPolicy",
     "Gate",
-    "GhlCharge",
     "Grant",
     "GrantKind",
     "GrantState",

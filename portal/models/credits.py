@@ -37,7 +37,7 @@ class Wallet(Base):
     counts against `bulk_cap`. `fails_when_empty`: what cannot be paid for fails, it does not wait.
     `settles_on_delivery`: a message costs something when it arrived, not when the provider took it. `filled` is what
     was there after the last credits came, and `alert_level` the percentage of it that was last told of.
-    `next_grant_at` is the next month's beginning. `charges_ghl`: use is charged to its wallet in HighLevel.
+    `next_grant_at` is the next month's beginning.
     """
 
     __tablename__ = "wallet"
@@ -62,7 +62,6 @@ class Wallet(Base):
     settles_on_delivery: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     filled: Mapped[int] = mapped_column(BigInteger, default=0, server_default=NOUGHT)
     alert_level: Mapped[int] = mapped_column(Integer, default=100, server_default=text("100"))
-    charges_ghl: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class LedgerEntry(Base):

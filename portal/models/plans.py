@@ -1,13 +1,12 @@
-"""What credits cost whom: plans, dated price lists, what providers ask for, and charges to wallets in HighLevel."""
+"""What credits cost whom: plans, dated price lists, and what providers ask for."""
 
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.append_only import keep
-from portal.models.base import Base, BigId, one_of
+from portal.models.base import Base, BigId
 
 
 class CreditPlan(Base):
@@ -76,54 +75,10 @@ class ProviderRate(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     channel: Mapped[str] = mapped_column(String(32))
     category: Mapped[str] = mapped_column(String(24), default="")
-    country: Mapped[str] = mapped_column(String(2), default="")
     micros: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     starts_at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(128), default="")
-
-
-class ChargeState(StrEnum):
-    """Where a charge to a wallet in HighLevel is. `refund_wanted` is to be taken back, `open` may have been made."""
-
-    WANTED = "wanted"
-    OPEN = "open"
-    CHARGED = "charged"
-    REFUND_WANTED = "refund_wanted"
-    REFUNDED = "refunded"
-    REFUSED = "refused"
-
-
-class GhlCharge(Base):
-    """The use of one message's part, charged to the location's wallet in HighLevel. `event_id` is ours, and unique.
-
-    `entry_id` is the entry of the ledger that it charges.
-    """
-
-    __tablename__ = "ghl_charge"
-    __table_args__ = (
-        one_of("state", ChargeState),
-        UniqueConstraint("event_id"),
-        UniqueConstraint("entry_id"),
-        Index(
-            "ix_ghl_charge_due",
-            "retry_at",
-            postgresql_where=text("retry_at IS NOT NULL"),
-            sqlite_where=text("retry_at IS NOT NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"))
-    message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id"), index=True)
-    event_id: Mapped[str] = mapped_column(String(80))
-    units: Mapped[int] = mapped_column(Integer)
-    state: Mapped[str] = mapped_column(String(16), default=ChargeState.WANTED)
-    charge_id: Mapped[str] = mapped_column(String(128), default="")
-    note: Mapped[str] = mapped_column(String(200), default="")
-    retry_at: Mapped[datetime | None]
-    at: Mapped[datetime]
 
 
 for _table in (PriceList, PriceRule, ProviderRate):
