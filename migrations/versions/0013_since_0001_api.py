@@ -197,10 +197,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_attempt")),
     )
     op.create_index("ix_webhook_attempt_delivery", "webhook_attempt", ["delivery_id", "id"], unique=False)
+    op.create_index("ix_contact_location", "contact", ["location_id", "id"], unique=False)
     op.add_column("message", sa.Column("callback_id", big_id, nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_contact_location", "contact")
     op.drop_column("message", "callback_id")
     for table in (
         "webhook_attempt",

@@ -30,10 +30,10 @@ def keep(session: Session, entries: Sequence[Entry]) -> None:
     store(session, entries)
 
 
-def on_its_way(session: Session, location: Location, uuid: str) -> bool:
-    """Has a message been taken that no worker has come to yet?"""
-    lane = f"{composing.SOURCE}:{location.ghl_id}"
-    pending = select(Event.body).where(Event.state == EventState.PENDING, Event.lane == lane)
+def on_its_way(session: Session, locations: Sequence[Location], uuid: str) -> bool:
+    """Has a message of these locations been taken that no worker has come to yet?"""
+    lanes = [f"{composing.SOURCE}:{location.ghl_id}" for location in locations]
+    pending = select(Event.body).where(Event.state == EventState.PENDING, Event.lane.in_(lanes))
     wanted = uuid.encode()
     bodies = session.scalars(pending.order_by(Event.id).limit(MOST_PENDING))
     return any(wanted in (body or b"") for body in bodies)

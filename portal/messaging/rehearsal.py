@@ -34,6 +34,7 @@ from portal.messaging import segments
 from portal.messaging.composing import Prepared
 from portal.messaging.optouts import CODE as OPTED_OUT
 from portal.messaging.statuses import SENTENCES
+from portal.messaging.storable import storable, storable_details
 from portal.models import Delivery, DeliveryState, Location, Status, TestMessage
 from portal.queue.jobs import drop
 
@@ -101,9 +102,9 @@ def keep(session: Session, location: Location, key_id: int, prepared: Prepared) 
             location_id=location.id,
             bulk=prepared.bulk,
             kind=draft.content.kind.value if draft.content else "text",
-            body=draft.text,
-            attachments=list(draft.attachments),
-            details=dict(draft.content.details) if draft.content else {},
+            body=storable(draft.text),
+            attachments=[storable(each) for each in draft.attachments],
+            details=storable_details(draft.content.details) if draft.content else {},
             sender_id=draft.sender_id,
             address=each.number or each.to,
             segments=max(segments.count(draft.text), 1),

@@ -18,7 +18,10 @@ class Contact(Base):
     """
 
     __tablename__ = "contact"
-    __table_args__ = (UniqueConstraint("location_id", "ghl_contact_id"),)
+    __table_args__ = (
+        UniqueConstraint("location_id", "ghl_contact_id"),
+        Index("ix_contact_location", "location_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))

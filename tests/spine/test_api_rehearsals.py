@@ -28,28 +28,28 @@ def api(portal):
     return Client(portal, new_key(portal, test=True))
 
 
-@pytest.mark.parametrize(
-    ("tail", "statuses", "code"),
-    [
-        ("4567", ["queued", "accepted", "sent", "delivered"], ""),
-        ("0001", ["queued", "accepted", "sent", "failed"], "undelivered"),
-        ("0002", ["queued", "failed"], "refused"),
-        ("0003", ["queued", "accepted", "sent", "delivered"], ""),
-        ("0004", ["queued", "unknown"], ""),
-        ("0005", ["queued", "failed"], "opted_out"),
-        ("0006", ["queued", "held"], ""),
-        ("0007", ["queued", "accepted", "sent", "delivered", "read"], ""),
-        ("0008", ["queued", "accepted", "sent"], ""),
-    ],
+NUMBERS = (
+    ("4567", ["queued", "accepted", "sent", "delivered"], ""),
+    ("0001", ["queued", "accepted", "sent", "failed"], "undelivered"),
+    ("0002", ["queued", "failed"], "refused"),
+    ("0003", ["queued", "accepted", "sent", "delivered"], ""),
+    ("0004", ["queued", "unknown"], ""),
+    ("0005", ["queued", "failed"], "opted_out"),
+    ("0006", ["queued", "held"], ""),
+    ("0007", ["queued", "accepted", "sent", "delivered", "read"], ""),
+    ("0008", ["queued", "accepted", "sent"], ""),
 )
-def test_the_number_says_what_becomes_of_it(api, time, tail, statuses, code):
-    sent = api.post("/messages", {"to": f"0917123{tail}", "text": "x"})
-    assert sent["test"] and sent["id"]
-    time.forward(seconds=10)
-    now = api.get(f"/messages/{sent['id']}")
-    assert (now["status"], now["code"]) == (statuses[-1], code)
-    way = api.get(f"/messages/{sent['id']}/history")["changes"]
-    assert [change["after"] for change in way] == statuses
+
+
+def test_the_number_says_what_becomes_of_it(api, time):
+    for tail, statuses, code in NUMBERS:
+        sent = api.post("/messages", {"to": f"0917123{tail}", "text": "x"})
+        assert sent["test"] and sent["id"]
+        time.forward(seconds=10)
+        now = api.get(f"/messages/{sent['id']}")
+        assert (now["status"], now["code"]) == (statuses[-1], code)
+        way = api.get(f"/messages/{sent['id']}/history")["changes"]
+        assert [change["after"] for change in way] == statuses
     assert set(rehearsal.SCRIPTS) == {f"000{n}" for n in range(1, 9)}
 
 
@@ -62,7 +62,6 @@ def test_nothing_goes_out_and_nothing_is_charged(portal, api, time):
         for model in (Message, LedgerEntry, Event):
             assert session.scalar(select(func.count()).select_from(model)) == 0, model
         assert session.scalar(select(Job.id)) is None
-    assert portal.sandbox.cast.messages == [] if hasattr(portal.sandbox.cast, "messages") else True
 
 
 def test_it_is_judged_like_any_message(api):

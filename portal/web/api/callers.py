@@ -1,5 +1,6 @@
 """Who calls: the key of a request, what it may do, and what it reaches."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from portal.models import ApiKey, Location
 from portal.services import Services
 from portal.web.api.blueprint import USES, Forbidden, InvalidField
 from portal.web.context import services
+
+log = logging.getLogger(__name__)
 
 LONGEST_ID = 200
 NO_KEY = "The key is wrong, has ended or is missing: send Authorization: Bearer with a key."
@@ -80,7 +83,9 @@ def bearer(parts: Services) -> ApiKey:
     with parts.database.read() as session:
         found = api_keys.find(session, parts.settings.secret_key, given.strip())
     if found is None:
-        throttle.count_call(parts.database, request.remote_addr or "", "api")
+        address = request.remote_addr or ""
+        throttle.count_call(parts.database, address, "api")
+        log.warning("API key refused", extra={"path": request.path, "address": address})
         raise Unauthentic(NO_KEY)
     return found
 

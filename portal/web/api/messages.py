@@ -127,9 +127,8 @@ def _live(session: Session, caller: Caller, uuid: str) -> Row:
     found = queries.one(session, caller.reach, uuid) if len(uuid) <= 36 else None
     if found is not None:
         return found
-    for location in queries.places(session, caller.reach, 100) if len(uuid) == 36 else ():
-        if at_the_call.on_its_way(session, location, uuid):
-            raise NotFound(ON_ITS_WAY)
+    if len(uuid) == 36 and at_the_call.on_its_way(session, queries.places(session, caller.reach, 100), uuid):
+        raise NotFound(ON_ITS_WAY)
     raise NotFound(NONE)
 
 

@@ -118,7 +118,7 @@ def _at_once(made: Operation, view: View, call: Call, path: dict[str, Any]) -> R
 def _once(made: Operation, view: View, call: Call, path: dict[str, Any], given: str) -> Response:
     """The same under an Idempotency-Key: what was answered once is answered again, and done once."""
     key, key_id, database = idempotency.check(given), call.caller.key.id, call.caller.parts.database
-    meaning = msgspec.json.encode([call.query, call.body])
+    meaning = msgspec.json.encode([call.query, call.body], order="sorted")
     mark = idempotency.fingerprint(made.method.encode(), request.path.encode(), meaning)
     with database.read() as session:
         before = idempotency.earlier(session, key_id, key, mark)
