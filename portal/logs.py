@@ -27,6 +27,9 @@ _SECRET_TEXT = (
     re.compile(rf"(?i){_NAME}:\s{{0,8}}[^\s\"',;]{{8,}}"),
     # Whoever has the address of a file has the file.
     re.compile(r"(?<=/media/)(?:view/)?[\w.-]{8,}"),
+    # A one-use link lets somebody in.
+    re.compile(r"(?<=/invitation/)[\w-]{8,}"),
+    re.compile(r"(?<=/new-password/)[\w-]{8,}"),
     re.compile(r"(?<=/webhooks/)[\w-]+/(?:[\w-]+/)*[\w-]{8,}"),
     re.compile(r"(?<=/waInstance)\d+/\w+/[\w-]+"),
     re.compile(r"\bcast_(?:test_)?[0-9a-f]{16,}\b"),

@@ -15,6 +15,7 @@ from portal import clock
 from portal.accounts import people
 from portal.accounts.people import Standing
 from portal.errors import InvalidInput, PortalError
+from portal.logs import told
 from portal.mail import MailServer
 from portal.models import AccessLink, Location, Role, User
 from portal.services import Services
@@ -255,3 +256,17 @@ def ask(client: FlaskClient, email: str):
 def test_without_a_mail_server_the_page_says_whom_to_ask(client: FlaskClient) -> None:
     page = client.get("/forgotten")
     assert page.status_code == 200 and "sends no letters" in page.text and "csrf_token" not in page.text
+
+
+def test_a_form_that_is_too_old_is_shown_once_more(app: Flask, acme: Tenant, signed_in) -> None:
+    link = link_on(invite(signed_in(acme.agency)))
+    guest = app.test_client()
+    form = {"csrf_token": "of yesterday", "new": PASSWORD, "again": PASSWORD}
+    assert guest.post(link, data=form).headers["Location"] == link
+    assert "This form is too old" in guest.get(link).text
+    assert guest.post("/forgotten", data=form).headers["Location"] == "/forgotten"
+
+
+def test_a_link_is_no_part_of_the_log() -> None:
+    for path in ("/invitation/Abcdefgh_ijklm-nop", "/new-password/Abcdefgh_ijklm-nop"):
+        assert "Abcdefgh" not in told({"path": path})["path"]
