@@ -30,6 +30,9 @@ _SECRET_TEXT = (
     # Whoever has the address may link a phone; what lets in once is as good for a minute.
     re.compile(r"(?<=/link/)[\w-]{8,}"),
     re.compile(r"(?<=[?&]once=)[\w.-]{8,}"),
+    # A one-use link lets somebody in.
+    re.compile(r"(?<=/invitation/)[\w-]{8,}"),
+    re.compile(r"(?<=/new-password/)[\w-]{8,}"),
     re.compile(r"(?<=/webhooks/)[\w-]+/(?:[\w-]+/)*[\w-]{8,}"),
     re.compile(r"(?<=/waInstance)\d+/\w+/[\w-]+"),
     re.compile(r"\bcast_(?:test_)?[0-9a-f]{16,}\b"),

@@ -12,11 +12,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal import clock
-from portal.accounts import people
+from portal.accounts import links, people
 from portal.accounts.people import Standing
 from portal.errors import InvalidInput, PortalError
+from portal.logs import told
 from portal.mail import MailServer
-from portal.models import AccessLink, Location, Role, User
+from portal.models import AccessLink, LinkKind, Location, Role, User
 from portal.services import Services
 from tests.mail_server import running
 from tests.web.conftest import PASSWORD, Tenant, post, sign_in, token
@@ -69,6 +70,20 @@ def test_an_invitation_is_shown_once_and_works_once(app: Flask, database, acme: 
     assert "Acme dentists" in guest.get("/admin").text and guest.get("/admin/users").status_code == 403
     assert app.test_client().get(link).status_code == 404
     assert sign_in(app.test_client(), "bo@example.com").status_code == 303
+
+
+def test_of_two_who_use_a_link_at_once_one_chooses(parts: Services, acme: Tenant, signed_in) -> None:
+    key = link_on(invite(signed_in(acme.agency))).rpartition("/")[2]
+
+    def use(password: str) -> bool:
+        try:
+            links.use(parts.database, LinkKind.INVITATION, key, password, "192.0.2.1")
+        except PortalError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(use, ("one long password", "another password"))) == [False, True]
 
 
 def test_a_new_link_voids_the_old_and_all_grow_old(app: Flask, database, acme: Tenant, signed_in) -> None:
@@ -255,3 +270,17 @@ def ask(client: FlaskClient, email: str):
 def test_without_a_mail_server_the_page_says_whom_to_ask(client: FlaskClient) -> None:
     page = client.get("/forgotten")
     assert page.status_code == 200 and "sends no letters" in page.text and "csrf_token" not in page.text
+
+
+def test_a_form_that_is_too_old_is_shown_once_more(app: Flask, acme: Tenant, signed_in) -> None:
+    link = link_on(invite(signed_in(acme.agency)))
+    guest = app.test_client()
+    form = {"csrf_token": "of yesterday", "new": PASSWORD, "again": PASSWORD}
+    assert guest.post(link, data=form).headers["Location"] == link
+    assert "This form is too old" in guest.get(link).text
+    assert guest.post("/forgotten", data=form).headers["Location"] == "/forgotten"
+
+
+def test_a_link_is_no_part_of_the_log() -> None:
+    for path in ("/invitation/Abcdefgh_ijklm-nop", "/new-password/Abcdefgh_ijklm-nop"):
+        assert "Abcdefgh" not in told({"path": path})["path"]

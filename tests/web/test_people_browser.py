@@ -123,5 +123,5 @@ def test_inviting_an_agent_for_one_sub_account(desk: Desk, database, acme: Tenan
     owner.get_by_role("link", name="Audit log").click()
     entries = owner.locator("#results").inner_text()
     assert "turned off user agent@example.com" in entries and "active: yes → no" in entries
-    assert "invited user agent@example.com" in entries and "role: agent" in entries
+    assert "invited user agent@example.com" in entries and "sub-accounts: Acme dentists" in entries
     assert desk.complaints == []

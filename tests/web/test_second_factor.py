@@ -1,6 +1,7 @@
 """The second factor: set up, asked for, once for each code, guessed slowly, recovered, and taken away."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.accounts import second_factor
+from portal.errors import InvalidInput
 from portal.models import Agency, AuditEntry, RecoveryCode, User
 from tests.web.conftest import PASSWORD, post, sign_in, token
 
@@ -160,3 +162,31 @@ def test_a_new_encryption_key_opens_it_still(app, parts, anna) -> None:
     with parts.database.read() as session:
         user = session.scalars(select(User)).one()
     assert len(second_factor.secret_of(parts.vault, user)) == 32
+
+
+@pytest.mark.parametrize("kind", ["code", "recovery code"])
+def test_of_two_who_give_the_same_code_at_once_one_gets_in(parts, anna, kind) -> None:
+    secret, codes = turn_on(anna)
+    with parts.database.read() as session:
+        user = session.scalars(select(User)).one()
+    given = now_code(secret) if kind == "code" else codes[0]
+
+    def check(address: str) -> str:
+        try:
+            return second_factor.check(parts.database, parts.vault, user, given, address)
+        except InvalidInput:
+            return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(check, [f"192.0.2.{number}" for number in range(4)])) == ["", "", "", kind]
+
+
+def test_the_command_line_turns_people_off_and_on(app, anna) -> None:
+    run = app.test_cli_runner().invoke
+    assert run(args=["admin", "off", "--email", "Anna@example.com"]).exit_code == 0
+    assert anna.get("/admin").status_code == 303
+    assert '"active": false' in run(args=["admin", "list"]).output
+    assert run(args=["admin", "on", "--email", "anna@example.com"]).exit_code == 0
+    assert sign_in(anna, "anna@example.com").status_code == 303
+    assert run(args=["admin", "off", "--email", "nobody@example.com"]).exit_code == 1
+    assert run(args=["admin", "create", "--email", "x@example.com", "--role", "agent"]).exit_code == 1

@@ -100,9 +100,9 @@ def _do(user_id: int, change: Callable[[Session, User, User], None], action: str
     try:
         with services().database.write() as session:
             row = _line(session, user_id).user
-            before = facts(row)
+            before = facts(session, row)
             change(session, fresh(session), row)
-            audit.note(session, viewer(), action, row, before, facts(row))
+            audit.note(session, viewer(), action, row, before, facts(session, row))
     except (InvalidInput, Forbidden) as error:
         return _page(user_id, error)
     log.info("user changed", extra={"user": viewer().id, "account": user_id, "decided": action})

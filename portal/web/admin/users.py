@@ -65,7 +65,7 @@ def invite() -> ResponseReturnValue:
                 raise InvalidInput("Choose the agency.")
             user = people.invite(session, fresh(session), house.id, email, standing())
             key = links.make(session, user, LinkKind.INVITATION, who.name)
-            audit.note(session, who, "invited", user, after=facts(user))
+            audit.note(session, who, "invited", user, after=facts(session, user))
     except (InvalidInput, Forbidden) as error:
         return _form(error.message)
     log.info("user invited", extra={"user": who.id, "account": user.id})
@@ -116,10 +116,11 @@ def _ids(raw: list[str]) -> frozenset[int]:
     return frozenset(int(each) for each in raw if each.isascii() and each.isdigit() and len(each) < 19)
 
 
-def facts(user: User) -> dict[str, Any]:
+def facts(session: Session, user: User) -> dict[str, Any]:
     """What the audit log keeps of a user."""
     ids = user.location_ids
-    return {"role": str(user.role), "sub-accounts": "all" if ids is None else sorted(ids), "active": user.active}
+    names = "all" if ids is None else users.names(session, ids)
+    return {"role": str(user.role), "sub-accounts": names, "active": user.active}
 
 
 def typed() -> dict[str, Any]:

@@ -18,6 +18,8 @@ from portal.models import User
 from portal.web.context import services
 from portal.web.viewer import Viewer
 
+# Forms of people who are not signed in: they are shown once more.
+_FOR_STRANGERS = ("auth.login", "auth.code", "auth.forgotten", "auth.invitation", "auth.new_password")
 TOO_OLD = "This form is too old: look at the page again, then send it once more."
 
 
@@ -92,9 +94,9 @@ def let_forms_name_their_page(response: Response) -> Response:
 
 def form_refused(_error: CSRFError) -> ResponseReturnValue:
     """A form without a good token: to the sign-in page when the session is over, else a sentence."""
-    if request.endpoint == "auth.login":
+    if request.endpoint in _FOR_STRANGERS:
         flash(TOO_OLD, "error")
-        return redirect(url_for("auth.login", next=request.args.get("next")), 303)
+        return redirect(request.full_path.rstrip("?"), 303)
     if not current_user.is_authenticated:
         return to_sign_in()
     return render_template("error.html", sentence=TOO_OLD, status=400, request_id=g.get("request_id", "")), 400

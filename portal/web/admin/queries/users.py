@@ -14,6 +14,7 @@ ACTIVE, INVITED, OFF = "active", "invited", "off"
 STATES = (ACTIVE, INVITED, OFF)
 MOST_AGENCIES = 500
 MOST_PLACES = 2000
+MOST_NAMES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ def agency(session: Session, scope: Scope, agency_id: int) -> Agency | None:
 def places(session: Session, scope: Scope, agency_id: int) -> Sequence[Location]:
     """The sub-accounts of an agency that somebody may give to others."""
     return locations(session, Scope(agency_id, scope.location_ids), MOST_PLACES)
+
+
+def names(session: Session, location_ids: frozenset[int]) -> list[str]:
+    """What these sub-accounts are called, as far as a log needs them."""
+    wanted = (
+        select(Location).where(Location.id.in_(location_ids)).order_by(Location.name, Location.id).limit(MOST_NAMES)
+    )
+    return [place.name or place.ghl_id for place in session.scalars(wanted)]
 
 
 def _seen(scope: Scope) -> list[ColumnElement[bool]]:
