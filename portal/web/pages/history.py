@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal.channels.base import Outcome
-from portal.messaging import resending
+from portal.messaging import composing, resending
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
 from portal.web.pages import words
@@ -81,7 +81,9 @@ def told(message: Message) -> str:
 def _steps(path: Path) -> Iterator[Step]:
     message = path.message
     if path.event is not None:
-        yield Step(path.event.received_at, "The webhook came in.", event_id=path.event.id)
+        written = path.event.source == composing.SOURCE
+        title = "It was written here, and is on disk." if written else "The webhook came in."
+        yield Step(path.event.received_at, title, event_id=path.event.id)
     numbers = {part.id: part.number for part in message.parts}
     for change in path.changes:
         yield _changed(change, numbers)

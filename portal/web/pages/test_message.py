@@ -111,8 +111,11 @@ def _ask_highlevel(place: Location) -> ResponseReturnValue:
     number, text = request.form.get("number", ""), request.form.get("text", "")
     if not text.strip():
         raise WrongField("text", "Write what is to be sent.")
+    parts, form = services(), request.form
+    key = uuid5(NAMESPACE_URL, repr((form.get("key", ""), number, text)))
+    way = round_trip.Way(parts.database, parts.tokens, parts.settings, asking.http())
     try:
-        asked = round_trip.begin(services().tokens, services().settings, asking.http(), place, number, text)
+        asked = round_trip.begin(way, place, round_trip.Wanted(number, text, viewer().name, str(key)))
     except GhlError as error:
         raise InvalidInput(f"HighLevel did not take it. {error.message}") from None
     except NoToken as error:
