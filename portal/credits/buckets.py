@@ -74,11 +74,20 @@ def arrange(
         if each.closed or each.expires_at <= moment:
             owed += max(-each.now, 0)
             gone += _expire(session, wallet_id, each, moment)
-    standing = sorted((each for each in lying if not each.closed), key=lambda each: (each.expires_at, each.id))
+    standing = sorted((each for each in lying if not each.closed), key=_in_turn)
     _pay_debts(standing, owed)
     head = next((each for each in standing if each.now > 0), standing[-1] if standing else None)
     _write(session, wallet, standing, head, gone)
     return head.id if head else None
+
+
+def _in_turn(each: _Lying) -> tuple[datetime, bool, int]:
+    return order(each.expires_at, each.source, each.id)
+
+
+def order(expires_at: datetime | None, source: str, id_: int) -> tuple[datetime, bool, int]:
+    """What is burned first sorts first: what ends soonest, then what was there before all buckets, then the oldest."""
+    return expires_at or NEVER, source != Source.OPENING, id_
 
 
 def _lying(session: Session, wallet: Row[Any], back: Mapping[int | None, int], moment: datetime) -> list[_Lying]:

@@ -150,7 +150,7 @@ def lying(session: Session, wallet_id: int) -> Sequence[tuple[Bucket, int]]:
     available, later, head = wallet.one()
     rows = session.scalars(select(Bucket).where(Bucket.wallet_id == wallet_id, Bucket.closed_at.is_(None))).all()
     found = [(row, available - later if row.id == head else row.remaining) for row in rows]
-    ordered = sorted(found, key=lambda each: (each[0].expires_at or buckets.NEVER, each[0].id))
+    ordered = sorted(found, key=lambda each: buckets.order(each[0].expires_at, each[0].source, each[0].id))
     return [each for each in ordered if each[1] > 0]
 
 
