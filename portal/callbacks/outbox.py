@@ -159,7 +159,7 @@ def _listening(session: Session, facts: Sequence[Fact]) -> Sequence[Any]:
     """Subscriptions of the locations, one row for each of these, and those that messages name."""
     messages = sorted({fact.message_id for fact in facts if fact.message_id is not None}) or [0]
     places = sorted({fact.location_id for fact in facts})
-    return session.execute(_LISTENING, {"places": padded(places), "messages": padded(messages)}).all()
+    return session.connection().execute(_LISTENING, {"places": padded(places), "messages": padded(messages)}).all()
 
 
 _standing = Subscription.removed_at.is_(None), Subscription.paused_at.is_(None), Subscription.test.is_(False)
