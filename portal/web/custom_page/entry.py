@@ -4,10 +4,11 @@ import logging
 
 from flask import g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from portal import htmx
 from portal.accounts import page_sessions
-from portal.accounts.admission import Refused, admit
+from portal.accounts.admission import Admission, Refused, admit
 from portal.accounts.permissions import Permission
 from portal.accounts.throttle import count_call
 from portal.database import DatabaseAway, is_away
@@ -45,9 +46,7 @@ def begin() -> ResponseReturnValue:
         return _refused("Not set up yet", NO_SECRET, 503)
     try:
         user = sso.decrypt(request.form.get("payload", ""), settings.ghl_shared_secret)
-        with database.write() as session:
-            admission = admit(session, user)
-            token = page_sessions.begin(session, user, admission)
+        token, admission = database.patiently(lambda session: _let_in(session, user))
     except Unauthentic:
         log.warning("handshake refused", extra={"address": request.remote_addr})
         return _unreadable()
@@ -87,6 +86,11 @@ def home() -> ResponseReturnValue:
 def anything(anything: str) -> ResponseReturnValue:
     """What does not exist: the guard has made a shell of it for whoever is not known yet."""
     raise NotFound("There is nothing here, or it is not yours to see.")
+
+
+def _let_in(session: Session, user: sso.SsoUser) -> tuple[str, Admission]:
+    admission = admit(session, user)
+    return page_sessions.begin(session, user, admission), admission
 
 
 def _unreadable() -> ResponseReturnValue:
