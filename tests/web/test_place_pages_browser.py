@@ -1,17 +1,10 @@
 """A test message that is followed until it is on the phone, and a dry run, in a browser with the sandbox around it."""
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import pytest
 from sqlalchemy import select
 
 from portal.accounts.users import create_user
-from portal.errors import InvalidInput
-from portal.ghl.errors import GhlError
-from portal.messaging import round_trip
 from portal.models import Location
-from portal.web.pages import asking
 from tests.portal import PLACE
 from tests.web.conftest import PASSWORD
 from tests.web.test_browser import chromium  # noqa: F401 - a fixture
@@ -78,34 +71,6 @@ def test_the_settings_check_asks_each_by_itself(portal, page) -> None:
     page.locator("li.check", has_text="Provider now").get_by_text("answers", exact=True).wait_for()
     page.locator("li.check", has_text="The portal's address").get_by_text("no answer").wait_for()
     assert wide(page) <= 0 and page.complaints == []
-
-
-def test_only_this_portal_proves_that_its_address_leads_here(portal, sandbox) -> None:
-    def ask(url: str, secret: str):
-        return asking.own_address(SimpleNamespace(settings=SimpleNamespace(app_url=url, secret_key=secret)))
-
-    own = portal.settings.secret_key
-    assert ask(portal.url, own).state == "inside only"
-    assert ask(portal.url, "another portal's secret").state == "leads elsewhere"
-    assert ask(sandbox.url, own).state == "leads elsewhere"
-    assert ask("http://127.0.0.1:1", own).state == "no answer"
-
-
-def test_highlevel_is_asked_once(portal, sandbox) -> None:
-    with portal.session() as session:
-        place = session.scalars(select(Location).where(Location.ghl_id == PLACE.id)).one()
-    way = round_trip.Way(portal.database, portal.parts.tokens, portal.settings, portal.parts.http)
-    wanted = round_trip.Wanted("0917 000 0068", "Round and round", "anna", "one key")
-    asked = round_trip.begin(way, place, wanted)
-    assert round_trip.begin(way, place, wanted) == asked
-    sent = [each for each in sandbox.ghl.mailbox.messages(direction="outbound") if each.text == "Round and round"]
-    assert [each.id for each in sent] == [asked]
-    sandbox.faults.arm("ghl.send_message", "reset_after")
-    other = replace(wanted, key="another")
-    with pytest.raises(GhlError):
-        round_trip.begin(way, place, other)
-    with pytest.raises(InvalidInput, match="may have taken it"):
-        round_trip.begin(way, place, other)
 
 
 def test_highlevel_hands_a_message_back(portal, sandbox, page) -> None:
