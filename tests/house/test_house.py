@@ -124,9 +124,10 @@ def test_every_page_asks_for_a_permission(tmp_path, sandbox):
         if rule.endpoint.startswith(("admin.", "app.")) and rule.endpoint not in before_anybody
     }
     assert len(asked) > 40 and set(asked.values()) <= set(Permission)
-    # Behind the sign-in besides: one's own account, and what asks for the operator's key.
+    # Behind the sign-in besides: one's own account, what asks for a key, and a link that somebody was given.
     others = {rule.endpoint for rule in app.url_map.iter_rules()} - set(asked)
     public = ("webhooks.", "health.", "media.", "oauth.", "auth.", "static", "home", "account.", "operator_api.")
+    public += ("api_v1.", "link.", *before_anybody)
     assert sorted(name for name in others if not name.startswith(public)) == []
     deeds = [rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods and rule.endpoint in asked]
     # To choose a sub-account is to look at it.

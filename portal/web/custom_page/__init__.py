@@ -1,10 +1,11 @@
 """`/app`: the pages of one sub-account, inside HighLevel's iframe and without third-party cookies."""
 
-from flask import Blueprint, Flask, Response, current_app, g, render_template
+from flask import Blueprint, Flask, Response, current_app, g, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
 from portal.extensions import csrf
+from portal.models import Location
 from portal.services import Services
 from portal.web import one_use, pages
 from portal.web.auth.guard import TOO_OLD
@@ -22,11 +23,14 @@ routes = Routes()
 # Endpoint and text; what does not exist here is left out.
 NAV = (
     ("sender_list", "Senders"),
+    ("conversation_list", "Conversations"),
     ("message_list", "Activity"),
-    ("routing", "Routing"),
+    ("location_test", "Test message"),
+    ("location_routing", "Routing"),
+    ("location_numbers", "Numbers"),
     ("opt_out_list", "Opt-outs"),
-    ("credits", "Credits"),
-    ("settings_check", "Settings check"),
+    ("location_credits", "Credits"),
+    ("location_checks", "Settings check"),
 )
 
 
@@ -45,14 +49,21 @@ def _form_refused(_error: CSRFError) -> ResponseReturnValue:
 
 @bp.context_processor
 def _frame() -> dict[str, object]:
-    there = current_app.view_functions
-    nav = [(f"app.{name}", text) for name, text in NAV if f"app.{name}" in there]
     return {
         "layout": "app/base.html",
-        "nav": nav,
+        "nav": _nav(g.get("page_location")),
         "page_session": g.get("page_session"),
         "page_location": g.get("page_location"),
     }
+
+
+def _nav(place: Location | None) -> list[tuple[str, str]]:
+    """Addresses and their names."""
+    if place is None:
+        return []
+    own = {name: {"location_id": place.id} if name.startswith("location_") else {} for name, _ in NAV}
+    there = current_app.view_functions
+    return [(url_for(f"app.{name}", **own[name]), text) for name, text in NAV if f"app.{name}" in there]
 
 
 from portal.web.custom_page import entry, places  # noqa: E402, F401 - they add their routes
