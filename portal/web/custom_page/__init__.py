@@ -61,9 +61,13 @@ def _nav(place: Location | None) -> list[tuple[str, str]]:
     """Addresses and their names."""
     if place is None:
         return []
-    own = {name: {"location_id": place.id} if name.startswith("location_") else {} for name, _ in NAV}
-    there = current_app.view_functions
-    return [(url_for(f"app.{name}", **own[name]), text) for name, text in NAV if f"app.{name}" in there]
+    found = []
+    for name, text in NAV:
+        if f"app.{name}" in current_app.view_functions:
+            own = name.startswith("location_")
+            address = url_for(f"app.{name}", location_id=place.id) if own else url_for(f"app.{name}")
+            found.append((address, text))
+    return found
 
 
 from portal.web.custom_page import entry, places  # noqa: E402, F401 - they add their routes
