@@ -9,7 +9,7 @@ from portal import clock
 from portal.channels.base import Outcome, Receipt
 from portal.channels.cast.client import Cast
 from portal.credits import ledger
-from portal.messaging import contacts, effects, polling
+from portal.messaging import contacts, effects, funding, polling
 from portal.messaging.forward import Word, carry_forward
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.receipts import take_receipt
@@ -118,13 +118,15 @@ def test_both_paths_come_to_the_same(portal, story):
 
 def test_what_is_not_as_expected_is_left_alone(portal):
     """Two parts, a part that waits again, one whose price was given back, one that HighLevel is yet to hear of."""
-    (both, first), (waits, waiting), (freed, late), (written, new) = (accepted(portal) for _ in range(4))
+    (both, first), (waits, waiting), (written, new) = (accepted(portal) for _ in range(3))
+    with portal.database.write() as session:
+        funding.set_policies(session, session.get_one(Location, 1), settles_on_delivery=True)
+    _, late = accepted(portal)  # not paid for as yet
     with portal.database.write() as session:
         one = session.scalars(select(Part).where(Part.message_id == both)).one()
         session.add(Part(message_id=both, number=2, status=one.status, sender_id=1, external_id="another"))
         session.execute(update(Message).where(Message.id == waits).values(status=Status.QUEUED))
         session.execute(update(Part).where(Part.message_id == waits).values(status=Status.QUEUED))
-        session.delete(session.scalars(select(LedgerEntry).where(LedgerEntry.key == f"settle:{freed}:1")).one())
         session.execute(update(Message).where(Message.id == written).values(echo_state="wanted", ghl_message_id=None))
     for external_id in [first, "another", waiting, late, new, "nobody's", ""]:
         with portal.database.write() as session:
