@@ -22,13 +22,14 @@ from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts
+from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts, uploads
 from portal.messaging.advice import Advice
 from portal.messaging.country_rules import Caution
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.plain_letters import Offer
 from portal.messaging.quoting import Quoted
 from portal.messaging.storable import storable, storable_details
+from portal.messaging.uploads import Upload
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
 from portal.models.base import new_uuid
 
@@ -51,6 +52,7 @@ class Draft:
     `about` is the uuid of a message of the sub-account: it goes to the conversation of that one, through its sender,
     and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it. `gsm7`: its writer
     has chosen to send it in plain letters where that saves parts (`plain_letters`); the text as written is kept.
+    `uploads` are those of the `attachments` that came with it and are kept already; it then has one recipient.
     """
 
     to: Sequence[str]
@@ -64,6 +66,7 @@ class Draft:
     about: str = ""
     relation: Relation | None = None
     gsm7: bool = False
+    uploads: Sequence[Upload] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class _Kept(msgspec.Struct):
     about: str = ""
     relation: str = ""
     written: str | None = None
+    uploads: list[Upload] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def compose(database: Database, journal: Journal, location: Location, draft: Dra
             draft.about,
             draft.relation or "",
             storable(looked.written, LONGEST) if looked.written is not None else None,
+            list(draft.uploads),
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
@@ -274,6 +279,8 @@ def apply(session: Session, vault: Vault, event: Event) -> str:
         queue_message(session, location, _request(kept, event, uuid, number, contact, quotes))
         for (uuid, number), contact in zip(wanted, people, strict=True)
     ]
+    for message in queued:
+        uploads.attach(session, message, kept.uploads)
     if kept.bulk:
         bulk.plan(session, vault, queued)
     return f"{len(kept.to)} messages"

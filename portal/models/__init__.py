@@ -1,7 +1,16 @@
 """Every table, in one place to import from."""
 
 from portal.models.base import Base
-from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
+from portal.models.contacts import (
+    Address,
+    Contact,
+    ContactDnd,
+    ContactMerge,
+    Conversation,
+    ConversationNote,
+    OptOut,
+    Origin,
+)
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
@@ -43,6 +52,7 @@ __all__ = [
     "ContactDnd",
     "ContactMerge",
     "Conversation",
+    "ConversationNote",
     "Direction",
     "EndedSession",
     "EntryKind",

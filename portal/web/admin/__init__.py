@@ -17,6 +17,7 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     events,
     installations,
     overview,
+    user_conversations,
 )
 
 routes.mount(bp)

@@ -13,10 +13,14 @@ routes = Routes()
 
 from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
+    conversation,
+    conversation_template,
+    conversations,
     linking,
     messages,
     opt_out_words,
     opt_outs,
+    reply,
     senders,
     stand_ins,
     template_message,
@@ -34,9 +38,11 @@ def init_app(app: Flask) -> None:
         words.pieces,
         words.said,
         words.blank_label,
+        words.contact_name,
         words.billed,
         words.free_until,
         words.measured,
     ):
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
+    app.url_value_preprocessor(reply.make_room)
