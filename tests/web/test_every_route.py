@@ -8,8 +8,8 @@ from werkzeug.routing import Rule
 
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.database import Database
-from portal.messaging import optouts
-from portal.models import Alert, Base, StatusChange
+from portal.messaging import conversation_marks, optouts
+from portal.models import Alert, Base, ConversationNote, Message, StatusChange
 from tests.web.conftest import Tenant, record, token
 
 BEHIND = ("admin.",)
@@ -18,7 +18,7 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
 @pytest.fixture
-def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
+def ids(database: Database, acme: Tenant, queue, person) -> dict[str, list[object]]:
     """Acme's own thing for each name in an address. A new name here: a new line, and the proof is made for it."""
     message = queue(acme, "For Acme's eyes")
     event = record(database, f"ghl:{acme.ghl_id}:contact")
@@ -27,6 +27,10 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         alert = session.scalars(select(Alert.id)).one()
         added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
         opt_out = added.id if added else 0
+        talk = session.get_one(Message, message.id).conversation_id
+        conversation_marks.add_note(session, talk, "Acme's Anna", "1", "For Acme's eyes", "a key")
+        note = session.scalars(select(ConversationNote.id)).one()
+    user = person("acme@example.com", acme.agency)
     return {
         "message_id": [message.uuid],
         "event_id": [event.id],
@@ -35,6 +39,9 @@ def ids(database: Database, acme: Tenant, queue) -> dict[str, list[object]]:
         "agency_id": [acme.agency],
         "sender_id": [acme.sender],
         "opt_out_id": [opt_out],
+        "conversation_id": [talk],
+        "note_id": [note],
+        "user_id": [user.id],
         "block": list(LIVE),
     }
 

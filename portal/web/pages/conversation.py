@@ -47,10 +47,9 @@ def conversation_log(conversation_id: int) -> ResponseReturnValue:
 @routes.get("/conversations/<int:conversation_id>/older", Permission.VIEW)
 def conversation_older(conversation_id: int) -> ResponseReturnValue:
     """What came before, to stand above what is there."""
-    if not htmx.asked():
-        talked = request.args.get("before")
-        return redirect(url_for(".conversation", conversation_id=conversation_id, talk=talked), 303)
-    before, via = Key.read(request.args.get("before", "")), _via()
+    if not htmx.wants_fragment():
+        return page(conversation_id)
+    before, via = Key.read(request.args.get("talk", "")), _via()
     with services().database.read() as session:
         found, place = mine(session, conversation_id)
         stretch = talk.newest(session, found.id, via, before)

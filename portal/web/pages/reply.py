@@ -58,7 +58,7 @@ def reply(conversation_id: int) -> ResponseReturnValue:
     return back(found.id)
 
 
-@routes.post("/conversations/<int:conversation_id>/count", Permission.VIEW)
+@routes.post("/conversations/<int:conversation_id>/count", Permission.REPLY)
 def reply_count(conversation_id: int) -> ResponseReturnValue:
     """What is being typed: its parts, its price, and whether it can go out. Nothing leaves."""
     text = request.form.get("text", "").replace("\r\n", "\n")[: composing.LONGEST + 1]
