@@ -138,7 +138,7 @@ def _question(scope: Scope, wanted: Wanted, places: list[int] | None) -> tuple[S
 
 def _its(column: Any) -> Any:
     """Of a message's conversation or contact, looked up for each row: a join might read all of them instead."""
-    own = select(column).where(Conversation.id == Message.conversation_id)
+    own = select(column).select_from(Conversation).where(Conversation.id == Message.conversation_id)
     if column.class_ is Contact:
         own = own.join(Contact, Contact.id == Conversation.contact_id)
     return own.correlate(Message).scalar_subquery()
