@@ -249,6 +249,7 @@ def test_the_price_is_said_while_typing(talks, client) -> None:
 def test_a_closed_window_offers_a_template(parts, database, talks, client, templated, monkeypatch) -> None:  # noqa: F811
     message = talks.say("Long ago", sender_id=templated)
     sentence = "The customer last wrote long ago: only a template."
+    real = windows.why_closed
     monkeypatch.setattr(windows, "why_closed", lambda *_: sentence)
     page = client.get(at(message))
     assert sentence in page.text
@@ -262,9 +263,10 @@ def test_a_closed_window_offers_a_template(parts, database, talks, client, templ
     form |= {"csrf_token": token(form_page), "send": "1"}
     names = re.findall(r'name="(v-[^"]+)"', form_page.text)
     form |= dict(zip(names, ("Ana", "Monday"), strict=True))
-    monkeypatch.undo()
+    monkeypatch.setattr(windows, "why_closed", real)
     for _ in range(2):
-        assert client.post(template, data=form).status_code == 303
+        answer = client.post(template, data=form)
+        assert answer.status_code == 303, re.findall(r'role="alert">([^<]+)|id="v-[^"]+-fault"[^>]*>([^<]+)', answer.text)
         apply(parts)
     (sent,) = ours(database)
     assert (sent.kind, sent.body, sent.conversation_id) == ("template", "Hi Ana, we see you on *Monday*.", message.conversation_id)
