@@ -80,7 +80,9 @@ def many(database: Database, location: int, sender: int, conversations: int, mes
             | {"state": "applied", "action": "", "sender_key": "", "headers": {}, "query": "", "note": ""}
             for _ in range(messages)
         ]
-        low = max((session.scalar(Event.__table__.select().with_only_columns(Event.id).order_by(Event.id.desc())) or 0), 0)
+        low = max(
+            (session.scalar(Event.__table__.select().with_only_columns(Event.id).order_by(Event.id.desc())) or 0), 0
+        )
         session.execute(insert(Event), events)
         people = [
             {"location_id": location, "name": f"Person {first + each}", "tags": [], "created_at": moment}

@@ -29,7 +29,13 @@ from tests.web.test_templates import line as templated  # noqa: F401 - a fixture
 BOTH_ENGINES = True
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin/conversations"}
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
-EVIL = ("<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "javascript:alert(1)", "{{ 7*7 }}", "' onfocus='x")
+EVIL = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "{{ 7*7 }}",
+    "' onfocus='x",
+)
 
 
 @pytest.fixture
@@ -145,7 +151,11 @@ def test_a_reply_goes_out_once_however_often_its_form_comes(parts, database, tal
         assert answer.status_code == 303 and answer.headers["Location"].endswith(at(message))
         apply(parts)
     (sent,) = ours(database)
-    assert (sent.body, sent.author, sent.conversation_id) == ("Yes, you may.", "user1@example.com", message.conversation_id)
+    assert (sent.body, sent.author, sent.conversation_id) == (
+        "Yes, you may.",
+        "user1@example.com",
+        message.conversation_id,
+    )
     assert (sent.address, sent.echo_state, sent.priority) == (ANNA, "wanted", 10)
     carry_out(parts)
     with database.read() as session:
@@ -232,7 +242,11 @@ def test_an_answer_cannot_follow_another_tenants_message(parts, database, talks,
     client.post(at(message, "/reply"), data=form)
     apply(parts)
     (sent,) = ours(database)
-    assert (sent.conversation_id, sent.about_id, sent.location_id) == (message.conversation_id, None, message.location_id)
+    assert (sent.conversation_id, sent.about_id, sent.location_id) == (
+        message.conversation_id,
+        None,
+        message.location_id,
+    )
 
 
 def test_the_price_is_said_while_typing(talks, client) -> None:
@@ -266,10 +280,16 @@ def test_a_closed_window_offers_a_template(parts, database, talks, client, templ
     monkeypatch.setattr(windows, "why_closed", real)
     for _ in range(2):
         answer = client.post(template, data=form)
-        assert answer.status_code == 303, re.findall(r'role="alert">([^<]+)|id="v-[^"]+-fault"[^>]*>([^<]+)', answer.text)
+        assert answer.status_code == 303, re.findall(
+            r'role="alert">([^<]+)|id="v-[^"]+-fault"[^>]*>([^<]+)', answer.text
+        )
         apply(parts)
     (sent,) = ours(database)
-    assert (sent.kind, sent.body, sent.conversation_id) == ("template", "Hi Ana, we see you on *Monday*.", message.conversation_id)
+    assert (sent.kind, sent.body, sent.conversation_id) == (
+        "template",
+        "Hi Ana, we see you on *Monday*.",
+        message.conversation_id,
+    )
 
 
 def test_read_and_unread(database, talks, client) -> None:
@@ -308,7 +328,10 @@ def test_notes_follow_their_contact(database, talks, client) -> None:
     one, other = talks.say("From one number", ANNA), talks.say("From the other", BEN)
     post(client, at(one, "/notes"), note="It is the same person.", key="k")
     with database.write() as session:
-        people = [session.get_one(Contact, session.get_one(Conversation, each.conversation_id).contact_id) for each in (one, other)]
+        people = [
+            session.get_one(Contact, session.get_one(Conversation, each.conversation_id).contact_id)
+            for each in (one, other)
+        ]
         contacts.join(session, *people)
     text = client.get(at(one)).text
     assert "It is the same person." in text and "From the other" in text, "the old address leads to what it became"

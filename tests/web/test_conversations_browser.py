@@ -14,7 +14,9 @@ from tests.web.test_templates import apply
 pytestmark = pytest.mark.browser
 
 WAKE = "document.querySelectorAll('[hx-trigger^=every]').forEach(e => htmx.trigger(e, 'wake'))"
-AT_END = "() => { const log = document.getElementById('log'); return log.scrollHeight - log.scrollTop - log.clientHeight }"
+AT_END = (
+    "() => { const log = document.getElementById('log'); return log.scrollHeight - log.scrollTop - log.clientHeight }"
+)
 
 
 @pytest.fixture
@@ -92,7 +94,9 @@ def test_on_a_phone_the_thread_takes_the_lists_place(visit: Visit, database, tal
     page = visit.page
     for each in range(130):
         talks.say(f"A longer sentence that has number {each} in it", ANNA, name="Anna")
-    talks.answer("No", ANNA, status=Status.FAILED, reason="The number does not exist.", sender_reason="The only sender.")
+    talks.answer(
+        "No", ANNA, status=Status.FAILED, reason="The number does not exist.", sender_reason="The only sender."
+    )
     talks.say("x" * 300, BEN, name="N" * 90)
     visit.open("/admin/conversations")
     width = "document.documentElement.scrollWidth <= innerWidth"

@@ -7,6 +7,7 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from portal.accounts.permissions import Permission
+from portal.media.fetching import in_words
 from portal.messaging import replying, telling, uploads
 from portal.messaging.composing import LONGEST
 from portal.messaging.replying import Reply
@@ -39,7 +40,7 @@ def context(
         "fault": str(form.get("fault", "")),
         "note": str(form.get("note", "")),
         "note_fault": str(form.get("note_fault", "")),
-        "most_bytes": uploads.MOST_BYTES,
+        "most_bytes": in_words(uploads.MOST_BYTES),
         "longest": LONGEST,
         **costs(session, found, place, sender, str(form.get("text", "")), plain=bool(form.get("gsm7"))),
     }

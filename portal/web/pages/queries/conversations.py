@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, null, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, and_, null, or_, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from portal.messaging import numbers
@@ -120,6 +120,9 @@ def _question(scope: Scope, wanted: Wanted, places: list[int] | None) -> tuple[S
         holds: tuple[Any, ...] = (Conversation.last_position > 0, *((_UNREAD,) if wanted.unread else ()))
         own = Stream(Conversation.last_position, Conversation.id, Conversation.location_id, holds)
         rows = select(Conversation.last_position, Conversation.id, Conversation.id.label("again"), null())
+        if wanted.unread:
+            # Else SQLite may read all that came since the last of them.
+            rows = rows.with_hint(Conversation, "INDEXED BY ix_conversation_unread", "sqlite")
         return own, rows, _of_time(Conversation.last_message_at, wanted)
     narrow = [*_of_message(wanted), *_of_time(Message.created_at, wanted)]
     query: Any = select(Message.position, Message.id, Message.conversation_id, Message.id.label("message"))
@@ -210,7 +213,8 @@ def _by_number(session: Session, scope: Scope, wanted: Wanted) -> list[_Hit]:
     if not isinstance(known, numbers.Rejection):
         values.add(known.e164)
     people: Any = select(Conversation.last_position, Conversation.id)
-    people = people.join(Address, Address.contact_id == Conversation.contact_id)
+    same = Address.contact_id == Conversation.contact_id, Address.location_id == Conversation.location_id
+    people = people.join(Address, and_(*same))
     people = people.join(Location, Location.id == Address.location_id)
     people = scope.narrow(people).where(Address.value.in_(sorted(values)), Conversation.last_position > 0)
     if wanted.location is not None:
@@ -251,7 +255,11 @@ def _messages(session: Session, hits: Sequence[_Hit], rows: Sequence[Conversatio
     if named:
         found = session.scalars(select(Message).where(Message.id.in_(named)).options(load)).all()
         return {message.conversation_id: message for message in found}
-    places = [(row.id, row.last_position) for row in rows]
-    last = tuple_(Message.conversation_id, Message.position).in_(places)
-    found = session.scalars(select(Message).where(last).options(load).order_by(Message.id)).all() if places else []
-    return {message.conversation_id: message for message in found}
+    own = select(Message.id).where(
+        Message.conversation_id == Conversation.id, Message.position == Conversation.last_position
+    )
+    # By an id for each: of a list of pairs SQLite makes a scan of all messages.
+    last = own.order_by(Message.id.desc()).limit(1).correlate(Conversation).scalar_subquery()
+    ids = session.scalars(select(last).where(Conversation.id.in_([row.id for row in rows]))).all()
+    wanted = select(Message).where(Message.id.in_([id_ for id_ in ids if id_ is not None])).options(load)
+    return {message.conversation_id: message for message in session.scalars(wanted)}
