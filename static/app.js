@@ -115,6 +115,26 @@
   });
   document.addEventListener("DOMContentLoaded", () => { localise(document); expire(document); });
 
+  // A conversation stands at its end and stays there as it grows, unless its reader has gone up; what is put above
+  // what they read does not push it away.
+
+  const ends = () => document.querySelectorAll("[data-follow=end]").forEach((log) => { log.scrollTop = log.scrollHeight; });
+  let above = null;
+  document.addEventListener("scroll", ({ target }) => {
+    if (!target.dataset || target.dataset.follow === undefined) return;
+    target.dataset.follow = target.scrollHeight - target.scrollTop - target.clientHeight < 60 ? "end" : "";
+  }, true);
+  document.addEventListener("htmx:beforeSwap", ({ detail: { elt, target } }) => {
+    const log = !polls(elt) && target.closest("[data-follow]");
+    above = log ? { log, rest: log.scrollHeight - log.scrollTop } : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (above) above.log.scrollTop = above.log.scrollHeight - above.rest;
+    above = null;
+    ends();
+  });
+  window.addEventListener("load", ends);
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-confirm]");
     if (button && !window.confirm(button.dataset.confirm)) event.preventDefault();

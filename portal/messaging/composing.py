@@ -22,13 +22,14 @@ from portal.database import Database
 from portal.errors import InvalidInput
 from portal.journal.entry import Entry
 from portal.journal.writer import Journal
-from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts
+from portal.messaging import answering, bulk, contacts, kinds, numbers, template_sending, template_texts, uploads
 from portal.messaging.advice import Advice
 from portal.messaging.country_rules import Caution
 from portal.messaging.outbound import Request, queue_message
 from portal.messaging.plain_letters import Offer
 from portal.messaging.quoting import Quoted
 from portal.messaging.storable import storable, storable_details
+from portal.messaging.uploads import Upload
 from portal.models import Contact, Conversation, Event, Location, Message, Sender, SenderState
 from portal.models.base import new_uuid
 
@@ -53,6 +54,7 @@ class Draft:
     has chosen to send it in plain letters where that saves parts (`plain_letters`); the text as written is kept.
     `ttl_seconds`: how long it may wait, the sub-account's own time where None. `callback_id`: who is told of it
     (`portal.callbacks`). `is_bulk`: a bulk of its own, also with one recipient.
+    `uploads` are those of the `attachments` that came with it and are kept already; it then has one recipient.
     """
 
     to: Sequence[str]
@@ -69,6 +71,7 @@ class Draft:
     ttl_seconds: int | None = None
     callback_id: int | None = None
     is_bulk: bool = False
+    uploads: Sequence[Upload] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class _Kept(msgspec.Struct):
     written: str | None = None
     ttl_seconds: int | None = None
     callback_id: int | None = None
+    uploads: list[Upload] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ def prepare(database: Database, location: Location, draft: Draft) -> Prepared:
             storable(looked.written, LONGEST) if looked.written is not None else None,
             draft.ttl_seconds,
             draft.callback_id,
+            list(draft.uploads),
         )
         dedupe = f"{SOURCE}:{location.id}:{key}:{place}"
         lane = f"{SOURCE}:{location.ghl_id}"
@@ -315,6 +320,8 @@ def apply(session: Session, vault: Vault, event: Event) -> str:
         queue_message(session, location, _request(kept, event, uuid, number, contact, quotes))
         for (uuid, number), contact in zip(wanted, people, strict=True)
     ]
+    for message in queued:
+        uploads.attach(session, message, kept.uploads)
     if kept.bulk:
         bulk.plan(session, vault, queued)
     return f"{len(kept.to)} messages"

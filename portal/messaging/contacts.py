@@ -11,7 +11,7 @@ from portal.channels.content import AddressKind, Kind
 from portal.database import insert_new
 from portal.messaging import dnd, windows, wording
 from portal.messaging.locks import lock_conversation
-from portal.models import Address, Contact, Conversation, Job, Message, OptOut, Sender
+from portal.models import Address, Contact, Conversation, ConversationNote, Job, Message, OptOut, Sender
 
 PHONE, SENDER_ID = AddressKind.PHONE, AddressKind.SENDER_ID
 LID, GROUP = AddressKind.LID, AddressKind.GROUP
@@ -209,6 +209,8 @@ def join(session: Session, from_: Contact, into: Contact) -> tuple[Conversation,
         session.execute(update(owned).where(owned.contact_id == from_.id).values(contact_id=into.id))
     session.execute(update(Message).where(Message.conversation_id == old.id).values(conversation_id=kept.id))
     session.execute(update(Address).where(Address.conversation_id == old.id).values(conversation_id=kept.id))
+    notes = update(ConversationNote).where(ConversationNote.conversation_id == old.id)
+    session.execute(notes.values(conversation_id=kept.id))
     for way in ("out", "in"):
         # What waits goes on waiting behind what waits in the conversation that is kept.
         moved = update(Job).where(Job.lane == f"{way}:{old.id}").values(lane=f"{way}:{kept.id}")

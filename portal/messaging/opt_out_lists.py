@@ -1,7 +1,6 @@
 """Opt-outs as lists: an export with all their evidence, and lists from elsewhere read in."""
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.channels.base import Family
 from portal.database import Database
 from portal.errors import InvalidInput, PortalError
-from portal.messaging import opt_out_decisions, optouts
+from portal.messaging import opt_out_decisions, optouts, spreadsheets
 from portal.messaging.silence import MARKETING
 from portal.models import Contact, Location, Message, OptOut
 
@@ -23,8 +22,6 @@ COLUMNS = (
 )
 AT_ONCE = 500
 WRITTEN_AT_ONCE = 100
-# What a spreadsheet would calculate with (OWASP, "CSV injection").
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = ("address", "number", "phone", "msisdn")
 
 Narrow = Callable[[Select[Any]], Select[Any]]
@@ -78,28 +75,7 @@ def _record(row: OptOut, ghl_id: str, told: _Told) -> dict[str, Any]:
 
 def as_csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The rows as CSV, piece by piece, the head first. No cell is a formula to a spreadsheet."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
-        if buffer.tell() > 16_000:
-            yield _emptied(buffer)
-    yield _emptied(buffer)
-
-
-def _emptied(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds")
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+    return spreadsheets.as_csv(COLUMNS, rows)
 
 
 @dataclass(frozen=True, slots=True)

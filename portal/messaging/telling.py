@@ -15,6 +15,12 @@ def heading(message: Message) -> str:
     return wording.told(_line(message))
 
 
+def alone(message: Message) -> str:
+    """The message in words, without its author and without what it quotes: for where both are shown beside it."""
+    about = message.about_relation
+    return wording.told(replace(_line(message), author="", about="" if about == Relation.REPLY else about))
+
+
 def text_of(session: Session, message: Message) -> str:
     """The message in words, for HighLevel."""
     return wording.told(line_of(session, message))

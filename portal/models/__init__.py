@@ -5,7 +5,16 @@ from portal.models.api import ApiAnswer, ApiBulk, ApiKey, ApiKeyLocation, ApiUse
 from portal.models.audit import AuditEntry
 from portal.models.base import Base
 from portal.models.callbacks import Delivery, DeliveryAttempt, DeliveryState, Subscription
-from portal.models.contacts import Address, Contact, ContactDnd, ContactMerge, Conversation, OptOut, Origin
+from portal.models.contacts import (
+    Address,
+    Contact,
+    ContactDnd,
+    ContactMerge,
+    Conversation,
+    ConversationNote,
+    OptOut,
+    Origin,
+)
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
 from portal.models.events import Event, EventState
@@ -63,6 +72,7 @@ __all__ = [
     "ContactDnd",
     "ContactMerge",
     "Conversation",
+    "ConversationNote",
     "CreditPlan",
     "Delivery",
     "DeliveryAttempt",

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import Base, BigId
@@ -41,6 +41,8 @@ class Address(Base):
     __table_args__ = (
         UniqueConstraint("location_id", "kind", "value"),
         Index("ix_address_contact", "contact_id"),
+        # Whoever looks a number up has it whole, but not always its sub-account.
+        Index("ix_address_value", "value"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -63,6 +65,13 @@ class Conversation(Base):
     __table_args__ = (
         UniqueConstraint("location_id", "contact_id"),
         Index("ix_conversation_recent", "location_id", "last_position"),
+        Index(
+            "ix_conversation_unread",
+            "location_id",
+            "last_position",
+            postgresql_where=text("unread > 0"),
+            sqlite_where=text("unread > 0"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -83,6 +92,29 @@ class Conversation(Base):
     created_at: Mapped[datetime]
 
     contact: Mapped[Contact] = relationship()
+
+
+class ConversationNote(Base):
+    """What people of the portal write beside a conversation. It goes nowhere: neither to the customer nor to HighLevel.
+
+    `position` is that of the newest message when it was written: the note stands below it. `key` makes a form that is
+    sent twice one note. `author` is the person's name as histories have it, `author_id` tells them from a namesake.
+    """
+
+    __tablename__ = "conversation_note"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "key"),
+        Index("ix_conversation_note_thread", "conversation_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversation.id"))
+    position: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[str] = mapped_column(String(36))
+    author: Mapped[str] = mapped_column(String(128))
+    author_id: Mapped[str] = mapped_column(String(128))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
 
 
 class Origin(StrEnum):

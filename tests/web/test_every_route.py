@@ -16,9 +16,9 @@ from portal.channels.base import Inbound
 from portal.channels.content import File
 from portal.database import Database
 from portal.media.stores import stored_name
-from portal.messaging import composing, optouts
+from portal.messaging import composing, conversation_marks, optouts
 from portal.messaging.inbound import take_inbound
-from portal.models import Alert, Base, Location, MediaFile, MediaState, Sender, StatusChange
+from portal.models import Alert, Base, ConversationNote, Location, MediaFile, MediaState, Message, Sender, StatusChange
 from tests.web.conftest import Tenant, record, token
 from tests.web.framed import HEADER, framed
 
@@ -43,6 +43,9 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
         opt_out = added.id if added else 0
         place = session.get_one(Location, acme.location)
+        talk = session.get_one(Message, message.id).conversation_id
+        conversation_marks.add_note(session, talk, "Acme's Anna", "1", "For Acme's eyes", "a key")
+        note = session.scalars(select(ConversationNote.id)).one()
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -57,6 +60,8 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "file_id": [kept_file(parts, acme)],
         "test_key": [test_key],
         "user_id": [person("agent@example.com", acme.agency, "agent").id],
+        "conversation_id": [talk],
+        "note_id": [note],
         "block": list(LIVE),
     }
 

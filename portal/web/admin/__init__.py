@@ -19,6 +19,7 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     installations,
     overview,
     user,
+    user_conversations,
     users,
 )
 

@@ -15,6 +15,9 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
     checks,
     client_links,
+    conversation,
+    conversation_template,
+    conversations,
     credits,
     dry_runs,
     files,
@@ -24,6 +27,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     opt_out_words,
     opt_outs,
     places,
+    reply,
     routing,
     sender_add,
     sender_edit,
@@ -46,6 +50,7 @@ def init_app(app: Flask) -> None:
         words.pieces,
         words.said,
         words.blank_label,
+        words.contact_name,
         words.billed,
         words.free_until,
         words.measured,
@@ -54,3 +59,4 @@ def init_app(app: Flask) -> None:
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
     app.add_template_global(places.pages, "place_pages")
+    app.url_value_preprocessor(reply.make_room)

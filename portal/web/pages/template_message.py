@@ -15,23 +15,16 @@ from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import composing, template_offers, template_sending, template_texts
 from portal.messaging.storable import storable
-from portal.messaging.template_forms import Form
 from portal.models import Message, TemplateRow
 from portal.models.base import new_uuid
 from portal.web.context import services
-from portal.web.pages import routes
+from portal.web.pages import routes, template_filling
 from portal.web.pages.queries import messages
 from portal.web.viewer import viewer
 
 log = logging.getLogger(__name__)
 
-# What the form's fields are called: this, then the name of the variable.
-FIELD = "v-"
 SENT = "The template is on its way, as a message of its own."
-CHOOSE = "Choose a template first."
-EDITED = (
-    "The template was changed at its provider meanwhile. This is what it says now: look at it again before you send it."
-)
 
 
 @routes.get("/messages/<uuid:message_id>/template", Permission.VIEW)
@@ -47,13 +40,13 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
         return _page(message_id, request.form.get("template", ""), block="preview")
     with services().database.read() as session:
         message = _mine(session, message_id)
-        row = _chosen(template_offers.choices(session, message), request.form.get("template", ""))
+        row = template_filling.chosen(template_offers.choices(session, message), request.form.get("template", ""))
         location = message.location
     if (why := template_offers.why_not(message)) or row is None:
-        return _page(message_id, request.form.get("template", ""), fault=why or CHOOSE)
-    if request.form.get("edition", "") != _edition(row):
-        return _page(message_id, request.form.get("template", ""), fault=EDITED)
-    values = _values()
+        return _page(message_id, request.form.get("template", ""), fault=why or template_filling.CHOOSE)
+    if request.form.get("edition", "") != template_filling.edition(row):
+        return _page(message_id, request.form.get("template", ""), fault=template_filling.EDITED)
+    values = template_filling.values()
     try:
         content = template_texts.content(template_sending.form_of(row), values)
         key = _key(message, row, values)
@@ -70,11 +63,6 @@ def send_template(message_id: UUID) -> ResponseReturnValue:
     return redirect(url_for(".message", message_id=message_id), 303)
 
 
-def _edition(row: TemplateRow) -> str:
-    """What its form was made of: nobody sends other words than those of the page."""
-    return hashlib.sha256(repr(row.components).encode()).hexdigest()
-
-
 def _key(message: Message, row: TemplateRow, values: dict[str, str]) -> str:
     """One form that is sent twice is one message; filled in anew, after going back to it, it is another one."""
     told = repr((request.form.get("key", ""), row.id, sorted(values.items())))
@@ -85,53 +73,25 @@ def _page(message_id: UUID, chosen: str, fault: str = "", block: str = "form") -
     with services().database.read() as session:
         message = _mine(session, message_id)
         rows = template_offers.choices(session, message)
-        row = _chosen(rows, chosen)
+        row = template_filling.chosen(rows, chosen)
     form = template_sending.form_of(row) if row is not None else None
-    values = _values()
+    values = template_filling.values()
     context: dict[str, Any] = {
         "message": message,
+        "sender": message.sender,
+        "here": url_for(".message_template", message_id=message_id),
         "why": template_offers.why_not(message),
         "rows": rows,
         "row": row,
         "form": form,
-        "fields": _fields(form, values, judged=bool(fault)) if form else [],
+        "fields": template_filling.fields(form, values, judged=bool(fault)) if form else [],
         "shown": template_texts.preview(form, values) if form else None,
-        "hints": _hints(form, values) if form else [],
-        "edition": _edition(row) if row is not None else "",
-        "fault": fault or (CHOOSE if chosen and row is None and rows else ""),
+        "hints": template_filling.hints(form, values) if form else [],
+        "edition": template_filling.edition(row) if row is not None else "",
+        "fault": fault or (template_filling.CHOOSE if chosen and row is None and rows else ""),
         "key": storable(request.form.get("key", ""), 64) or new_uuid(),
     }
     return htmx.render("pages/message_template.html", block, 422 if fault else 200, **context)
-
-
-def _fields(form: Form, values: dict[str, str], *, judged: bool) -> list[dict[str, str]]:
-    """Each blank with its label, what was typed, and what is wrong with it once somebody wanted to send it."""
-    wrong = template_texts.faults(form, values) if judged else {}
-    return [
-        {
-            "key": each.key,
-            "name": FIELD + each.key,
-            "label": template_texts.label(each),
-            "example": each.example,
-            "value": values.get(each.key, ""),
-            "fault": wrong.get(each.key, ""),
-        }
-        for each in form.blanks
-    ]
-
-
-def _hints(form: Form, values: dict[str, str]) -> list[str]:
-    """What is wrong already, while the rest is still being typed."""
-    found = template_texts.faults(form, values)
-    return [sentence for key, sentence in found.items() if values.get(key, "").strip()]
-
-
-def _values() -> dict[str, str]:
-    return {name.removeprefix(FIELD): storable(value) for name, value in request.form.items() if name.startswith(FIELD)}
-
-
-def _chosen(rows: list[TemplateRow], chosen: str) -> TemplateRow | None:
-    return next((row for row in rows if str(row.id) == chosen), None)
 
 
 def _mine(session: Session, message_id: UUID) -> Message:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from portal import clock
 from portal.alerts import notices
+from portal.channels import registry
 from portal.channels.base import LineState
 from portal.channels.content import AddressKind, Kind, Relation
 from portal.messaging import measuring, telling, template_sending, template_texts
@@ -187,10 +188,12 @@ ADDRESS: Mapping[str, str] = {
     AddressKind.GROUP: "group",
 }
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
+CHANNEL: Mapping[str, str] = {channel.kind: channel.name for channel in registry.all()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
     "alert": ALERT,
     "category": CATEGORY,
+    "channel": CHANNEL,
     "entry": ENTRY,
     "event": EVENT,
     "file": FILE,
@@ -246,6 +249,15 @@ def free_until(closes_at: datetime | None) -> str:
 def said(message: Message) -> str:
     """The message in words, whatever its kind."""
     return telling.heading(message)
+
+
+def contact_name(row: Any) -> str:
+    """What a conversation's contact is called, of the conversation itself or of a row of their list."""
+    talk = getattr(row, "conversation", row)
+    message = getattr(row, "message", None)
+    return (
+        talk.contact.name or talk.sticky_address or (message.address if message else "") or "Somebody without a number"
+    )
 
 
 def blank_label(blank: Blank) -> str:

@@ -1,0 +1,54 @@
+"""The form by which a template is filled in: what it asks, what was typed, and what is wrong with it."""
+
+import hashlib
+
+from flask import request
+
+from portal.messaging import template_texts
+from portal.messaging.storable import storable
+from portal.messaging.template_forms import Form
+from portal.models import TemplateRow
+
+# What the form's fields are called: this, then the name of the variable.
+FIELD = "v-"
+CHOOSE = "Choose a template first."
+EDITED = (
+    "The template was changed at its provider meanwhile. This is what it says now: look at it again before you send it."
+)
+
+
+def edition(row: TemplateRow) -> str:
+    """What its form was made of: nobody sends other words than those of the page."""
+    return hashlib.sha256(repr(row.components).encode()).hexdigest()
+
+
+def fields(form: Form, given: dict[str, str], *, judged: bool) -> list[dict[str, str]]:
+    """Each blank with its label, what was typed, and what is wrong with it once somebody wanted to send it."""
+    wrong = template_texts.faults(form, given) if judged else {}
+    return [
+        {
+            "key": each.key,
+            "name": FIELD + each.key,
+            "label": template_texts.label(each),
+            "example": each.example,
+            "value": given.get(each.key, ""),
+            "fault": wrong.get(each.key, ""),
+        }
+        for each in form.blanks
+    ]
+
+
+def hints(form: Form, given: dict[str, str]) -> list[str]:
+    """What is wrong already, while the rest is still being typed."""
+    found = template_texts.faults(form, given)
+    return [sentence for key, sentence in found.items() if given.get(key, "").strip()]
+
+
+def values() -> dict[str, str]:
+    """What was typed, by the names of the variables."""
+    return {name.removeprefix(FIELD): storable(value) for name, value in request.form.items() if name.startswith(FIELD)}
+
+
+def chosen(rows: list[TemplateRow], raw: str) -> TemplateRow | None:
+    """The template of that id, among those that may be sent."""
+    return next((row for row in rows if str(row.id) == raw), None)
