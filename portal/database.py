@@ -118,6 +118,8 @@ def engine_options(url: str) -> dict[str, Any]:
             "tcp_user_timeout": 15_000,
             "options": "-c statement_timeout=30000 -c lock_timeout=15000"
             " -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on"
+            # Compiling a statement takes up to a second of a connection; none of ours reads enough rows to repay it.
+            " -c jit=off"
             # The server's own look after us: the locks of a machine that vanished are free again after 25 s.
             " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         },

@@ -18,7 +18,7 @@ from portal.messaging import addressing, contacts, parts, plain_letters, segment
 from portal.messaging.composing import Draft
 from portal.messaging.plain_letters import Offer
 from portal.messaging.uploads import Arrived, Upload
-from portal.models import Conversation, Location, Message, Sender, SenderState, ServiceWindow
+from portal.models import Conversation, Message, Sender, SenderState, ServiceWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,17 @@ class Reply:
     plain: bool = False
 
 
-def way(session: Session, conversation: Conversation, location: Location, sender: Sender) -> Way:
-    """How the sender reaches the conversation's contact now, by the same rules as the message will be judged."""
+def way(session: Session, conversation: Conversation, sender: Sender, about: Message | None) -> Way:
+    """How the sender reaches the conversation's contact now, by the same rules as the message will be judged.
+
+    `about` is the message that the reply follows: it goes to that one's number.
+    """
     channel = registry.get(sender.channel)
-    probe = Message(
-        kind=Kind.TEXT,
-        author="somebody",
-        address=contacts.address_of(session, conversation.contact_id, contacts.PHONE) or "",
-        address_kind=contacts.PHONE,
-    )
+    if about is None:
+        number = contacts.address_of(session, conversation.contact_id, contacts.PHONE) or ""
+    else:
+        number = about.address if about.address_kind == contacts.PHONE else ""
+    probe = Message(kind=Kind.TEXT, author="somebody", address=number, address_kind=contacts.PHONE)
     found = addressing.find(session, conversation, probe, channel, sender.family)
     templates = isinstance(channel, HasTemplates)
     if found is None:

@@ -101,7 +101,7 @@ def _way(session: Session, conversation_id: int, sender_id: int) -> tuple[Conver
     sender = next((each for each in talk.own_senders(session, place.id) if each.id == sender_id), None)
     if sender is None:
         raise NotFound(NOT_YOURS)
-    return found, place, replying.way(session, found, place, sender)
+    return found, place, replying.way(session, found, sender, talk.last_with_sender(session, found.id))
 
 
 def _choices(session: Session, way: Way) -> list[TemplateRow]:

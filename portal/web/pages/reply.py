@@ -42,7 +42,8 @@ def reply(conversation_id: int) -> ResponseReturnValue:
         answers = reply_form.of_form(session, viewer().scope, found, "answers")
         own = {str(each.id): each for each in talk.own_senders(session, place.id)}
         sender = own.get(request.form.get("sender", ""))
-        way = replying.way(session, found, place, sender) if sender is not None else None
+        target = answers or about
+        way = replying.way(session, found, sender, target) if sender is not None else None
     said = reply_form.typed(found, about, answers)
     try:
         if way is None:
@@ -66,7 +67,9 @@ def reply_count(conversation_id: int) -> ResponseReturnValue:
         found, place = mine(session, conversation_id)
         own = talk.own_senders(session, place.id)
         sender = reply_form.chosen(session, own, found, request.form.get("sender", ""))
-        context = reply_form.costs(session, found, place, sender, text, plain=bool(request.form.get("gsm7")))
+        about = reply_form.of_form(session, viewer().scope, found, "answers")
+        about = about or reply_form.of_form(session, viewer().scope, found, "about")
+        context = reply_form.costs(session, found, sender, about, text, plain=bool(request.form.get("gsm7")))
     return htmx.render("pages/conversation_cost.html", "cost", **context)
 
 

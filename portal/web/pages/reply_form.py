@@ -25,14 +25,12 @@ def context(
     """What the form's templates need; `form` is what was typed before, with its `fault`."""
     own = talk.own_senders(session, place.id) if viewer().may(Permission.REPLY) else []
     sender = chosen(session, own, found, str(form.get("sender", "")) or (str(via) if via else ""))
-    about = str(form.get("about", "")) if form else ""
-    if not about and (last := talk.last_with_sender(session, found.id)) is not None:
-        about = last.uuid
+    about = _answered(session, found, str(form.get("about", ""))) or talk.last_with_sender(session, found.id)
     answers = _answered(session, found, str(form.get("answers", "") or request.args.get("answer", "")))
     return {
         "own_senders": own,
         "reply_sender": sender,
-        "about": about,
+        "about": about.uuid if about is not None else "",
         "answers": answers,
         "answered": telling.brief(answers) if answers is not None else "",
         "key": storable(str(form.get("key", "")), 64) or new_uuid(),
@@ -42,15 +40,15 @@ def context(
         "note_fault": str(form.get("note_fault", "")),
         "most_bytes": in_words(uploads.MOST_BYTES),
         "longest": LONGEST,
-        **costs(session, found, place, sender, str(form.get("text", "")), plain=bool(form.get("gsm7"))),
+        **costs(session, found, sender, answers or about, str(form.get("text", "")), plain=bool(form.get("gsm7"))),
     }
 
 
 def costs(
-    session: Session, found: Conversation, place: Location, sender: Sender | None, text: str, *, plain: bool
+    session: Session, found: Conversation, sender: Sender | None, about: Message | None, text: str, *, plain: bool
 ) -> dict[str, Any]:
     """The block below the text: what depends on the sender and on what is typed."""
-    way = replying.way(session, found, place, sender) if sender is not None else None
+    way = replying.way(session, found, sender, about) if sender is not None else None
     cost = replying.cost(sender, text, plain=plain) if sender is not None else None
     return {"talk": found, "way": way, "cost": cost, "plain": plain}
 
