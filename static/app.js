@@ -106,6 +106,12 @@
   document.addEventListener("htmx:responseError", failed);
   document.addEventListener("htmx:sendError", failed);
 
+  // Not `autofocus`: browsers refuse it in a frame of another site.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const place = event.detail.target;
+    if (place && !polls(event.detail.elt)) place.querySelector("[data-focus]")?.focus();
+  });
+
   // A page brought back by the history is swapped too, but has no element of its own.
   document.addEventListener("htmx:afterSwap", (event) => {
     const { elt, target } = event.detail;
