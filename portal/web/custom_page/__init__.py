@@ -12,12 +12,14 @@ from portal.web.auth.guard import TOO_OLD
 from portal.web.custom_page import guard
 from portal.web.custom_page.framing import Frames
 from portal.web.custom_page.kept_session import PREFIX, Sessions
+from portal.web.pages.reply import make_room_in_frame
 from portal.web.routes import Routes
 
 bp = Blueprint("app", __name__, url_prefix=PREFIX)
 # A header that a script has to set is no other site's form; where the cookie lets in, the guard asks for the token.
 csrf.exempt(bp)
 bp.before_request(guard.let_in)
+bp.before_request(make_room_in_frame)
 routes = Routes()
 
 # Endpoint and text; what does not exist here is left out.

@@ -75,8 +75,13 @@ def reply_count(conversation_id: int) -> ResponseReturnValue:
 
 def make_room(endpoint: str | None, _values: object) -> None:
     """For `url_value_preprocessor`, before anything reads the form: files may come with it, from who is signed in."""
-    blueprint, _, view = (endpoint or "").rpartition(".")
-    if view == reply.__name__ and (blueprint != "admin" or current_user.is_authenticated):
+    if endpoint == f"admin.{reply.__name__}" and current_user.is_authenticated:
+        request.max_content_length = uploads.MOST_BYTES + FORM_BYTES
+
+
+def make_room_in_frame() -> None:
+    """For `before_request` of the custom page, once its guard knows who asks."""
+    if request.endpoint == f"app.{reply.__name__}":
         request.max_content_length = uploads.MOST_BYTES + FORM_BYTES
 
 

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, WrongField
 from portal.messaging import routing_rules, switching
@@ -119,8 +120,16 @@ def number_of(name: str) -> int | None:
 
 def _do(location_id: int, change: Callable[[Session, Location], None], form: str, done: str) -> ResponseReturnValue:
     """The page again: with what is wrong beside the field, or with what was done."""
+
+    def noted(session: Session) -> None:
+        place = mine(session, location_id)
+        before = audit.snapshot(place) | routing_rules.told(session, place)
+        change(session, place)
+        after = audit.snapshot(place) | routing_rules.told(session, place)
+        audit.note(session, viewer(), "changed the routing", place, before, after)
+
     try:
-        services().database.patiently(lambda session: change(session, mine(session, location_id)))
+        services().database.patiently(noted)
     except WrongField as error:
         return page(location_id, {error.field: error.message})
     except InvalidInput as error:

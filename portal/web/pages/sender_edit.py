@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.setup import guide_of
 from portal.errors import InvalidInput
@@ -52,8 +53,8 @@ def rename_sender(sender_id: int) -> ResponseReturnValue:
     """Gives it another name."""
 
     def change(session: Session) -> None:
-        mine(session, sender_id)
-        sender_settings.rename(session, sender_id, request.form.get("name", ""))
+        with audit.deed(session, viewer(), "renamed", mine(session, sender_id).sender):
+            sender_settings.rename(session, sender_id, request.form.get("name", ""))
 
     return _do(sender_id, change, "renamed", "The name is kept.")
 
@@ -63,11 +64,12 @@ def set_sender_pace(sender_id: int) -> ResponseReturnValue:
     """Sets how many messages a second go out."""
 
     def change(session: Session) -> None:
-        mine(session, sender_id)
+        sender = mine(session, sender_id).sender
         scope = viewer().scope
         reach = None if scope.everything else location_ids(session, scope)
-        pace = sender_settings.parse_pace(request.form.get("pace", ""))
+        pace, before = sender_settings.parse_pace(request.form.get("pace", "")), _pace(session, sender)
         sender_settings.set_pace(session, sender_id, pace, reach)
+        audit.note(session, viewer(), "set the pace", sender, before, _pace(session, sender))
 
     return _do(sender_id, change, "pace", "The pace is kept.")
 
@@ -78,8 +80,9 @@ def set_default_sender(sender_id: int) -> ResponseReturnValue:
     wanted = request.form.get("wanted", "yes") == "yes"
 
     def change(session: Session) -> None:
-        mine(session, sender_id)
-        (domain.make_default if wanted else sender_settings.no_default)(session, sender_id)
+        sender = mine(session, sender_id).sender
+        with audit.deed(session, viewer(), "made the default" if wanted else "no default any more", sender):
+            (domain.make_default if wanted else sender_settings.no_default)(session, sender_id)
 
     done = "It is the default now: what waited for a default is tried." if wanted else "It is the default no longer."
     return _do(sender_id, change, "default" if wanted else "no default", done)
@@ -91,7 +94,8 @@ def move_sender(sender_id: int) -> ResponseReturnValue:
     up = request.form.get("to") != "down"
     with services().database.write() as session:
         line = mine(session, sender_id)
-        sender_settings.move(session, sender_id, up=up)
+        with audit.deed(session, viewer(), "moved", line.sender):
+            sender_settings.move(session, sender_id, up=up)
     _note(sender_id, "moved")
     flash(f"{line.sender.name} stands one place {'higher' if up else 'lower'}.", "ok")
     place = None if viewer().location_id else line.location.ghl_id
@@ -116,8 +120,9 @@ def change_credentials(sender_id: int) -> ResponseReturnValue:
         said = proven(wanted, draft)
 
         def change(session: Session) -> None:
-            mine(session, sender_id)
-            changed = domain.change(session, parts.vault, sender_id, changes, wanted)
+            row = mine(session, sender_id).sender
+            with audit.deed(session, viewer(), "changed the credentials", row):
+                changed = domain.change(session, parts.vault, sender_id, changes, wanted)
             sender_settings.refuse_taken(session, changed, domain.address_field(wanted.credentials))
 
         parts.database.patiently(change)
@@ -176,6 +181,12 @@ def _page(sender_id: int, again: Again) -> ResponseReturnValue:
     }
     status = 422 if again.credentials.general or again.fields else 200
     return htmx.render("pages/sender_settings.html", "content", status, **context)
+
+
+def _pace(session: Session, sender: Sender) -> dict[str, str]:
+    session.flush()
+    gate = sender_settings.pace_of(session, sender)
+    return {"messages a second": f"{gate.pace:g}" if gate is not None else ""}
 
 
 def _shown_pace(pace: Any) -> str:
