@@ -63,7 +63,7 @@ def test_a_wallet_is_limited_filled_corrected_and_proven(flask, database: Databa
     assert flask("prove") == [{"wallets": 2, "wrong": 0}]
     with database.write() as session:
         session.query(Wallet).update({"available": 1})
-    assert json.loads(flask("prove", *HERE, fails=True)) == {"wallets": 1, "wrong": 1}
+    assert json.loads(flask("prove", *HERE, fails=True)) == {"wallets": 1, "wrong": 2}, "the wallet, and its buckets"
 
 
 def test_an_agency_gives_what_it_has(flask) -> None:
