@@ -19,24 +19,29 @@ AT_ONCE = 200
 
 def give(session: Session, location: Location, credit: Credit) -> bool:
     """Gives a sub-account credits and has what waits for them tried again; False when that was done before."""
-    given = grants.give(session, location, credit)
-    if given:
-        release_held(session, location.id)
-    return given
+    # Jobs before the wallet, here and below: a conversation that is being released takes them in this order too.
+    release_held(session, location.id)
+    return grants.give(session, location, credit)
 
 
 def correct(
     session: Session, location: Location, amount: int, *, key: str, who: str, reason: str, entry_id: int | None = None
 ) -> bool:
     """Corrects a sub-account's credits (`grants.correct`)."""
-    done = grants.correct(session, location, amount, key=key, who=who, reason=reason, entry_id=entry_id)
-    if done and amount > 0:
+    if amount > 0:
         release_held(session, location.id)
-    return done
+    return grants.correct(session, location, amount, key=key, who=who, reason=reason, entry_id=entry_id)
+
+
+def set_limit(session: Session, location: Location, unlimited: bool, who: str, opening: int = 0) -> None:
+    """Makes a wallet count, or not (`grants.set_limit`)."""
+    release_held(session, location.id)
+    grants.set_limit(session, location, unlimited, who, opening)
 
 
 def set_policies(session: Session, location: Location, **values: object) -> None:
     """Sets `overdraft`, `day_cap`, `bulk_cap`, `fails_when_empty`, `settles_on_delivery`, `plan_id`."""
+    release_held(session, location.id)
     wallet_id = ledger.known_wallet(session, location.id)
     if values:
         session.execute(
@@ -44,7 +49,6 @@ def set_policies(session: Session, location: Location, **values: object) -> None
             execution_options={"synchronize_session": False},
         )
     terms.forget(session)
-    release_held(session, location.id)
 
 
 def begin_months(database: Database) -> int:
@@ -55,9 +59,8 @@ def begin_months(database: Database) -> int:
     done = 0
     for location_id in found:
         with database.write() as session:
-            if months.begin(session, location_id, moment):
-                release_held(session, location_id)
-                done += 1
+            release_held(session, location_id)
+            done += months.begin(session, location_id, moment)
     return done
 
 

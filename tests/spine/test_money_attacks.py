@@ -1,12 +1,18 @@
 """Credits under attack: long references, messages that were free, credits that lay loose, sweeps that look at few."""
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
 from portal.credits import agencies, grants, ledger, refusals
+from portal.credits.grants import Credit
 from portal.errors import InvalidInput
 from portal.messaging import funding
-from portal.models import AgencyKind, AgencyWallet, Location, Wallet
+from portal.messaging.releasing import release_conversations, release_held
+from portal.models import AgencyKind, AgencyWallet, Job, Location, Source, Wallet
+from portal.queue.jobs import complete
 from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
 from tests.spine.test_out_of_credit import columns, deliver, poor, sent  # noqa: F401 - fixtures
 
@@ -106,3 +112,46 @@ def test_what_cannot_go_yet_keeps_nobody_else_waiting(poor, time, monkeypatch): 
     funding.release_paid(poor.database)
     assert sent(poor, time)[3:] == ["short"]
     assert {message.reason for message in poor.messages() if message.status == "held"} == {refusals.NO_CREDITS}
+
+
+def test_a_top_up_in_the_midst_of_a_release_is_not_killed(place):  # noqa: F811
+    if place.database.sqlite:
+        pytest.skip("SQLite has one writer")
+    place.give(5)
+    with place.database.write() as session:
+        release_held(session, place.id)
+        release_conversations(session, place.id, [place.conversation])
+
+    def jobs(session, kind):
+        return session.scalars(select(Job.id).where(Job.kind == kind)).all()
+
+    def waiting(count):
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while True:
+            with place.database.read() as session:
+                if session.scalar(text(asked)) >= count:
+                    return
+            sleep(0.01)
+
+    def release_location():
+        with place.database.write() as session:
+            complete(session, jobs(session, "release_held"))
+            release_conversations(session, place.id, [place.conversation])
+
+    def top_up():
+        with place.database.write() as session:
+            credit = Credit(7, Source.TOP_UP, "payment 1", "Ann")
+            return funding.give(session, session.get_one(Location, place.id), credit)
+
+    with ThreadPoolExecutor(2) as pool:
+        with place.database.write() as session:  # a conversation that is being released
+            complete(session, jobs(session, "release"))
+            first = pool.submit(release_location)
+            waiting(1)
+            second = pool.submit(top_up)
+            waiting(2)
+            session.execute(update(Wallet).values(day="2026-01-01"))
+        first.result()
+        assert second.result()
+    assert place.columns[0] == 12
+    place.prove()
