@@ -94,8 +94,11 @@ def subscribe(
 
 
 def for_requests(session: Session, vault: Vault, key_id: int, url: str, secret: str, *, test: bool) -> int:
-    """The id of a key's callback address, the same for the same address: ten thousand messages may name one."""
-    digest = hashlib.sha256(f"{key_id}:{url}".encode()).hexdigest()
+    """The id of a key's callback address, the same for the same address: ten thousand messages may name one.
+
+    One that answered 410 is told again from now on: whoever names it wants that.
+    """
+    digest = _digest(key_id, url)
     new = insert(session, Subscription).values(
         uuid=new_uuid(),
         key_id=key_id,
@@ -109,7 +112,19 @@ def for_requests(session: Session, vault: Vault, key_id: int, url: str, secret: 
         pause_reason="",
     )
     session.execute(new.on_conflict_do_nothing(index_elements=["digest"]))
-    return session.scalars(select(Subscription.id).where(Subscription.digest == digest)).one()
+    row = session.scalars(select(Subscription).where(Subscription.digest == digest)).one()
+    set_paused(session, row, False)
+    return row.id
+
+
+def named_before(session: Session, key_id: int, url: str) -> int | None:
+    """The id of an address that the key has named before, and that is told; None: it takes `for_requests`."""
+    same = Subscription.digest == _digest(key_id, url), Subscription.paused_at.is_(None)
+    return session.scalar(select(Subscription.id).where(*same))
+
+
+def _digest(key_id: int, url: str) -> str:
+    return hashlib.sha256(f"{key_id}:{url}".encode()).hexdigest()
 
 
 def shown(url: str) -> str:

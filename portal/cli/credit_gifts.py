@@ -128,7 +128,7 @@ def set_policies(location_id: str, limited: bool | None, opening: int, **given: 
         location = location_of(session, location_id)
         wallet_id = ledger.known_wallet(session, location.id)
         if limited is not None:
-            grants.set_limit(session, location, not limited, WHO, opening)
+            funding.set_limit(session, location, not limited, WHO, opening)
         funding.set_policies(session, location, **values)
     _say_balance(location_id, wallet_id, set=sorted(values), unlimited=None if limited is None else not limited)
 

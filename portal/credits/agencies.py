@@ -11,6 +11,7 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.credits.ledger import key_of
 from portal.database import insert as insert_or_not
 from portal.database import insert_unless_there
 from portal.errors import InvalidInput
@@ -19,6 +20,8 @@ from portal.models import AgencyEntry, AgencyKind, AgencyWallet
 if TYPE_CHECKING:
     from portal.credits.grants import Credit
 
+# Of one entry.
+MOST = 10**12
 _PLAIN = {"synchronize_session": False}
 
 
@@ -46,7 +49,7 @@ def give(session: Session, agency_id: int, entry_key: str, credit: "Credit", nam
         return False
     entry = {
         "wallet_id": wallet_id,
-        "key": f"give:{entry_key}"[:80],
+        "key": key_of(f"give:{entry_key}"),
         "kind": AgencyKind.GIVE.value,
         "available": -credit.amount,
         "given": credit.amount,
@@ -64,12 +67,12 @@ def add(
     session: Session, agency_id: int, kind: AgencyKind, amount: int, *, key: str, who: str, reason: str = ""
 ) -> bool:
     """Adds to an agency's wallet (a correction may take from it); False when that was done before."""
-    if not amount or (amount < 0 and kind is not AgencyKind.CORRECTION):
-        raise InvalidInput("An amount is a whole number above 0; a correction may be below it.")
+    if not amount or abs(amount) > MOST or (amount < 0 and kind is not AgencyKind.CORRECTION):
+        raise InvalidInput(f"An amount is a whole number from 1 to {MOST}; a correction may be below 0.")
     wallet_id = wallet_of(session, agency_id)
     entry = {
         "wallet_id": wallet_id,
-        "key": f"{kind}:{wallet_id}:{key}"[:80],
+        "key": key_of(f"{kind}:{wallet_id}:{key}"),
         "kind": kind.value,
         "available": amount,
         "given": 0,

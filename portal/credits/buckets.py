@@ -64,9 +64,12 @@ def arrange(
         each.now += back.get(each.id, 0)
     named = sum(back.get(each.id, 0) for each in lying)
     rest = wallet.available - wallet.later - named
-    opening = next((each for each in lying if each.source == Source.OPENING), None)
+    loose = back.get(None, 0)  # it lay in no bucket, and never expires: a bucket that does must not get it
+    opening = next((each for each in lying if each.source == Source.OPENING and not each.closed), None)
+    if loose and opening is None and wallet.bucket_id is not None:
+        opening = _open(session, wallet_id, loose, moment)
+        lying.append(opening)
     if opening is not None and opening.id != wallet.bucket_id:
-        loose = back.get(None, 0)  # it was held before there were buckets
         opening.now, rest = opening.now + loose, rest - loose
     owed = _place_rest(session, wallet, lying, rest, moment)
     gone = 0

@@ -16,7 +16,7 @@ from portal.credits import agencies, buckets, ledger, totals
 from portal.errors import InvalidInput
 from portal.models import AgencyWallet, Bucket, EntryKind, LedgerEntry, Location, Source, Wallet
 
-MOST = 10**12
+MOST = agencies.MOST
 _PLAIN = {"synchronize_session": False}
 
 
@@ -43,7 +43,7 @@ def give(session: Session, location: Location, credit: Credit) -> bool:
     wallet_id = ledger.known_wallet(session, location.id)
     totals.flush(session, wallet_id)
     wallet = buckets.lock(session, wallet_id)
-    key = f"{EntryKind.GRANT}:{wallet_id}:{credit.key}"[:80]
+    key = ledger.key_of(f"{EntryKind.GRANT}:{wallet_id}:{credit.key}")
     if session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None:
         return False
     name = location.name or location.ghl_id
@@ -106,7 +106,7 @@ def correct(
         wrong = session.get(LedgerEntry, entry_id)
         if wrong is None or wrong.wallet_id != wallet_id:
             raise InvalidInput(f"The sub-account's ledger has no entry {entry_id}.")
-    name = f"{EntryKind.CORRECTION}:{wallet_id}:{key}"[:80]
+    name = ledger.key_of(f"{EntryKind.CORRECTION}:{wallet_id}:{key}")
     before = session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == name)) is not None
     entry = ledger.Movement(
         wallet_id,
@@ -115,6 +115,8 @@ def correct(
         None,
         available=amount,
         note=reason[:200],
+        # What is put right expires with no bucket: the month that is burned now may be over.
+        hold=totals.Hold(None, None) if amount > 0 else None,
         corrects_id=entry_id,
         who=who[:128],
     )

@@ -6,6 +6,7 @@ refuses it. An entry's key makes it happen once: writing it again changes nothin
 wallet; wallets move at the end (`portal.credits.totals`).
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,17 @@ class Movement:
 
 
 _OUTSIDE = (EntryKind.GRANT, EntryKind.EXPIRY, EntryKind.CORRECTION)
+
+
+LONGEST_KEY = 80
+
+
+def key_of(name: str) -> str:
+    """The name as a key has room for it. A long one ends in its digest: names that only begin alike are two keys."""
+    if len(name) <= LONGEST_KEY:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:40]
+    return f"{name[: LONGEST_KEY - 41]}:{digest}"
 
 
 def wallet_of(session: Session, location_id: int) -> int:
@@ -276,10 +288,16 @@ class PartAccount:
 
 
 def account_of(session: Session, message_id: int, part: int, price: int) -> PartAccount:
-    """A part's share of its message's hold, and what its own entries made of it."""
+    """A part's share of its message's hold, and what its own entries made of it.
+
+    A message that was free, and then cut anew at a price, has no first hold: what was set aside then is booked on part
+    0, and stands for it.
+    """
     wanted = select(LedgerEntry).where(LedgerEntry.message_id == message_id).order_by(LedgerEntry.id)
     entries = session.scalars(wanted).all()
-    whole = [entry for entry in entries if entry.key == f"{EntryKind.HOLD}:{message_id}"]
+    first = f"{EntryKind.HOLD}:{message_id}"
+    whole = [entry for entry in entries if entry.key == first]
+    whole = whole or [entry for entry in entries if entry.key.startswith(f"{first}:0")]
     own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
     kinds = [entry.kind for entry in own]
     again = max((kinds.count(kind) for kind in set(kinds)), default=0)

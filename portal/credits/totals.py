@@ -23,10 +23,11 @@ _MOVES, _LIMITS = "wallet_moves", "wallet_limits"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Where the credits of a hold came from, and when. `bucket` is None where they lay loose."""
+    """Where the credits of a hold came from, and when. `bucket` is None where they lay loose; `at` None is no hold:
+    what comes was never set aside, and frees nothing of a day."""
 
     bucket: int | None
-    at: datetime
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ def _out_of_order(row: Any) -> bool:
 def _free_day(session: Session, wallet_id: int, moved: Any, totals: _Move) -> None:
     """What was set aside today and came back does not count against the day: failed is free."""
     zone = days.zone_of(session, wallet_id)
-    back = sum(amount for hold, amount in totals.back if days.day_in(zone, hold.at) == moved.day)
+    held = ((hold.at, amount) for hold, amount in totals.back)
+    back = sum(amount for at, amount in held if at is not None and days.day_in(zone, at) == moved.day)
     if back:
         session.connection().execute(_FREE_DAY, {"b_wallet": wallet_id, "b_back": back})
 

@@ -152,6 +152,18 @@ def test_a_receiver_may_ask_to_wait_and_to_end_it(portal, api, receiver, time):
     assert len(receiver.posts) == 5
 
 
+def test_a_callback_address_that_ended_it_is_told_of_what_names_it_anew(portal, api, receiver, time):
+    draft = {"to": NUMBER, "text": "Hello", "callback_url": f"{receiver.url}/jobs"}
+    receiver.status = 410
+    api.post("/messages", draft)
+    settle(portal, time)
+    assert [each["type"] for each in told(receiver)] == ["message.accepted"]
+    receiver.status = 200
+    second = api.post("/messages", draft)
+    settle(portal, time)
+    assert ("message.accepted", second["id"]) in [(each["type"], each["data"]["id"]) for each in told(receiver)]
+
+
 def test_a_removed_webhook_is_told_nothing_more(portal, api, receiver, time):
     hook = api.post("/webhooks", {"url": receiver.url}, 201)
     made = api.post(f"/webhooks/{hook['id']}/ping", None)

@@ -71,6 +71,9 @@ def _callback(caller: Caller, url: str) -> int:
         subscriptions.check_url(url, parts.settings.allow_private_hosts)
     except InvalidInput as error:
         raise InvalidField("callback_url", error.message) from None
+    with parts.database.read() as session:
+        if (known := subscriptions.named_before(session, key.id, url)) is not None:
+            return known
     secret = derived_secret(parts.settings.secret_key, key.uuid)
     return parts.database.patiently(
         lambda session: subscriptions.for_requests(session, parts.vault, key.id, url, secret, test=key.test)

@@ -1,0 +1,157 @@
+"""Credits under attack: long references, messages that were free, credits that lay loose, sweeps that look at few."""
+
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
+import pytest
+from sqlalchemy import select, text, update
+
+from portal.credits import agencies, grants, ledger, refusals
+from portal.credits.grants import Credit
+from portal.errors import InvalidInput
+from portal.messaging import funding
+from portal.messaging.releasing import release_conversations, release_held
+from portal.models import AgencyKind, AgencyWallet, Job, Location, Source, Wallet
+from portal.queue.jobs import complete
+from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
+from tests.spine.test_out_of_credit import columns, deliver, poor, sent  # noqa: F401 - fixtures
+
+LONG = "https://pay.example.com/receipts/2026/11/customer-of-the-house/session-"
+
+
+def correct(where, amount, key="c1", **more):
+    with where.database.write() as session:
+        here = session.get_one(Location, where.id)
+        return grants.correct(session, here, amount, key=key, who="Ann", reason="counted wrong", **more)
+
+
+def test_references_that_begin_alike_are_two_payments(place):  # noqa: F811
+    assert len(f"grant:{place.wallet_id}:{LONG}") > 70
+    assert place.give(5, key=LONG + "0123456789-a") and place.give(7, key=LONG + "0123456789-b")
+    assert not place.give(7, key=LONG + "0123456789-b"), "the same one again"
+    assert place.columns[0] == 12
+    assert correct(place, 1, key=LONG + "0123456789-a") and correct(place, 1, key=LONG + "0123456789-b")
+    with place.database.write() as session:
+        for end in "ab":
+            key = LONG + "0123456789-" + end
+            assert agencies.add(session, place.agency, AgencyKind.TOP_UP, 5, key=key, who="Ann")
+            assert not agencies.add(session, place.agency, AgencyKind.TOP_UP, 5, key=key, who="Ann")
+    with place.database.read() as session:
+        assert session.scalars(select(AgencyWallet.available)).one() == 10 - 12
+    place.prove()
+
+
+def test_what_an_agency_gets_has_a_bound(place):  # noqa: F811
+    for amount in (grants.MOST + 1, -grants.MOST - 1, 10**30):
+        with place.database.write() as session, pytest.raises(InvalidInput):
+            agencies.add(session, place.agency, AgencyKind.CORRECTION, amount, key="k", who="Ann")
+
+
+def test_a_free_message_that_begins_to_cost_gives_it_back(place):  # noqa: F811
+    place.give(10)
+    message = place.hold(0)
+    with place.database.write() as session:
+        assert ledger.hold_difference(session, place.id, message, 2)
+    assert place.columns == (8, 2, 0)
+    with place.database.read() as session:
+        account = ledger.account_of(session, message, 1, 2)
+    assert account.held == 2 and account.hold is not None
+    place.end(message, 2, sent=False)
+    assert place.columns == (10, 0, 0)
+    place.prove()
+
+
+def test_what_was_held_before_there_were_buckets_does_not_expire_with_one(database, time):  # noqa: F811
+    here = Place(database, time, opening=4)
+    first = here.hold(4)
+    here.give(2, days=1)
+    here.end(first, 4, sent=False)
+    assert here.lying == [2, 4]
+    here.time.forward(days=2)
+    here.tick()
+    assert here.columns == (4, 0, 0)
+    here.prove()
+
+
+def test_what_a_correction_adds_does_not_expire_with_the_month(place):  # noqa: F811
+    plan(place, 100)
+    assert funding.begin_months(place.database) == 1
+    correct(place, 50)
+    assert place.lying == [100, 50]
+    place.hold(30)
+    place.time.forward(days=40)
+    correct(place, 5, key="c2")
+    place.tick()
+    assert place.columns[0] == 55, "the month is over, what was put right is not"
+    place.prove()
+
+
+def test_a_correction_does_not_free_a_days_limit(place):  # noqa: F811
+    place.give(100)
+    with place.database.write() as session:
+        funding.set_policies(session, session.get_one(Location, place.id), day_cap=10)
+    assert place.hold(10) and not place.hold(1)
+    correct(place, 10)
+    assert not place.hold(1)
+    place.prove()
+
+
+def test_what_cannot_go_yet_keeps_nobody_else_waiting(poor, time, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(funding, "AT_ONCE", 2)
+    deliver(poor, "1", "2", "3")
+    for who in (1, 2):
+        deliver(poor, "dear " * 40, who=who)
+    deliver(poor, "short")
+    assert [message.status for message in poor.messages()] == ["queued"] * 3 + ["held"] * 3
+    assert [message.credits for message in poor.messages()[3:]] == [2, 2, 1]
+    sent(poor, time)
+    with poor.database.write() as session:
+        wallet = session.scalars(select(Wallet)).one()
+        ledger.write(session, [ledger.refund(wallet.id, poor.messages()[0].id, 1, 1, "it failed")])
+    assert columns(poor)[0] == 1
+    funding.release_paid(poor.database)
+    assert sent(poor, time)[3:] == ["short"]
+    assert {message.reason for message in poor.messages() if message.status == "held"} == {refusals.NO_CREDITS}
+
+
+def test_a_top_up_in_the_midst_of_a_release_is_not_killed(place):  # noqa: F811
+    if place.database.sqlite:
+        pytest.skip("SQLite has one writer")
+    place.give(5)
+    with place.database.write() as session:
+        release_held(session, place.id)
+        release_conversations(session, place.id, [place.conversation])
+
+    def jobs(session, kind):
+        return session.scalars(select(Job.id).where(Job.kind == kind)).all()
+
+    def waiting(count):
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while True:
+            with place.database.read() as session:
+                if session.scalar(text(asked)) >= count:
+                    return
+            sleep(0.01)
+
+    def release_location():
+        with place.database.write() as session:
+            complete(session, jobs(session, "release_held"))
+            release_conversations(session, place.id, [place.conversation])
+
+    def top_up():
+        with place.database.write() as session:
+            credit = Credit(7, Source.TOP_UP, "payment 1", "Ann")
+            return funding.give(session, session.get_one(Location, place.id), credit)
+
+    with ThreadPoolExecutor(2) as pool:
+        with place.database.write() as session:  # a conversation that is being released
+            complete(session, jobs(session, "release"))
+            first = pool.submit(release_location)
+            waiting(1)
+            second = pool.submit(top_up)
+            waiting(2)
+            session.execute(update(Wallet).values(day="2026-01-01"))
+        first.result()
+        assert second.result()
+    assert place.columns[0] == 12
+    place.prove()
