@@ -6,6 +6,7 @@ from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput
 from portal.messaging import client_links
@@ -31,7 +32,9 @@ def make_client_link(sender_id: int) -> ResponseReturnValue:
     """A new link, shown this once."""
     try:
         with services().database.write() as session:
-            secret = client_links.make(session, mine(session, sender_id).sender, viewer().name)
+            row = mine(session, sender_id).sender
+            secret = client_links.make(session, row, viewer().name)
+            audit.note(session, viewer(), "made a link for a client for", row)
     except InvalidInput as error:
         return _page(sender_id, error.http_status, fault=error.message)
     log.info("link for a client made", extra={"user": viewer().id, "sender_id": sender_id})
@@ -42,8 +45,9 @@ def make_client_link(sender_id: int) -> ResponseReturnValue:
 def revoke_client_link(sender_id: int) -> ResponseReturnValue:
     """Ends it."""
     with services().database.write() as session:
-        mine(session, sender_id)
+        row = mine(session, sender_id).sender
         client_links.end(session, sender_id, End.REVOKED)
+        audit.note(session, viewer(), "revoked the link for a client of", row)
     log.info("link for a client revoked", extra={"user": viewer().id, "sender_id": sender_id})
     flash("The link does not work any more.", "ok")
     return redirect(url_for(".client_link", sender_id=sender_id), 303)

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import NotFound, WrongField
 from portal.messaging import dry_run, routing_rules
@@ -18,6 +19,7 @@ from portal.web.pages.places import mine
 from portal.web.pages.queries import contacts, routing
 from portal.web.pages.queries.pages import cursor
 from portal.web.pages.routing import number_of
+from portal.web.viewer import viewer
 
 LONGEST = {"q": 200, "user": 128, "text": 2000}
 NOBODY = "Nobody here has this name, number or HighLevel id. A new number is tried when it is written out in full."
@@ -56,7 +58,10 @@ def set_own_sender(location_id: int) -> ResponseReturnValue:
     def change(session: Session) -> None:
         place = mine(session, location_id)
         sender_id = None if none else number_of("sender") or 0
-        routing_rules.set_own(session, place, number_of("conversation") or 0, sender_id)
+        conversation_id = number_of("conversation") or 0
+        routing_rules.set_own(session, place, conversation_id, sender_id)
+        after = {"conversation": conversation_id, "sender": sender_id}
+        audit.note(session, viewer(), "chose a conversation's own sender in", place, after=after)
 
     try:
         services().database.patiently(change)

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import WrongField
 from portal.messaging import number_settings
@@ -36,8 +37,9 @@ def set_numbers(location_id: int) -> ResponseReturnValue:
 
     def change(session: Session) -> None:
         place = mine(session, location_id)
-        number_settings.set_country(place, request.form.get("country", ""))
-        place.offers_gsm7 = "gsm7" in request.form
+        with audit.deed(session, viewer(), "changed how numbers are read in", place):
+            number_settings.set_country(place, request.form.get("country", ""))
+            place.offers_gsm7 = "gsm7" in request.form
 
     try:
         services().database.patiently(change)

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels import registry
 from portal.channels.base import Channel
@@ -78,6 +79,11 @@ def _add(session: Session, place: Location, wanted: NewSender) -> Sender:
     sender_settings.refuse_taken(session, sender, domain.address_field(wanted.credentials))
     if "default" in request.form:
         domain.make_default(session, sender.id)
+    session.flush()
+    session.refresh(sender)
+    given = {"channel": sender.channel, "API address": sender.api_url}
+    after = audit.snapshot(sender) | given | {"fields that were set": sorted(wanted.credentials)}
+    audit.note(session, viewer(), "added", sender, after=after)
     return sender
 
 

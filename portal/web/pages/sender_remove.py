@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels.base import Registers
 from portal.errors import InvalidInput
@@ -36,7 +37,8 @@ def remove_sender(sender_id: int) -> ResponseReturnValue:
         line = mine(session, sender_id)
         if chosen and not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
             raise InvalidInput("Choose one of the senders.")
-        sender_settings.remove(session, sender_id, int(chosen) if chosen else None)
+        with audit.deed(session, viewer(), "removed", line.sender):
+            sender_settings.remove(session, sender_id, int(chosen) if chosen else None)
         return line.sender.name
 
     try:
