@@ -119,7 +119,7 @@ _FIELDS: Mapping[type, Mapping[str, str]] = {
         "another channel may stand in": "family_stands_in",
         "switches by itself": "switches_itself",
         "offers plain letters": "offers_gsm7",
-        "country": "country",
+        "country of numbers": "country",
         "words that stop": "stop_words",
         "words that start": "start_words",
         "seconds to live": "ttl_seconds",

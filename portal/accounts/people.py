@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import links
+from portal.accounts.permissions import PERMISSIONS, Permission
 from portal.accounts.sessions import end_all
 from portal.accounts.users import create_user
 from portal.errors import Forbidden, InvalidInput, NotFound
@@ -56,7 +57,7 @@ def invite(session: Session, by: User, agency_id: int, email: str, standing: Sta
     """A user who still has to choose a password, by a link of `links`. Raises `InvalidInput`, `Forbidden`."""
     if by.agency_id not in (None, agency_id):
         raise NotFound("There is no such agency, or it is not yours to see.")
-    _lock(session, agency_id)
+    _lock(session, by, agency_id)
     _check(session, by, agency_id, standing)
     # A password that nobody knows: only the link leads in.
     user = create_user(session, email, secrets.token_urlsafe(32), agency_id)
@@ -66,9 +67,15 @@ def invite(session: Session, by: User, agency_id: int, email: str, standing: Sta
 
 
 def change(session: Session, by: User, user: User, standing: Standing) -> None:
-    """Gives the user another role or other locations; sessions that go on follow at once."""
+    """Gives the user another role or other locations; sessions that go on follow at once.
+
+    With more than before, the links that are open for the user are void.
+    """
     agency_id = _begin(session, by, user)
     _check(session, by, agency_id, standing)
+    if not standing.within(Standing.of(user)):
+        # Whoever made a link for the user may have it still: it would let them in as more than they are themselves.
+        links.void(session, user)
     if _leads(user) and standing != Standing(Role.OWNER, None):
         _keep_an_owner(session, user)
     _set(session, user, standing)
@@ -102,14 +109,18 @@ def _begin(session: Session, by: User, user: User) -> int:
     """The agency, locked: two who turn each other off at once would leave it without an owner."""
     demand(by, user)
     agency_id = user.agency_id or 0
-    _lock(session, agency_id)
+    _lock(session, by, agency_id)
     session.refresh(user)
     demand(by, user)
     return agency_id
 
 
-def _lock(session: Session, agency_id: int) -> None:
+def _lock(session: Session, by: User, agency_id: int) -> None:
+    """Whoever waited here may have lost what they had meanwhile. Raises `Forbidden`."""
     session.scalars(select(Agency).where(Agency.id == agency_id).with_for_update()).one()
+    session.refresh(by)
+    if not by.active or not (by.agency_id is None or Permission.PEOPLE in PERMISSIONS[by.role]):
+        raise Forbidden(ABOVE)
 
 
 def _check(session: Session, by: User, agency_id: int, standing: Standing) -> None:

@@ -43,17 +43,6 @@ def of(session: Session, location_id: int) -> Sequence[RoutingRule]:
     return session.scalars(own.order_by(*RULE_ORDER)).all()
 
 
-def told(session: Session, location: Location) -> dict[str, str]:
-    """Rules and default sender in words, for histories."""
-    session.flush()
-    own = select(Sender.id, Sender.name, Sender.is_default).where(Sender.location_id == location.id)
-    senders = session.execute(own).all()
-    names = {each.id: each.name for each in senders}
-    rules = [f"{each.kind} {each.value} → {names.get(each.sender_id, '')}" for each in of(session, location.id)]
-    default = next((each.name for each in senders if each.is_default), "")
-    return {"rules": "; ".join(rules), "default sender": default}
-
-
 def save(session: Session, location: Location, wanted: Wanted) -> int:
     """Adds a rule at the end, or changes one in its place; returns how many held messages are tried again.
 

@@ -1,5 +1,7 @@
 """The audit log: every deed leaves an entry, none can be changed, each is read by those whom it concerns alone."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select, text, update
@@ -8,7 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from portal.accounts import audit
 from portal.database import Database
 from portal.models import AuditEntry
+from portal.web import admin, pages
 from tests.web.conftest import PASSWORD, Tenant, post, record
+from tests.web.test_sender_adding import add, entered
 
 BOTH_ENGINES = True
 ME = audit.Person("Anna", "7", "192.0.2.1")
@@ -150,3 +154,77 @@ def test_signing_in_and_the_password_are_there(database, signed_in) -> None:
         ("signed in", "127.0.0.1"),
         ("changed the password", "127.0.0.1"),
     ]
+
+
+def test_what_is_set_of_senders_is_told_without_what_was_typed(database, acme: Tenant, signed_in, sandbox) -> None:
+    client = signed_in()
+    seen = len(entries(database))
+    typed = entered("twilio", sandbox.url)
+    assert add(client, acme, "twilio", **typed, name="First").status_code == 303
+    path = f"/admin/senders/{acme.sender + 1}"
+    assert post(client, f"{path}/name", name="Second").status_code == 303
+    assert post(client, f"{path}/name", name="").status_code == 422
+    assert post(client, f"{path}/pace", pace="2").status_code == 303
+    assert post(client, f"{path}/default", wanted="yes").status_code == 303
+    assert post(client, f"{path}/default", wanted="no").status_code == 303
+    assert post(client, f"{path}/move", to="up").status_code == 303
+    again = typed | {"field-auth_token": "", "field-from": "ACME", "field-mms": "yes"}
+    assert post(client, f"{path}/credentials", **again).status_code == 303
+    assert post(client, f"{path}/remove").status_code == 303
+    told = entries(database)[seen:]
+    assert {(row.kind, row.subject_id, row.location_id) for row in told} == {
+        ("sender", str(acme.sender + 1), acme.location)
+    }
+    assert told[0].action == "added" and told[0].after["channel"] == "twilio"
+    assert "auth_token" in told[0].after["fields that were set"] and told[0].after["API address"] == typed["api_url"]
+    assert [(row.action, row.before, row.after) for row in told[1:6]] == [
+        ("renamed", {"name": "First"}, {"name": "Second"}),
+        ("changed the pace of", {"messages a second": "no limit of ours"}, {"messages a second": "2"}),
+        ("made the default", {"default": False}, {"default": True}),
+        ("made the default no longer", {"default": True}, {"default": False}),
+        ("moved in the order", {"place": 1}, {"place": 0}),
+    ]
+    assert told[6].action == "changed the credentials of" and told[6].before == {}
+    assert set(told[6].after) == {"fields that were set"} and "from" in told[6].after["fields that were set"]
+    assert (told[-1].action, told[-1].after) == ("removed", {"state": "removed"})
+    secret = typed["field-auth_token"]
+    assert secret not in str([(row.before, row.after) for row in told])
+
+
+def test_what_is_set_of_a_sub_account_is_told(database, acme: Tenant, signed_in) -> None:
+    client = signed_in(acme.agency)
+    path, seen = f"/admin/locations/{acme.location}", len(entries(database))
+    sender = str(acme.sender)
+    assert post(client, f"{path}/routing/rules", kind="tag", value="VIP", sender=sender).status_code == 303
+    assert post(client, f"{path}/routing/default", default=sender).status_code == 303
+    assert post(client, f"{path}/routing/policy", policy="fail").status_code == 303
+    assert post(client, f"{path}/routing/rules/move", rule="1").status_code == 303
+    assert post(client, f"{path}/routing/rules/remove", rule="1").status_code == 303
+    assert post(client, f"{path}/routing/rules", kind="tag", value="", sender=sender).status_code == 422
+    assert post(client, f"{path}/numbers", country="DE").status_code == 303
+    assert post(client, f"{path}/checks/webhooks").status_code == 303
+    assert post(client, f"{path}/test", number="+639170000042", text="Private words", key="k").status_code == 303
+    told = entries(database)[seen:]
+    assert {(row.kind, row.subject_id, row.location_id) for row in told} == {
+        ("sub-account", str(acme.location), acme.location)
+    }
+    assert [(row.action, row.before, row.after) for row in told[:3]] == [
+        ("set a routing rule of", {"rules": []}, {"rules": ["tag VIP: Acme line"]}),
+        ("chose the default sender of", {"default": ""}, {"default": "Acme line"}),
+        (
+            "changed what happens when a sender is down in",
+            {"when a sender is down": "hold"},
+            {"when a sender is down": "fail"},
+        ),
+    ]
+    assert told[4].action == "removed a routing rule of" and told[4].before == {"rules": ["tag VIP: Acme line"]}
+    assert told[5].after["country of numbers"] == "DE"
+    assert [row.action for row in told[6:]] == ["had the settings looked at of", "sent a test message from"]
+    assert "Private words" not in str([row.after for row in told])
+
+
+def test_every_page_that_does_something_tells_the_log() -> None:
+    folders = (Path(pages.__file__).parent, Path(admin.__file__).parent)
+    doing = [path for folder in folders for path in folder.glob("*.py") if "@routes.post(" in path.read_text()]
+    assert len(doing) > 15
+    assert [path.name for path in doing if "audit." not in path.read_text()] == []

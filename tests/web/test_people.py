@@ -209,6 +209,33 @@ def test_turned_off_is_out_at_once_and_links_are_void(app, database, acme: Tenan
     assert post(owner, f"{mine}/off", page=mine).status_code == 422
 
 
+def test_a_link_made_by_an_admin_does_not_let_in_as_an_owner(app, database, acme: Tenant, signed_in) -> None:
+    owner, admin = signed_in(acme.agency), signed_in(acme.agency, "admin")
+    link = link_on(invite(admin))
+    path = f"/admin/users/{user_of(database, 'bo@example.com').id}"
+    assert post(owner, path, page=path, role="viewer", reach="all").status_code == 303
+    assert app.test_client().get(link).status_code == 200, "with less than before it is as good as it was"
+    assert post(owner, path, page=path, role="owner", reach="all").status_code == 303
+    assert app.test_client().get(link).status_code == 404, "the admin would have been let in as an owner"
+    assert choose(app.test_client(), link_on(post(owner, f"{path}/link", page=path))).status_code == 303
+
+
+def test_who_lost_the_right_while_waiting_changes_nobody(parts: Services, acme: Tenant, person) -> None:
+    if parts.database.sqlite:
+        pytest.skip("its one writer lets nobody in between")
+    boss, agent = person("boss@example.com", acme.agency), person("agent@example.com", acme.agency, "agent")
+    person("other@example.com", acme.agency)
+    with parts.database.write() as session, pytest.raises(PortalError):
+        by = session.get_one(User, boss.id)
+        with parts.database.write() as other:
+            other.get_one(User, boss.id).role = Role.VIEWER
+        people.turn_off(session, by, session.get_one(User, agent.id))
+    with parts.database.write() as session, pytest.raises(PortalError):
+        by = session.get_one(User, boss.id)
+        people.invite(session, by, acme.agency, "friend@example.com", Standing(Role.VIEWER, None))
+    assert user_of(parts.database, "agent@example.com").active
+
+
 def test_operators_are_nobodys_to_change(database, acme: Tenant, person, signed_in) -> None:
     operator, boss = signed_in(), person("boss@example.com")
     assert "boss@example.com" in operator.get("/admin/users").text

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.channels import registry
 from portal.channels.capabilities import AsksSeldom
@@ -82,6 +83,7 @@ def check_webhooks(location_id: int) -> ResponseReturnValue:
             raise InvalidInput("The app is not connected to this sub-account: connect it first.")
         moves.sync_webhooks(session, place.id)
         moves.look_at(session, place)
+        audit.note(session, viewer(), "had the settings looked at of", place)
 
     try:
         services().database.patiently(look)

@@ -32,9 +32,9 @@ def make_client_link(sender_id: int) -> ResponseReturnValue:
     """A new link, shown this once."""
     try:
         with services().database.write() as session:
-            sender = mine(session, sender_id).sender
-            secret = client_links.make(session, sender, viewer().name)
-            audit.note(session, viewer(), "made a link for a client", sender)
+            row = mine(session, sender_id).sender
+            secret = client_links.make(session, row, viewer().name)
+            audit.note(session, viewer(), "made a link for a client for", row)
     except InvalidInput as error:
         return _page(sender_id, error.http_status, fault=error.message)
     log.info("link for a client made", extra={"user": viewer().id, "sender_id": sender_id})
@@ -45,9 +45,9 @@ def make_client_link(sender_id: int) -> ResponseReturnValue:
 def revoke_client_link(sender_id: int) -> ResponseReturnValue:
     """Ends it."""
     with services().database.write() as session:
-        sender = mine(session, sender_id).sender
+        row = mine(session, sender_id).sender
         client_links.end(session, sender_id, End.REVOKED)
-        audit.note(session, viewer(), "ended the link for a client", sender)
+        audit.note(session, viewer(), "revoked the link for a client of", row)
     log.info("link for a client revoked", extra={"user": viewer().id, "sender_id": sender_id})
     flash("The link does not work any more.", "ok")
     return redirect(url_for(".client_link", sender_id=sender_id), 303)

@@ -58,10 +58,10 @@ def set_own_sender(location_id: int) -> ResponseReturnValue:
     def change(session: Session) -> None:
         place = mine(session, location_id)
         sender_id = None if none else number_of("sender") or 0
-        conversation = number_of("conversation") or 0
-        routing_rules.set_own(session, place, conversation, sender_id)
-        chosen = {"conversation": conversation, "sender": sender_id}
-        audit.note(session, viewer(), "chose a conversation's own sender", place, after=chosen)
+        conversation_id = number_of("conversation") or 0
+        routing_rules.set_own(session, place, conversation_id, sender_id)
+        after = {"conversation": conversation_id, "sender": sender_id}
+        audit.note(session, viewer(), "chose a conversation's own sender in", place, after=after)
 
     try:
         services().database.patiently(change)

@@ -37,7 +37,7 @@ def set_numbers(location_id: int) -> ResponseReturnValue:
 
     def change(session: Session) -> None:
         place = mine(session, location_id)
-        with audit.deed(session, viewer(), "changed how numbers are read", place):
+        with audit.deed(session, viewer(), "changed how numbers are read in", place):
             number_settings.set_country(place, request.form.get("country", ""))
             place.offers_gsm7 = "gsm7" in request.form
 

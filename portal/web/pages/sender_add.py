@@ -80,7 +80,10 @@ def _add(session: Session, place: Location, wanted: NewSender) -> Sender:
     if "default" in request.form:
         domain.make_default(session, sender.id)
     session.flush()
-    audit.note(session, viewer(), "added", sender, after=audit.snapshot(sender))
+    session.refresh(sender)
+    given = {"channel": sender.channel, "API address": sender.api_url}
+    after = audit.snapshot(sender) | given | {"fields that were set": sorted(wanted.credentials)}
+    audit.note(session, viewer(), "added", sender, after=after)
     return sender
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal import htmx
 from portal.accounts import audit
 from portal.accounts.permissions import Permission
-from portal.channels.setup import guide_of
+from portal.channels.setup import API_URL, guide_of
 from portal.errors import InvalidInput
 from portal.messaging import sender_settings
 from portal.messaging import senders as domain
@@ -53,8 +53,7 @@ def rename_sender(sender_id: int) -> ResponseReturnValue:
     """Gives it another name."""
 
     def change(session: Session) -> None:
-        with audit.deed(session, viewer(), "renamed", mine(session, sender_id).sender):
-            sender_settings.rename(session, sender_id, request.form.get("name", ""))
+        sender_settings.rename(session, sender_id, request.form.get("name", ""))
 
     return _do(sender_id, change, "renamed", "The name is kept.")
 
@@ -64,14 +63,12 @@ def set_sender_pace(sender_id: int) -> ResponseReturnValue:
     """Sets how many messages a second go out."""
 
     def change(session: Session) -> None:
-        sender = mine(session, sender_id).sender
         scope = viewer().scope
         reach = None if scope.everything else location_ids(session, scope)
-        pace, before = sender_settings.parse_pace(request.form.get("pace", "")), _pace(session, sender)
+        pace = sender_settings.parse_pace(request.form.get("pace", ""))
         sender_settings.set_pace(session, sender_id, pace, reach)
-        audit.note(session, viewer(), "set the pace", sender, before, _pace(session, sender))
 
-    return _do(sender_id, change, "pace", "The pace is kept.")
+    return _do(sender_id, change, "pace", "The pace is kept.", _pace)
 
 
 @routes.post("/senders/<int:sender_id>/default", Permission.MANAGE)
@@ -80,9 +77,7 @@ def set_default_sender(sender_id: int) -> ResponseReturnValue:
     wanted = request.form.get("wanted", "yes") == "yes"
 
     def change(session: Session) -> None:
-        sender = mine(session, sender_id).sender
-        with audit.deed(session, viewer(), "made the default" if wanted else "no default any more", sender):
-            (domain.make_default if wanted else sender_settings.no_default)(session, sender_id)
+        (domain.make_default if wanted else sender_settings.no_default)(session, sender_id)
 
     done = "It is the default now: what waited for a default is tried." if wanted else "It is the default no longer."
     return _do(sender_id, change, "default" if wanted else "no default", done)
@@ -94,7 +89,7 @@ def move_sender(sender_id: int) -> ResponseReturnValue:
     up = request.form.get("to") != "down"
     with services().database.write() as session:
         line = mine(session, sender_id)
-        with audit.deed(session, viewer(), "moved", line.sender):
+        with audit.deed(session, viewer(), "moved in the order", line.sender):
             sender_settings.move(session, sender_id, up=up)
     _note(sender_id, "moved")
     flash(f"{line.sender.name} stands one place {'higher' if up else 'lower'}.", "ok")
@@ -121,9 +116,11 @@ def change_credentials(sender_id: int) -> ResponseReturnValue:
 
         def change(session: Session) -> None:
             row = mine(session, sender_id).sender
-            with audit.deed(session, viewer(), "changed the credentials", row):
-                changed = domain.change(session, parts.vault, sender_id, changes, wanted)
+            before = _set(row)
+            changed = domain.change(session, parts.vault, sender_id, changes, wanted)
             sender_settings.refuse_taken(session, changed, domain.address_field(wanted.credentials))
+            session.flush()
+            _note_set(session, row, before, _set(row))
 
         parts.database.patiently(change)
     except InvalidInput as error:
@@ -150,14 +147,54 @@ def _refuse_leak(line: Line, typed: Typed, secrets: Mapping[str, str]) -> None:
         raise FieldFault(ANEW, dict.fromkeys(kept, ANEW))
 
 
-def _do(sender_id: int, change: Callable[[Session], object], decided: str, done: str) -> ResponseReturnValue:
+_ACTIONS = {
+    "renamed": "renamed",
+    "pace": "changed the pace of",
+    "default": "made the default",
+    "no default": "made the default no longer",
+}
+Facts = Mapping[str, Any]
+
+
+def _do(
+    sender_id: int,
+    change: Callable[[Session], object],
+    decided: str,
+    done: str,
+    facts: Callable[[Session, Sender], Facts] = lambda _, row: audit.snapshot(row),
+) -> ResponseReturnValue:
+    def decide(session: Session) -> None:
+        row = mine(session, sender_id).sender
+        before = facts(session, row)
+        change(session)
+        session.flush()
+        session.expire_all()
+        audit.note(session, viewer(), _ACTIONS[decided], row, before, facts(session, row))
+
     try:
-        services().database.patiently(change)
+        services().database.patiently(decide)
     except FieldFault as error:
         return _page(sender_id, Again(fields=error.faults))
     _note(sender_id, decided)
     flash(done, "ok")
     return redirect(url_for(".sender_settings_page", sender_id=sender_id), 303)
+
+
+def _pace(session: Session, row: Sender) -> Facts:
+    gate = sender_settings.pace_of(session, row)
+    return {"messages a second": f"{gate.pace:g}" if gate is not None and gate.pace > 0 else "no limit of ours"}
+
+
+def _set(row: Sender) -> dict[str, str]:
+    """What is kept of a sender's settings, opened: for comparing only."""
+    return {**services().vault.open_fields(row.credentials), API_URL: row.api_url}
+
+
+def _note_set(session: Session, row: Sender, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Which fields were changed, not what stood in them; but where a sender's secrets go is told."""
+    names = sorted(name for name in {*before, *after} if before.get(name, "") != after.get(name, ""))
+    was, now = {"API address": before[API_URL]}, {"API address": after[API_URL], "fields that were set": names}
+    audit.note(session, viewer(), "changed the credentials of", row, was, now)
 
 
 def _page(sender_id: int, again: Again) -> ResponseReturnValue:
@@ -181,12 +218,6 @@ def _page(sender_id: int, again: Again) -> ResponseReturnValue:
     }
     status = 422 if again.credentials.general or again.fields else 200
     return htmx.render("pages/sender_settings.html", "content", status, **context)
-
-
-def _pace(session: Session, sender: Sender) -> dict[str, str]:
-    session.flush()
-    gate = sender_settings.pace_of(session, sender)
-    return {"messages a second": f"{gate.pace:g}" if gate is not None else ""}
 
 
 def _shown_pace(pace: Any) -> str:

@@ -9,6 +9,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound, WrongField
 from portal.ghl.errors import GhlError
@@ -50,6 +51,7 @@ def send_test(location_id: int) -> ResponseReturnValue:
         return _page(location_id, {error.field: error.message})
     except InvalidInput as error:
         return _page(location_id, {"form": error.message})
+    _audit(place, "sent a test message from")
     log.info("test message", extra={"user": viewer().id, "location": location_id})
     return redirect(url_for(".test_sent", location_id=location_id, test_key=key), 303)
 
@@ -120,8 +122,14 @@ def _ask_highlevel(place: Location) -> ResponseReturnValue:
         raise InvalidInput(f"HighLevel did not take it. {error.message}") from None
     except NoToken as error:
         raise InvalidInput(error.message) from None
+    _audit(place, "had HighLevel send a test message from")
     log.info("round trip", extra={"user": viewer().id, "location": place.id})
     return redirect(url_for(".test_round", location_id=place.id, message=asked), 303)
+
+
+def _audit(place: Location, action: str) -> None:
+    with services().database.write() as session:
+        audit.note(session, viewer(), action, place)
 
 
 def _page(location_id: int, faults: Mapping[str, str] | None = None) -> ResponseReturnValue:
