@@ -52,7 +52,9 @@ def test_a_free_message_that_begins_to_cost_gives_it_back(place):  # noqa: F811
     message = place.hold(0)
     with place.database.write() as session:
         assert ledger.hold_difference(session, place.id, message, 2)
-    assert place.columns == (8, 2, 0)
+    with place.database.write() as session:
+        assert ledger.hold(session, place.id, message, 2)
+    assert place.columns == (8, 2, 0), "once, however often it is placed"
     with place.database.read() as session:
         account = ledger.account_of(session, message, 1, 2)
     assert account.held == 2 and account.hold is not None
