@@ -9,12 +9,12 @@ from sqlalchemy import select, text, update
 from portal.credits import agencies, grants, ledger, refusals
 from portal.credits.grants import Credit
 from portal.errors import InvalidInput
-from portal.messaging import funding
+from portal.messaging import funding, sweeping
 from portal.messaging.releasing import release_conversations, release_held
-from portal.models import AgencyKind, AgencyWallet, Job, Location, Source, Wallet
-from portal.queue.jobs import complete
+from portal.models import AgencyKind, AgencyWallet, Job, Location, Message, Part, Source, Wallet
+from portal.queue.jobs import SEND, complete
 from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
-from tests.spine.test_out_of_credit import columns, deliver, poor, sent  # noqa: F401 - fixtures
+from tests.spine.test_out_of_credit import columns, deliver, poor, sent, work  # noqa: F401 - fixtures
 
 LONG = "https://pay.example.com/receipts/2026/11/customer-of-the-house/session-"
 
@@ -157,3 +157,20 @@ def test_a_top_up_in_the_midst_of_a_release_is_not_killed(place):  # noqa: F811
         assert second.result()
     assert place.columns[0] == 12
     place.prove()
+
+
+def test_the_oldest_holds_end_however_much_came_after_them(poor, time, monkeypatch):  # noqa: F811
+    poor.allow(settles_on_delivery=True)
+    deliver(poor, "1", "2", "3")
+    work(poor, SEND)
+    first, *_ = poor.messages()
+    with poor.database.write() as session:
+        for row in (Message, Part):
+            mine = Message.id == first.id if row is Message else Part.message_id == first.id
+            session.execute(update(row).where(mine).values(status="unknown"))
+    poor.allow(settles_on_delivery=False)
+    time.forward(hours=73)
+    monkeypatch.setattr(sweeping, "RECENT_ROWS", 2)
+    assert sweeping.release_old_holds(poor.database) == 0 and columns(poor) == (0, 3, 0)
+    assert sweeping.release_oldest_holds(poor.database) == 3
+    assert sweeping.release_oldest_holds(poor.database) == 0 and columns(poor) == (3, 0, 0)
