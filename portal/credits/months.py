@@ -47,6 +47,8 @@ def begin(session: Session, location_id: int, moment: datetime) -> bool:
             plan.monthly_credits, Source.PLAN, f"{start:%Y-%m}", WHO, f"{plan.name}, {start:%B %Y}", expires_at=end
         )
         try:
+            if plan.agency_id not in (None, location.agency_id):
+                raise InvalidInput("Its plan is another agency's: give it one of this agency's.")
             given = give(session, location, credit)
         except InvalidInput as error:
             _tell(session, location, error.message)

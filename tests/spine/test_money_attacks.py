@@ -6,12 +6,25 @@ from time import sleep
 import pytest
 from sqlalchemy import select, text, update
 
+from portal import clock
 from portal.credits import agencies, grants, ledger, refusals
 from portal.credits.grants import Credit
 from portal.errors import InvalidInput
 from portal.messaging import funding, sweeping
 from portal.messaging.releasing import release_conversations, release_held
-from portal.models import AgencyKind, AgencyWallet, Job, Location, Message, Part, Source, Wallet
+from portal.models import (
+    Agency,
+    AgencyKind,
+    AgencyWallet,
+    Alert,
+    CreditPlan,
+    Job,
+    Location,
+    Message,
+    Part,
+    Source,
+    Wallet,
+)
 from portal.queue.jobs import SEND, complete
 from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
 from tests.spine.test_out_of_credit import columns, deliver, poor, sent, work  # noqa: F401 - fixtures
@@ -174,3 +187,22 @@ def test_the_oldest_holds_end_however_much_came_after_them(poor, time, monkeypat
     assert sweeping.release_old_holds(poor.database) == 0 and columns(poor) == (0, 3, 0)
     assert sweeping.release_oldest_holds(poor.database) == 3
     assert sweeping.release_oldest_holds(poor.database) == 0 and columns(poor) == (3, 0, 0)
+
+
+def test_a_plan_of_another_agency_takes_nothing_from_the_one_that_a_place_has_moved_to(place):  # noqa: F811
+    plan(place, 100, agency_id=place.agency)
+    assert funding.begin_months(place.database) == 1
+    with place.database.write() as session:
+        other = Agency(company_id="other", created_at=clock.now())
+        session.add(other)
+        session.flush()
+        session.execute(update(Location).values(agency_id=other.id))
+    place.time.forward(days=40)
+    place.tick()
+    assert funding.begin_months(place.database) == 0 and place.columns[0] == 0
+    with place.database.write() as session:
+        assert session.scalars(select(Alert.kind).where(Alert.closed_at.is_(None))).all() == ["credits_agency"]
+        session.execute(update(CreditPlan).values(agency_id=other.id))
+    place.time.forward(minutes=11)
+    assert funding.begin_months(place.database) == 1 and place.columns[0] == 100
+    place.prove()
