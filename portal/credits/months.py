@@ -35,7 +35,7 @@ def begin(session: Session, location_id: int, moment: datetime) -> bool:
     wallet = session.execute(
         select(Wallet.id, Wallet.plan_id, Wallet.unlimited, Wallet.next_grant_at)
         .where(Wallet.location_id == location_id)
-        .with_for_update()
+        .with_for_update(key_share=True)  # as `buckets.lock`
     ).one()
     if wallet.plan_id is None or wallet.unlimited or (wallet.next_grant_at and wallet.next_grant_at > moment):
         return False

@@ -26,9 +26,12 @@ from portal.models import (
     Wallet,
 )
 from portal.queue.jobs import SEND, complete
+from tests.spine.api import Client, new_key
 from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
 from tests.spine.test_out_of_credit import columns, deliver, poor, sent, work  # noqa: F401 - fixtures
 
+BUTTONS = {"kind": "buttons", "buttons": [{"text": "Yes"}]}
+ABOVE = {"kind": "image"}
 LONG = "https://pay.example.com/receipts/2026/11/customer-of-the-house/session-"
 
 
@@ -206,3 +209,24 @@ def test_a_plan_of_another_agency_takes_nothing_from_the_one_that_a_place_has_mo
     place.time.forward(minutes=11)
     assert funding.begin_months(place.database) == 1 and place.columns[0] == 100
     place.prove()
+
+
+def test_a_hold_that_goes_on_to_the_next_bucket_waits_for_nobodys_entry(place):  # noqa: F811
+    if place.database.sqlite:
+        pytest.skip("SQLite has one writer")
+    place.give(3, days=1)
+    first = place.hold(1)
+    place.give(10)
+    with ThreadPoolExecutor(1) as pool, place.database.write() as session:
+        ledger.write(session, [ledger.settle(place.wallet_id, first, 1, 1)])
+        assert pool.submit(place.hold, 5).result(timeout=10), "else each waits for the other at the end"
+    assert place.columns == (7, 5, 1) and place.lying == [7]
+    place.prove()
+
+
+@pytest.mark.parametrize("address", ["http://[", "https://[::1", "https://example.com:x/a.png", "https://"])
+def test_a_file_whose_address_is_none_is_refused(idle, address):
+    api = Client(idle, new_key(idle))
+    for draft in ({"media": [address]}, {"text": "Hi", "interactive": {**BUTTONS, "media": {**ABOVE, "url": address}}}):
+        said = api("POST", "/messages", {"to": "09171234567", **draft})
+        assert said.status_code == 422, said.text
