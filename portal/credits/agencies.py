@@ -95,7 +95,9 @@ def set_limit(session: Session, agency_id: int, unlimited: bool, who: str) -> No
     """Lets an agency give as it likes, or what it has. One that begins to count begins with nothing to give."""
     wallet_id = wallet_of(session, agency_id)
     wallet = session.execute(
-        select(AgencyWallet.unlimited, AgencyWallet.available).where(AgencyWallet.id == wallet_id).with_for_update()
+        select(AgencyWallet.unlimited, AgencyWallet.available)
+        .where(AgencyWallet.id == wallet_id)
+        .with_for_update(key_share=True)
     ).one()
     if wallet.unlimited == unlimited:
         return

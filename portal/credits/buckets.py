@@ -36,8 +36,13 @@ class _Lying:
 
 
 def lock(session: Session, wallet_id: int) -> Row[Any]:
-    """The wallet's columns, read under its lock."""
-    return session.execute(select(Wallet.__table__).where(Wallet.id == wallet_id).with_for_update()).one()
+    """The wallet's columns, read under its lock.
+
+    One that lets others write entries which name the wallet (`FOR NO KEY UPDATE`): each of them holds it until the end
+    of its transaction, where it waits for whoever has moved the wallet already.
+    """
+    found = select(Wallet.__table__).where(Wallet.id == wallet_id).with_for_update(key_share=True)
+    return session.execute(found).one()
 
 
 def end_due(session: Session, wallet_id: int, moment: datetime) -> bool:

@@ -149,7 +149,9 @@ def hold_difference(session: Session, location_id: int, message_id: int, differe
         return True
     if (taken := _take(session, wallet, difference, bulk)) is None:
         return False
-    key = _key(EntryKind.HOLD, message_id, 0, account.round)
+    # One that was free so far has no hold yet: this is the message's own, or it would be held for once more.
+    first = account.hold is None
+    key = f"{EntryKind.HOLD}:{message_id}" if first else _key(EntryKind.HOLD, message_id, 0, account.round)
     session.connection().execute(_APPEND, _row(_held(wallet, key, message_id, difference, taken.bucket), clock.now()))
     return True
 
@@ -288,16 +290,10 @@ class PartAccount:
 
 
 def account_of(session: Session, message_id: int, part: int, price: int) -> PartAccount:
-    """A part's share of its message's hold, and what its own entries made of it.
-
-    A message that was free, and then cut anew at a price, has no first hold: what was set aside then is booked on part
-    0, and stands for it.
-    """
+    """A part's share of its message's hold, and what its own entries made of it."""
     wanted = select(LedgerEntry).where(LedgerEntry.message_id == message_id).order_by(LedgerEntry.id)
     entries = session.scalars(wanted).all()
-    first = f"{EntryKind.HOLD}:{message_id}"
-    whole = [entry for entry in entries if entry.key == first]
-    whole = whole or [entry for entry in entries if entry.key.startswith(f"{first}:0")]
+    whole = [entry for entry in entries if entry.key == f"{EntryKind.HOLD}:{message_id}"]
     own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
     kinds = [entry.kind for entry in own]
     again = max((kinds.count(kind) for kind in set(kinds)), default=0)

@@ -35,7 +35,7 @@ def begin(session: Session, location_id: int, moment: datetime) -> bool:
     wallet = session.execute(
         select(Wallet.id, Wallet.plan_id, Wallet.unlimited, Wallet.next_grant_at)
         .where(Wallet.location_id == location_id)
-        .with_for_update()
+        .with_for_update(key_share=True)  # as `buckets.lock`
     ).one()
     if wallet.plan_id is None or wallet.unlimited or (wallet.next_grant_at and wallet.next_grant_at > moment):
         return False
@@ -47,6 +47,8 @@ def begin(session: Session, location_id: int, moment: datetime) -> bool:
             plan.monthly_credits, Source.PLAN, f"{start:%Y-%m}", WHO, f"{plan.name}, {start:%B %Y}", expires_at=end
         )
         try:
+            if plan.agency_id not in (None, location.agency_id):
+                raise InvalidInput("Its plan is another agency's: give it one of this agency's.")
             given = give(session, location, credit)
         except InvalidInput as error:
             _tell(session, location, error.message)

@@ -42,6 +42,7 @@ from portal.messaging.sweeping import (
     match_orphans,
     release_forgotten,
     release_old_holds,
+    release_oldest_holds,
     settle_lost_calls,
 )
 from portal.models import Event, EventState, Grant, GrantState, Part
@@ -90,6 +91,7 @@ class Clockwork:
             self._every(10, self.add_first_sender)
         self._every(20, self.fund)
         self._every(60, self.watch_credits)
+        self._every(3600, self.free_oldest)
         self._every(900, self.purge)
         self._every(900, self.purge_media)
         self._every(900, self.purge_api)
@@ -159,6 +161,10 @@ class Clockwork:
     def watch_credits(self) -> None:
         """Tells of wallets that run out, or burn faster than usual."""
         self._sweep_at_once(funding.watch)
+
+    def free_oldest(self) -> None:
+        """Frees credits on hold that the look of every minute does not come to."""
+        self._sweep(release_oldest_holds)
 
     def adopt_spool(self) -> None:
         """Brings what any process of this machine has spooled into the journal."""

@@ -6,16 +6,32 @@ from time import sleep
 import pytest
 from sqlalchemy import select, text, update
 
+from portal import clock
 from portal.credits import agencies, grants, ledger, refusals
 from portal.credits.grants import Credit
 from portal.errors import InvalidInput
-from portal.messaging import funding
+from portal.messaging import funding, sweeping
 from portal.messaging.releasing import release_conversations, release_held
-from portal.models import AgencyKind, AgencyWallet, Job, Location, Source, Wallet
-from portal.queue.jobs import complete
+from portal.models import (
+    Agency,
+    AgencyKind,
+    AgencyWallet,
+    Alert,
+    CreditPlan,
+    Job,
+    Location,
+    Message,
+    Part,
+    Source,
+    Wallet,
+)
+from portal.queue.jobs import SEND, complete
+from tests.spine.api import Client, new_key
 from tests.spine.test_credits import Place, database, place, plan  # noqa: F401 - fixtures
-from tests.spine.test_out_of_credit import columns, deliver, poor, sent  # noqa: F401 - fixtures
+from tests.spine.test_out_of_credit import columns, deliver, poor, sent, work  # noqa: F401 - fixtures
 
+BUTTONS = {"kind": "buttons", "buttons": [{"text": "Yes"}]}
+ABOVE = {"kind": "image"}
 LONG = "https://pay.example.com/receipts/2026/11/customer-of-the-house/session-"
 
 
@@ -52,7 +68,9 @@ def test_a_free_message_that_begins_to_cost_gives_it_back(place):  # noqa: F811
     message = place.hold(0)
     with place.database.write() as session:
         assert ledger.hold_difference(session, place.id, message, 2)
-    assert place.columns == (8, 2, 0)
+    with place.database.write() as session:
+        assert ledger.hold(session, place.id, message, 2)
+    assert place.columns == (8, 2, 0), "once, however often it is placed"
     with place.database.read() as session:
         account = ledger.account_of(session, message, 1, 2)
     assert account.held == 2 and account.hold is not None
@@ -155,3 +173,60 @@ def test_a_top_up_in_the_midst_of_a_release_is_not_killed(place):  # noqa: F811
         assert second.result()
     assert place.columns[0] == 12
     place.prove()
+
+
+def test_the_oldest_holds_end_however_much_came_after_them(poor, time, monkeypatch):  # noqa: F811
+    poor.allow(settles_on_delivery=True)
+    deliver(poor, "1", "2", "3")
+    work(poor, SEND)
+    first, *_ = poor.messages()
+    with poor.database.write() as session:
+        for row in (Message, Part):
+            mine = Message.id == first.id if row is Message else Part.message_id == first.id
+            session.execute(update(row).where(mine).values(status="unknown"))
+    poor.allow(settles_on_delivery=False)
+    time.forward(hours=73)
+    monkeypatch.setattr(sweeping, "RECENT_ROWS", 2)
+    assert sweeping.release_old_holds(poor.database) == 0 and columns(poor) == (0, 3, 0)
+    assert sweeping.release_oldest_holds(poor.database) == 3
+    assert sweeping.release_oldest_holds(poor.database) == 0 and columns(poor) == (3, 0, 0)
+
+
+def test_a_plan_of_another_agency_takes_nothing_from_the_one_that_a_place_has_moved_to(place):  # noqa: F811
+    plan(place, 100, agency_id=place.agency)
+    assert funding.begin_months(place.database) == 1
+    with place.database.write() as session:
+        other = Agency(company_id="other", created_at=clock.now())
+        session.add(other)
+        session.flush()
+        session.execute(update(Location).values(agency_id=other.id))
+    place.time.forward(days=40)
+    place.tick()
+    assert funding.begin_months(place.database) == 0 and place.columns[0] == 0
+    with place.database.write() as session:
+        assert session.scalars(select(Alert.kind).where(Alert.closed_at.is_(None))).all() == ["credits_agency"]
+        session.execute(update(CreditPlan).values(agency_id=other.id))
+    place.time.forward(minutes=11)
+    assert funding.begin_months(place.database) == 1 and place.columns[0] == 100
+    place.prove()
+
+
+def test_a_hold_that_goes_on_to_the_next_bucket_waits_for_nobodys_entry(place):  # noqa: F811
+    if place.database.sqlite:
+        pytest.skip("SQLite has one writer")
+    place.give(3, days=1)
+    first = place.hold(1)
+    place.give(10)
+    with ThreadPoolExecutor(1) as pool, place.database.write() as session:
+        ledger.write(session, [ledger.settle(place.wallet_id, first, 1, 1)])
+        assert pool.submit(place.hold, 5).result(timeout=10), "else each waits for the other at the end"
+    assert place.columns == (7, 5, 1) and place.lying == [7]
+    place.prove()
+
+
+@pytest.mark.parametrize("address", ["http://[", "https://[::1", "https://example.com:x/a.png", "https://"])
+def test_a_file_whose_address_is_none_is_refused(idle, address):
+    api = Client(idle, new_key(idle))
+    for draft in ({"media": [address]}, {"text": "Hi", "interactive": {**BUTTONS, "media": {**ABOVE, "url": address}}}):
+        said = api("POST", "/messages", {"to": "09171234567", **draft})
+        assert said.status_code == 422, said.text

@@ -1,5 +1,6 @@
 """From what a request asks for to a draft, as `composing` takes it."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,9 +48,9 @@ def of_bulk(caller: Caller, said: SendBulk) -> tuple[Location, Draft]:
 def _draft(caller: Caller, said: Sending, to: list[str], content: Content | None, **more: Any) -> Draft:
     if said.template is not None and said.text:
         raise InvalidField("text", "A template has its own words: leave text out.")
-    for url in said.media:
-        if urlsplit(url).scheme not in ("https", "http"):
-            raise InvalidField("media", "A file is named by its address: https://…")
+    for field, url in _files(said):
+        if not _names_a_host(url):
+            raise InvalidField(field, "A file is named by its address: https://…")
     return Draft(
         to,
         said.text,
@@ -63,6 +64,24 @@ def _draft(caller: Caller, said: Sending, to: list[str], content: Content | None
         callback_id=_callback(caller, said.callback_url) if said.callback_url else None,
         **more,
     )
+
+
+def _files(said: Sending) -> Iterator[tuple[str, str]]:
+    """The addresses of files, each with the field that names it."""
+    yield from (("media", url) for url in said.media)
+    above = getattr(said.interactive, "media", None)
+    if above is not None:
+        yield "interactive", above.url
+    if said.template is not None and said.template.header_url:
+        yield "template", said.template.header_url
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _callback(caller: Caller, url: str) -> int:
