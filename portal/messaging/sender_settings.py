@@ -5,12 +5,14 @@ from sqlalchemy.orm import Session
 
 from portal.alerts.notices import CHOOSE_DEFAULT, close_alert
 from portal.channels import registry
+from portal.crypto import SealBroken, Vault
 from portal.errors import InvalidInput
 from portal.messaging import provider_accounts, senders, switching
 from portal.messaging.releasing import release_held
 from portal.messaging.sender_faults import BAD_PACE, FASTEST, PACE, FieldFault
+from portal.messaging.senders import NewSender
 from portal.messaging.storable import storable
-from portal.models import Gate, ProviderAccount, Sender, SenderState
+from portal.models import Gate, Location, ProviderAccount, Sender, SenderState
 from portal.queue import gates
 
 LONGEST_NAME = 120
@@ -33,6 +35,27 @@ def clean_name(name: str) -> str:
     if not found or len(found) > LONGEST_NAME:
         raise FieldFault(fault := f"The name has 1 to {LONGEST_NAME} characters.", {"name": fault})
     return found
+
+
+def twin(session: Session, vault: Vault, location: Location, wanted: NewSender) -> Sender | None:
+    """The location's sender that is the same line by the same credentials already: a form may be sent twice.
+
+    Two of them would wait for somebody to choose the default, and show what customers write twice. The location is
+    locked, so that of two who add at once the second one finds the first one's.
+    """
+    session.scalar(select(Location.id).where(Location.id == location.id).with_for_update(key_share=True))
+    url = wanted.api_url.rstrip("/")
+    for row in ordered(session, location.id):
+        if wanted.credentials and (row.channel, row.api_url) == (wanted.channel, url) and _same(vault, row, wanted):
+            return row
+    return None
+
+
+def _same(vault: Vault, row: Sender, wanted: NewSender) -> bool:
+    try:
+        return vault.open_fields(row.credentials) == dict(wanted.credentials)
+    except SealBroken:
+        return False
 
 
 def no_default(session: Session, sender_id: int) -> int:

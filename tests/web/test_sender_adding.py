@@ -18,7 +18,7 @@ from portal.sandbox import world
 from portal.sandbox.sms.dialects import DIALECTS
 from tests.linked import Provider, serving
 from tests.portal import eventually
-from tests.web.conftest import Tenant, post
+from tests.web.conftest import Tenant, post, token
 
 BOTH_ENGINES = True
 NEW = "/admin/senders/new"
@@ -214,6 +214,28 @@ def test_the_default_is_set_at_once_when_wanted(operator, database, acme, sandbo
         senders.make_default(session, acme.sender)
     assert add(operator, acme, "cast", default="yes", **entered("cast", sandbox.url)).status_code == 303
     assert [row.is_default for row in live(database, acme)] == [False, True]
+
+
+def test_a_form_that_is_sent_twice_adds_one_sender(app, operator, database, acme, sandbox) -> None:
+    typed = entered("twilio", sandbox.url)
+    form = {"csrf_token": token(operator.get("/admin")), "location": acme.ghl_id, "channel": "twilio", **typed}
+    together = Barrier(2)
+
+    def click(_number: int):
+        window = app.test_client()
+        window.set_cookie("session", operator.get_cookie("session").value)
+        together.wait(20)
+        return window.post(NEW, data=form)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(click, range(2)))
+    made = live(database, acme)
+    assert [each.channel for each in made] == ["simulator", "twilio"]
+    assert {each.headers["Location"] for each in answers} == {f"/admin/senders/{made[-1].id}"}
+    again = add(operator, acme, "twilio", **typed, name="Another name")
+    assert "is there already" in operator.get(again.headers["Location"]).text and len(live(database, acme)) == 2
+    assert add(operator, acme, "twilio", **{**typed, "field-from": "ACME"}).status_code == 303
+    assert len(live(database, acme)) == 3, "another line of the account is another sender"
 
 
 def test_a_stranger_adds_nothing(signed_in, database, acme, rival, sandbox) -> None:

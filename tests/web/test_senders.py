@@ -73,6 +73,16 @@ def test_strangers_see_and_move_nothing(signed_in, database, rival, line, provid
     assert provider.asked == [] and the(database, line).state == "active"
 
 
+@pytest.mark.parametrize("role", ["viewer", "agent", "client"])
+def test_who_may_only_look_cannot_link_a_phone_of_their_own(signed_in, acme, line, provider, role) -> None:
+    looking = signed_in(acme.agency, role, [acme.location] if role == "client" else [])
+    page = looking.get(f"/admin/senders/{line}")
+    assert page.status_code == 200 and "Link a phone" not in page.text and "/code" not in page.text
+    provider.asked.clear()
+    answer = looking.get(f"/admin/senders/{line}/code", headers=HTMX)
+    assert answer.status_code == 403 and PIXEL not in answer.text and provider.asked == []
+
+
 @pytest.mark.parametrize(
     ("fields", "says", "button"),
     [

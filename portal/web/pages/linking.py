@@ -25,7 +25,8 @@ ENOUGH = 286
 LONGEST_PHONE = 40
 
 
-@routes.get("/senders/<int:sender_id>/code", Permission.VIEW)
+# Whoever scans it sends and reads as this sender from then on.
+@routes.get("/senders/<int:sender_id>/code", Permission.MANAGE)
 def sender_code(sender_id: int) -> ResponseReturnValue:
     """What the phone has to scan now: the polled block, or without a script a page with a link to the next one."""
     line = _line(sender_id)

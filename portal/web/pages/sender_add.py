@@ -63,18 +63,23 @@ def add_sender() -> ResponseReturnValue:
     try:
         name = sender_settings.clean_name(typed.name) if typed.name else ""
         said = proven(wanted, draft)
-        sender = services().database.patiently(lambda session: _add(session, place, replace(wanted, name=name)))
+        sender, made = services().database.patiently(lambda session: _add(session, place, replace(wanted, name=name)))
     except InvalidInput as error:
         return _form(place, channel, typed, secrets, faults_of(error, wanted))
-    log.info("sender added", extra={"user": viewer().id, "sender_id": sender.id})
-    flash(f"{sender.name} is added. {said}", "ok")
+    if made:
+        log.info("sender added", extra={"user": viewer().id, "sender_id": sender.id})
+    flash(f"{sender.name} is added. {said}" if made else f"This is {sender.name}, which is there already.", "ok")
     return redirect(url_for(".sender", sender_id=sender.id), 303)
 
 
-def _add(session: Session, place: Location, wanted: NewSender) -> Sender:
+def _add(session: Session, place: Location, wanted: NewSender) -> tuple[Sender, bool]:
+    """The sender, and whether it is a new one."""
     location = places.one(session, viewer().scope, place.ghl_id, viewer().location_id)
     if location is None:
         raise NotFound(NO_PLACE)
+    same = sender_settings.twin(session, services().vault, location, wanted)
+    if same is not None:
+        return same, False
     sender = domain.add(session, services().vault, location, wanted)
     sender_settings.refuse_taken(session, sender, domain.address_field(wanted.credentials))
     if "default" in request.form:
@@ -84,7 +89,7 @@ def _add(session: Session, place: Location, wanted: NewSender) -> Sender:
     given = {"channel": sender.channel, "API address": sender.api_url}
     after = audit.snapshot(sender) | given | {"fields that were set": sorted(wanted.credentials)}
     audit.note(session, viewer(), "added", sender, after=after)
-    return sender
+    return sender, True
 
 
 def _wanted(channel: Channel, typed: Typed, secrets: Mapping[str, str]) -> NewSender:
