@@ -15,6 +15,8 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     actions,
     checks,
     client_links,
+    credit_ledger,
+    credit_statement,
     credits,
     dry_runs,
     files,

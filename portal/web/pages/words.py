@@ -26,6 +26,7 @@ from portal.models import (
     Message,
     Origin,
     SenderState,
+    Source,
 )
 
 EVENT: Mapping[str, str] = {
@@ -111,6 +112,14 @@ ENTRY: Mapping[str, str] = {
     EntryKind.EXPIRY: "expired",
     EntryKind.CORRECTION: "corrected by a person",
 }
+CREDIT_SOURCE: Mapping[str, str] = {
+    Source.PLAN: "the plan's month",
+    Source.TOP_UP: "top-up",
+    Source.GIFT: "gift",
+    Source.GRANT: "granted",
+    Source.OPENING: "what was there before",
+    "": "granted",
+}
 JOB: Mapping[str, str] = {
     "send": "It is handed to the provider",
     "check_status": "The provider is asked what became of it",
@@ -191,6 +200,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
     "alert": ALERT,
     "category": CATEGORY,
+    "credit_source": CREDIT_SOURCE,
     "entry": ENTRY,
     "event": EVENT,
     "file": FILE,
