@@ -1,7 +1,7 @@
 """Days and months as an agency counts them: in its own time zone, else the sub-account's."""
 
 import re
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,3 +63,8 @@ def month_named(place: ZoneInfo, name: str) -> tuple[datetime, datetime]:
     if found is None or not 1970 <= int(found[1]) <= 9000:
         raise InvalidInput("A month is written as 2026-03.")
     return month_of(place, datetime(int(found[1]), int(found[2]), 1, tzinfo=place))
+
+
+def end_of(place: ZoneInfo, day: date) -> datetime:
+    """The moment at which that day is over there."""
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=place).astimezone(UTC)

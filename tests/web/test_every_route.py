@@ -124,6 +124,8 @@ def test_a_stranger_finds_nothing_and_moves_nothing(app, database, ids, rival, s
         answer = ask(client, method, address, headers=headers)
         assert "Acme" not in answer.text and "location-Acme" not in answer.text, (method, address)
         found = answer.status_code < 400 or (method == "POST" and answer.status_code == 422)  # an empty form
+        if asked_of(app, method, address) == Permission.OPERATE:  # no agency's people may
+            found = answer.status_code == 403
         assert answer.status_code == 404 if theirs else found, (method, address, answer.status_code)
     assert counts(database) == before
     with database.read() as session:
@@ -213,9 +215,13 @@ def page_role(who: dict[str, str]) -> str:
 
 def may(app: Flask, role: str, method: str, address: str) -> bool:
     """Does the address ask for no more than the role has?"""
+    return role == "admin" or asked_of(app, method, address) in (Permission.VIEW, Permission.REPLY)
+
+
+def asked_of(app: Flask, method: str, address: str) -> Permission:
+    """The permission that an address asks for."""
     endpoint, _ = app.url_map.bind("localhost").match(address.partition("?")[0], method)
-    asked = getattr(app.view_functions[endpoint], "permission", Permission.VIEW)
-    return role == "admin" or asked in (Permission.VIEW, Permission.REPLY)
+    return getattr(app.view_functions[endpoint], "permission", Permission.VIEW)
 
 
 @pytest.mark.parametrize("headers", [{}, FRAGMENT, {HEADER: "guess"}], ids=["page", "fragment", "script"])

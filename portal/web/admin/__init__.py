@@ -14,12 +14,17 @@ routes = Routes()
 
 from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     actions,
+    api_keys,
     audit,
+    callbacks,
+    credit_margin,
+    credits,
     events,
     installations,
     overview,
     user,
     users,
+    wallets,
 )
 
 routes.mount(bp)

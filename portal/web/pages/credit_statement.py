@@ -32,7 +32,7 @@ def credit_statement(location_id: int) -> ResponseReturnValue:
         begins, ends = _month(zone)
         found = statements.of(session, purse.id, begins, ends) if purse is not None else None
     context: dict[str, Any] = {"place": place, "statement": found, "month": f"{begins:%Y-%m}", "zone": str(zone)}
-    context |= {"title": f"{begins:%B %Y}", "months": _months(zone), "over": ends <= clock.now()}
+    context |= {"title": f"{begins:%B %Y}", "months": months_before(zone), "over": ends <= clock.now()}
     context["unlimited"] = purse is not None and purse.unlimited
     return htmx.render("pages/credit_statement.html", "content", **context)
 
@@ -89,7 +89,7 @@ def _month(zone: Any) -> tuple[datetime, datetime]:
         raise NotFound(NO_MONTH) from None
 
 
-def _months(zone: Any) -> list[tuple[str, str]]:
+def months_before(zone: Any) -> list[tuple[str, str]]:
     """The present month and those before it, as an address and as people name them."""
     here = clock.now().astimezone(zone)
     number = here.year * 12 + here.month - 1

@@ -17,6 +17,7 @@ from portal.messaging.statuses import SENTENCES
 from portal.messaging.template_forms import Blank
 from portal.models import (
     AccountHealth,
+    AgencyKind,
     EntryKind,
     EventState,
     Gate,
@@ -112,6 +113,12 @@ ENTRY: Mapping[str, str] = {
     EntryKind.EXPIRY: "expired",
     EntryKind.CORRECTION: "corrected by a person",
 }
+AGENCY_ENTRY: Mapping[str, str] = {
+    AgencyKind.TOP_UP: "top-up",
+    AgencyKind.GIFT: "gift",
+    AgencyKind.GIVE: "given to a sub-account",
+    AgencyKind.CORRECTION: "corrected by a person",
+}
 CREDIT_SOURCE: Mapping[str, str] = {
     Source.PLAN: "the plan's month",
     Source.TOP_UP: "top-up",
@@ -198,6 +205,7 @@ ADDRESS: Mapping[str, str] = {
 STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENTENCES.items()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
+    "agency_entry": AGENCY_ENTRY,
     "alert": ALERT,
     "category": CATEGORY,
     "credit_source": CREDIT_SOURCE,

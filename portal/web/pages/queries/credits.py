@@ -1,6 +1,6 @@
 """Reading what a sub-account's credits went for, and its ledger. A page examines `LOOKED_AT` entries and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -91,12 +91,17 @@ def used(session: Session, purse: Wallet, count: int) -> Used:
             day = days.day_in(place, row.at)
             on[day] = on.get(day, 0) + row.spent
     shown = [(day, on.get(day, 0)) for day in span]
-    names = (lambda row: (row.channel or "", "")), (lambda row: (row.name or "", row.channel or ""))
-    shares = [_shares(rows, name) for name in (*names, lambda row: (row.kind, ""))]
-    return Used(shown, *shares, total=sum(row.spent for row in rows), since=since)
+    return Used(
+        shown,
+        channels=_shares(rows, lambda row: (row.channel or "", "")),
+        senders=_shares(rows, lambda row: (row.name or "", row.channel or "")),
+        kinds=_shares(rows, lambda row: (row.kind, "")),
+        total=sum(row.spent for row in rows),
+        since=since,
+    )
 
 
-def _shares(rows: Sequence[Row[Any]], name: Any) -> list[Share]:
+def _shares(rows: Sequence[Row[Any]], name: Callable[[Row[Any]], tuple[str, str]]) -> list[Share]:
     found: dict[tuple[str, str], Share] = {}
     for row in rows:
         share = found.setdefault(name(row), Share(*name(row)))
