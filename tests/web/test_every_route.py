@@ -10,8 +10,11 @@ from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
 from portal import clock
+from portal.accounts import api_keys
+from portal.accounts.api_keys import NewKey
 from portal.accounts.permissions import Permission
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
+from portal.callbacks import subscriptions
 from portal.channels.base import Inbound
 from portal.channels.content import File
 from portal.database import Database
@@ -43,6 +46,11 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         added = optouts.add(session, acme.location, "sms", "+639170000042", "Acme's contact wrote STOP")
         opt_out = added.id if added else 0
         place = session.get_one(Location, acme.location)
+        key, _ = api_keys.create(session, "x" * 32, NewKey("Acme's key", ["read"], acme.company, [acme.ghl_id]), "anna")
+        hook = subscriptions.subscribe(
+            session, parts.vault, "https://acme.example/", [], "anna", location_id=acme.location, agency_id=acme.agency
+        )
+        told = subscriptions.ping(session, hook, acme.ghl_id)
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -57,6 +65,9 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "file_id": [kept_file(parts, acme)],
         "test_key": [test_key],
         "user_id": [person("agent@example.com", acme.agency, "agent").id],
+        "key_id": [key.id],
+        "webhook_id": [hook.id],
+        "delivery_id": [told.id],
         "block": list(LIVE),
     }
 

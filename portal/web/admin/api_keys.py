@@ -151,7 +151,10 @@ def _form(fault: str = "") -> ResponseReturnValue:
         places = users.places(session, mine, house.id) if house else []
     sent = request.method == "POST"
     typed: dict[str, Any] = {name: form.get(name, "") for name in ("name", "days", "per_minute", "reach", "test")}
-    typed |= {"scopes": form.getlist("scope") if sent else [Scope.READ, Scope.SEND], "places": _ids(form.getlist("place"))}
+    typed |= {
+        "scopes": form.getlist("scope") if sent else [Scope.READ, Scope.SEND],
+        "places": _ids(form.getlist("place")),
+    }
     context: dict[str, Any] = {"house": house, "houses": houses, "places": places, "typed": typed, "fault": fault}
     context |= {"scopes": SCOPES, "whole": mine.whole_agency, "per_minute": api_keys.PER_MINUTE}
     return htmx.render("admin/api_key_new.html", "content", 422 if fault else 200, **context)

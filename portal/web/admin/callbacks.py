@@ -153,9 +153,7 @@ def replay_callback(delivery_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin.callback_delivery", delivery_id=delivery_id), 303)
 
 
-def _do(
-    webhook_id: int, action: str, done: str, deed: Callable[[Session, Subscription], None]
-) -> ResponseReturnValue:
+def _do(webhook_id: int, action: str, done: str, deed: Callable[[Session, Subscription], None]) -> ResponseReturnValue:
     try:
         with services().database.write() as session:
             row = _own(session, webhook_id)
