@@ -1,10 +1,9 @@
 """`flask credits`, what gives, takes and bounds: what was held for want of it goes out by itself."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 
 import click
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.cli.answers import highlevel_id, say, services
@@ -65,16 +64,10 @@ def _give(
     with services().database.write() as session:
         location = location_of(session, location_id)
         wallet_id = ledger.known_wallet(session, location.id)
-        until = _end_of(session, wallet_id, expires) if expires else None
+        until = days.end_of(days.zone_of(session, wallet_id), expires.date()) if expires else None
         credit = Credit(amount, source, f"{source}:{reference or new_uuid()}", WHO, reason, until)
         given = funding.give(session, location, credit)
     _say_balance(location_id, wallet_id, given=given)
-
-
-def _end_of(session: Session, wallet_id: int, day: datetime) -> datetime:
-    """The end of that day, where the agency is."""
-    following = day.date() + timedelta(days=1)
-    return datetime.combine(following, time(), tzinfo=days.zone_of(session, wallet_id)).astimezone(UTC)
 
 
 def _say_balance(location_id: str, wallet_id: int, **more: object) -> None:

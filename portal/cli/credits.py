@@ -1,9 +1,8 @@
 """`flask credits`: what wallets hold, what they were used for, and whether it all adds up."""
 
-import re
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 from flask.cli import AppGroup
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.cli.answers import say, services
 from portal.credits import balances, days, ledger, proof, statements
-from portal.errors import InvalidInput, NotFound
+from portal.errors import NotFound
 from portal.models import EntryKind, LedgerEntry, Location
 
 WHO = "the command line"
@@ -108,23 +107,12 @@ def show_statement(location_id: str, month: str | None, each_entry: bool) -> Non
     """Prints a month as CSV: opening, what came, what was used, what was free and why, closing."""
     with services().database.read() as session:
         wallet_id = ledger.known_wallet(session, location_of(session, location_id).id)
-        start, end = span(session, wallet_id, month)
+        start, end = days.month_named(days.zone_of(session, wallet_id), month or "")
         pieces: Iterator[str] = statements.statement_csv(statements.of(session, wallet_id, start, end))
         if each_entry:
             pieces = statements.as_csv(session, wallet_id, start, end)
         for piece in pieces:
             click.echo(piece, nl=False)
-
-
-def span(session: Session, wallet_id: int, month: str | None) -> tuple[datetime, datetime]:
-    """From when to when a month is, in the agency's time zone. Raises `InvalidInput`."""
-    zone = days.zone_of(session, wallet_id)
-    if not month:
-        return days.month_of(zone, clock.now())
-    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", month, re.ASCII)
-    if found is None or not 1970 <= int(found[1]) <= 9000:
-        raise InvalidInput("A month is written as 2026-03.")
-    return days.month_of(zone, datetime(int(found[1]), int(found[2]), 1, tzinfo=zone))
 
 
 @credits.command("use")

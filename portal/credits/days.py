@@ -1,12 +1,15 @@
 """Days and months as an agency counts them: in its own time zone, else the sub-account's."""
 
-from datetime import datetime
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal import clock
+from portal.errors import InvalidInput
 from portal.models import AgencyWallet, Location, Wallet
 
 
@@ -50,3 +53,18 @@ def month_of(place: ZoneInfo, moment: datetime) -> tuple[datetime, datetime]:
     year, month = (start.year + 1, 1) if start.month == 12 else (start.year, start.month + 1)
     # Made anew, not added up: the difference between the two is no fixed number of hours.
     return start, datetime(year, month, 1, tzinfo=place)
+
+
+def month_named(place: ZoneInfo, name: str) -> tuple[datetime, datetime]:
+    """When the month of that name ("2026-03"; "" for the present one) begins and ends there. Raises `InvalidInput`."""
+    if not name:
+        return month_of(place, clock.now())
+    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", name, re.ASCII)
+    if found is None or not 1970 <= int(found[1]) <= 9000:
+        raise InvalidInput("A month is written as 2026-03.")
+    return month_of(place, datetime(int(found[1]), int(found[2]), 1, tzinfo=place))
+
+
+def end_of(place: ZoneInfo, day: date) -> datetime:
+    """The moment at which that day is over there."""
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=place).astimezone(UTC)

@@ -86,9 +86,12 @@ class Rule:
         return self.credits * times
 
 
+def rule_for(rules: Sequence[Rule], ask: Ask) -> Rule | None:
+    """The rule that says most about it; None where none fits and the default list holds."""
+    return max((rule for rule in rules if rule.fits(ask)), key=lambda rule: rule.weight(ask), default=None)
+
+
 def priced(rules: Sequence[Rule], ask: Ask) -> int:
     """Credits by the rule that says most about it, by the default list where none fits."""
-    fitting = [rule for rule in rules if rule.fits(ask)]
-    if not fitting:
-        return price(ask.family, ask.kind, ask.segments)
-    return max(fitting, key=lambda rule: rule.weight(ask)).price(ask)
+    rule = rule_for(rules, ask)
+    return price(ask.family, ask.kind, ask.segments) if rule is None else rule.price(ask)

@@ -14,13 +14,18 @@ routes = Routes()
 
 from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     actions,
+    api_keys,
     audit,
+    callbacks,
+    credit_margin,
+    credits,
     events,
     installations,
     overview,
     user,
     user_conversations,
     users,
+    wallets,
 )
 
 routes.mount(bp)

@@ -18,6 +18,8 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     conversation,
     conversation_template,
     conversations,
+    credit_ledger,
+    credit_statement,
     credits,
     dry_runs,
     files,

@@ -18,6 +18,7 @@ from portal.messaging.statuses import SENTENCES
 from portal.messaging.template_forms import Blank
 from portal.models import (
     AccountHealth,
+    AgencyKind,
     EntryKind,
     EventState,
     Gate,
@@ -27,6 +28,7 @@ from portal.models import (
     Message,
     Origin,
     SenderState,
+    Source,
 )
 
 EVENT: Mapping[str, str] = {
@@ -112,6 +114,20 @@ ENTRY: Mapping[str, str] = {
     EntryKind.EXPIRY: "expired",
     EntryKind.CORRECTION: "corrected by a person",
 }
+AGENCY_ENTRY: Mapping[str, str] = {
+    AgencyKind.TOP_UP: "top-up",
+    AgencyKind.GIFT: "gift",
+    AgencyKind.GIVE: "given to a sub-account",
+    AgencyKind.CORRECTION: "corrected by a person",
+}
+CREDIT_SOURCE: Mapping[str, str] = {
+    Source.PLAN: "the plan's month",
+    Source.TOP_UP: "top-up",
+    Source.GIFT: "gift",
+    Source.GRANT: "granted",
+    Source.OPENING: "what was there before",
+    "": "granted",
+}
 JOB: Mapping[str, str] = {
     "send": "It is handed to the provider",
     "check_status": "The provider is asked what became of it",
@@ -191,9 +207,11 @@ STATUS: Mapping[str, str] = {status.value: sentence for status, sentence in SENT
 CHANNEL: Mapping[str, str] = {channel.kind: channel.name for channel in registry.all()}
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "address": ADDRESS,
+    "agency_entry": AGENCY_ENTRY,
     "alert": ALERT,
     "category": CATEGORY,
     "channel": CHANNEL,
+    "credit_source": CREDIT_SOURCE,
     "entry": ENTRY,
     "event": EVENT,
     "file": FILE,
