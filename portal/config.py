@@ -50,6 +50,7 @@ class Settings:
     ghl_app_id: str = ""
     metrics_token: str = field(default="", repr=False)
     cast_admin_key: str = field(default="", repr=False)
+    ghl_workflow_token: str = field(default="", repr=False)
     whatsapp_app_secret: str = field(default="", repr=False)
     whatsapp_webhook_token: str = field(default="", repr=False)
     whatsapp_graph_url: str = "https://graph.facebook.com/v26.0"
@@ -168,6 +169,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=reader.number("TRUSTED_PROXIES", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN"),
         cast_admin_key=reader.optional("CAST_ADMIN_KEY", 32, _MAKE_SECRET),
+        ghl_workflow_token=reader.optional("GHL_WORKFLOW_TOKEN", 32, _MAKE_SECRET),
         whatsapp_app_secret=reader.optional("WHATSAPP_APP_SECRET", 8, _COPY_APP_SECRET),
         whatsapp_webhook_token=reader.optional("WHATSAPP_WEBHOOK_TOKEN", 8, _MAKE_SECRET),
         whatsapp_graph_url=_whatsapp_graph_url(reader),

@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
         templates,
         texts,
     )
+    from portal.cli import bulksms as _more_of_installation  # noqa: F401 - adds them to its group
     from portal.cli import credit_gifts as _gifts  # noqa: F401 - adds them to its group
     from portal.cli import credit_plans as _plans  # noqa: F401 - the same
     from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group

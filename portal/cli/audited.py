@@ -40,10 +40,12 @@ TELLS_ITSELF = frozenset({"admin create", "admin off", "admin on", "admin reset-
 # of customers are no part of the log: the message has them.
 _KEPT = frozenset(
     {
+        "batch",
         "by_itself",
         "channel",
         "credentials",
         "changes",
+        "countries",
         "days",
         "event_id",
         "family",
@@ -59,6 +61,7 @@ _KEPT = frozenset(
         "opt_out_id",
         "reason",
         "sender_id",
+        "segments",
         "sender_ids",
         "template",
         "to_id",

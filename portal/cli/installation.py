@@ -33,7 +33,7 @@ def list_installations(location_id: str | None) -> None:
 def check_installation(location_id: str) -> None:
     """Has HighLevel asked whether the installation still holds; a worker does it."""
     with _changing(location_id) as session:
-        moves.look_now(session, _location(session, location_id))
+        moves.look_now(session, location_named(session, location_id))
 
 
 @installation.command("disconnect")
@@ -41,7 +41,7 @@ def check_installation(location_id: str) -> None:
 def disconnect_installation(location_id: str) -> None:
     """Stops sending for a sub-account, has HighLevel told to uninstall the app there, and forgets its tokens."""
     with _changing(location_id) as session:
-        leaving.disconnect(session, _location(session, location_id).ghl_id, "the command line")
+        leaving.disconnect(session, location_named(session, location_id).ghl_id, "the command line")
 
 
 @contextmanager
@@ -54,7 +54,8 @@ def _changing(location_id: str) -> Iterator[Session]:
             say(line)
 
 
-def _location(session: Session, ghl_id: str) -> Location:
+def location_named(session: Session, ghl_id: str) -> Location:
+    """The sub-account. Raises `NotFound`."""
     found = session.scalar(select(Location).where(Location.ghl_id == ghl_id))
     if found is None:
         raise NotFound(f"There is no sub-account {ghl_id}.")

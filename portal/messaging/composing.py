@@ -53,7 +53,8 @@ class Draft:
     and `to` is empty. `relation` is REPLY where it quotes that message; a reaction is always to it. `gsm7`: its writer
     has chosen to send it in plain letters where that saves parts (`plain_letters`); the text as written is kept.
     `ttl_seconds`: how long it may wait, the sub-account's own time where None. `callback_id`: who is told of it
-    (`portal.callbacks`). `is_bulk`: a bulk of its own, also with one recipient.
+    (`portal.callbacks`). `is_bulk`: a bulk of its own, also with one recipient. `at_once`: recipients that one
+    call to the provider may have at most, where it takes several.
     `uploads` are those of the `attachments` that came with it and are kept already; it then has one recipient.
     """
 
@@ -72,6 +73,7 @@ class Draft:
     callback_id: int | None = None
     is_bulk: bool = False
     uploads: Sequence[Upload] = ()
+    at_once: int = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +154,11 @@ def prepare(database: Database, location: Location, draft: Draft) -> Prepared:
     good = [(each.message, each.number) for each in taken if each.message]
     bulk_id = str(_id(location, key, "")) if len(good) > 1 or draft.is_bulk else ""
     entries = []
-    for place in range(0, len(good), AT_ONCE):
+    step = max(1, min(draft.at_once, AT_ONCE))
+    for place in range(0, len(good), step):
         kept = _Kept(
             storable(draft.text, _longest(draft)),
-            good[place : place + AT_ONCE],
+            good[place : place + step],
             storable(draft.by, 128),
             [storable(each, 2000) for each in draft.attachments],
             draft.sender_id,

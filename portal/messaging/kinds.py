@@ -127,7 +127,7 @@ def _check_buttons(details: Mapping[str, Any], text: str) -> None:
     opening = [each for each in buttons if each.get("type") == "url"]
     if any(not _is_address(each.get("value")) for each in opening):
         raise InvalidInput("A button that opens a page needs its address: https://…")
-    if opening and len(opening) < len(buttons):
+    if opening and any(each.get("type", "reply") == "reply" for each in buttons):
         raise InvalidInput("A button that opens a page cannot stand beside buttons to answer with.")
     _check_media(details)
 

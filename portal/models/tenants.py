@@ -94,6 +94,8 @@ class Location(Base):
     of the words that end and begin messages, one a line; None for the usual ones. `family_stands_in`: where another
     sender of the same channel stands in, one of another channel of its family may too. `switches_itself`: a sender that
     is measured slow or failing is switched away from. `offers_gsm7`: whoever writes is shown what plain letters save.
+    `bulksms_…` are for the routes of imqs/messaging (`portal.messaging.bulksms`): the countries that numbers may be of,
+    separated by commas, how many SMS parts a text may have, and how many recipients one call to the provider may have.
     `country` is the one that HighLevel tells (`country_told`), or another that a person has chosen (`country_chosen`).
     """
 
@@ -133,6 +135,9 @@ class Location(Base):
     offers_gsm7: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     ttl_seconds: Mapped[int] = mapped_column(Integer, default=24 * 3600)
     provider_id: Mapped[str] = mapped_column(String(128), default="")
+    bulksms_countries: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    bulksms_segments: Mapped[int | None] = mapped_column(Integer)
+    bulksms_batch: Mapped[int | None] = mapped_column(Integer)
     stop_words: Mapped[str | None] = mapped_column(Text)
     start_words: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]

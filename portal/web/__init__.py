@@ -18,7 +18,7 @@ class RowId(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
-    from portal.web import custom_page, pages
+    from portal.web import custom_page, pages, replaced
     from portal.web.account import bp as account
     from portal.web.admin import bp as admin
     from portal.web.api import bp as api
@@ -34,4 +34,5 @@ def init_app(app: Flask) -> None:
     pages.init_app(app)
     for blueprint in (webhooks, health, media, oauth, auth, account, admin, client_link, operator_api, api):
         app.register_blueprint(blueprint)
+    replaced.init_app(app)
     custom_page.init_app(app)

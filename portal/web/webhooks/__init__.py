@@ -8,4 +8,4 @@ bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 # Callers prove themselves by signature or by an unguessable address; there is no browser session to protect.
 csrf.exempt(bp)
 
-from portal.web.webhooks import app, ghl, shared, sms  # noqa: E402, F401 - they add their routes
+from portal.web.webhooks import app, ghl, shared, sms, workflow  # noqa: E402, F401 - they add their routes

@@ -1,0 +1,1 @@
+"""What the routes of the replaced systems look up, one file a system."""
