@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018_since_0001"
-down_revision = "0016_since_0001"
+down_revision = "0017_since_0001"
 branch_labels = None
 depends_on = None
 
