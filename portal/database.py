@@ -137,7 +137,9 @@ def prepare_engine(engine: Engine) -> None:
         # The driver's own BEGIN would be deferred; `_begin` below decides instead.
         connection.isolation_level = None
         # FULL syncs the log at every commit: a webhook answered 2xx survives a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        # Without recursive triggers REPLACE removes rows past those that keep a ledger.
+        kept = ("foreign_keys=ON", "recursive_triggers=ON")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", *kept):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -5,6 +5,7 @@ from time import sleep
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from portal import clock
 from portal.credits import agencies, grants, ledger, refusals
@@ -230,3 +231,14 @@ def test_a_file_whose_address_is_none_is_refused(idle, address):
     for draft in ({"media": [address]}, {"text": "Hi", "interactive": {**BUTTONS, "media": {**ABOVE, "url": address}}}):
         said = api("POST", "/messages", {"to": "09171234567", **draft})
         assert said.status_code == 422, said.text
+
+
+def test_sqlite_refuses_an_entry_in_the_place_of_another(place):  # noqa: F811
+    if not place.database.sqlite:
+        pytest.skip("PostgreSQL has no such statement")
+    place.give(5)
+    same = "id, wallet_id, key, kind, available, held, spent, outside, who, at"
+    forged = text(f"REPLACE INTO ledger_entry ({same}, note) SELECT {same}, 'another' FROM ledger_entry")
+    with pytest.raises(DBAPIError), place.database.write() as session:
+        session.execute(forged)
+    assert [entry.note for entry in place.entries("grant")] == [""]
