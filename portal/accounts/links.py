@@ -20,6 +20,7 @@ from portal.models import AccessLink, LinkKind, User
 LASTS: Mapping[LinkKind, timedelta] = MappingProxyType(
     {LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(hours=1)}
 )
+_LONGEST_MAKER = 128
 OVER = "This link is used up or too old: ask for a new one."
 _DONE = {LinkKind.INVITATION: "took the invitation", LinkKind.RESET: "chose a new password by a link"}
 
@@ -32,7 +33,7 @@ def make(session: Session, user: User, kind: LinkKind, made_by: str, *, keep: bo
     others = delete(AccessLink).where(AccessLink.user_id == user.id, AccessLink.kind == kind)
     session.execute(others.where(AccessLink.until <= clock.now()) if keep else others)
     key, moment = secrets.token_urlsafe(32), clock.now()
-    whose = {"kind": kind, "user_id": user.id, "made_by": made_by[:128]}
+    whose = {"kind": kind, "user_id": user.id, "made_by": made_by[:_LONGEST_MAKER]}
     session.add(AccessLink(key=_kept(key), made_at=moment, until=moment + LASTS[kind], **whose))
     return key
 
@@ -78,6 +79,13 @@ def open_ones(session: Session, user: User) -> dict[LinkKind, AccessLink]:
 def void(session: Session, user: User) -> None:
     """None of the user's links works any more."""
     session.execute(delete(AccessLink).where(AccessLink.user_id == user.id))
+
+
+def void_made_by(session: Session, user: User) -> None:
+    """No link works any more that this user made for others, and may have been shown: it would still let them in."""
+    # As a viewer is named, and as `make` keeps it.
+    names = {user.email[:80], user.email[:_LONGEST_MAKER]}
+    session.execute(delete(AccessLink).where(AccessLink.made_by.in_(names)))
 
 
 def may_have(user: User, kind: LinkKind) -> None:

@@ -82,7 +82,7 @@ def change(session: Session, by: User, user: User, standing: Standing) -> None:
 
 
 def turn_off(session: Session, by: User, user: User) -> None:
-    """The user may not sign in any more; sessions and links end."""
+    """The user may not sign in any more; sessions and links end, also those that the user made for others."""
     _begin(session, by, user)
     if by.id == user.id:
         raise InvalidInput("You cannot turn yourself off: ask somebody else who manages users.")
@@ -91,6 +91,7 @@ def turn_off(session: Session, by: User, user: User) -> None:
     user.active = False
     end_all(session, user)
     links.void(session, user)
+    links.void_made_by(session, user)
 
 
 def turn_on(session: Session, by: User, user: User) -> None:

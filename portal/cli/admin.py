@@ -86,6 +86,7 @@ def turn_user_off(email: str) -> None:
         user.active = False
         end_all(session, user)
         links.void(session, user)
+        links.void_made_by(session, user)
 
     _change(email, "turned off", turn_off)
 

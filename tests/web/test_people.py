@@ -220,6 +220,20 @@ def test_a_link_made_by_an_admin_does_not_let_in_as_an_owner(app, database, acme
     assert choose(app.test_client(), link_on(post(owner, f"{path}/link", page=path))).status_code == 303
 
 
+def test_who_is_turned_off_has_no_link_left_to_come_back_by(app, database, acme: Tenant, signed_in) -> None:
+    owner, admin = signed_in(acme.agency), signed_in(acme.agency, "admin")
+    kept, shown = link_on(invite(owner, "kept@example.com")), link_on(invite(admin))
+    path = f"/admin/users/{user_of(database, f'admin{acme.agency}@example.com').id}"
+    assert post(owner, f"{path}/off", page=path).status_code == 303
+    assert app.test_client().get(shown).status_code == 404, "it was shown to the admin"
+    assert app.test_client().get(kept).status_code == 200
+    bo = f"/admin/users/{user_of(database, 'bo@example.com').id}"
+    assert "does not work any more: send it again" in owner.get(bo).text
+    mine = ["admin", "off", "--email", f"user{acme.agency}@example.com"]
+    assert app.test_cli_runner().invoke(args=mine).exit_code == 0
+    assert app.test_client().get(kept).status_code == 404
+
+
 def test_who_lost_the_right_while_waiting_changes_nobody(parts: Services, acme: Tenant, person) -> None:
     if parts.database.sqlite:
         pytest.skip("its one writer lets nobody in between")
