@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from portal.models import Agency, AgencyEntry, AgencyWallet, CreditPlan, Location, Wallet
@@ -55,7 +55,7 @@ def counts(session: Session, agency_id: int | None) -> bool:
 
 def page(session: Session, scope: Scope, before: int | None) -> Page[Line]:
     """Sub-accounts with their wallets, the last added first."""
-    wanted: Select[Any] = (
+    wanted: Any = (
         select(Location, Wallet, CreditPlan.name)
         .outerjoin(Wallet, Wallet.location_id == Location.id)
         .outerjoin(CreditPlan, CreditPlan.id == Wallet.plan_id)
