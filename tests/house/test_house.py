@@ -128,7 +128,14 @@ def test_every_page_asks_for_a_permission(tmp_path, sandbox):
     # Behind the sign-in besides: one's own account, and what asks for the operator's key.
     others = {rule.endpoint for rule in app.url_map.iter_rules()} - set(asked)
     public = ("webhooks.", "health.", "media.", "oauth.", "auth.", "static", "home", "account.", "operator_api.")
-    public += (*before_anybody, "api_v1.", "link.", "imqs.", "whatapp_go.")  # keys of the API, links and tokens that prove themselves
+    public += (
+        *before_anybody,
+        "api_v1.",
+        "link.",
+        "imqs.",
+        "whatapp_go.",
+        "green_instances.",
+    )  # keys of the API, links and tokens that prove themselves
     assert sorted(name for name in others if not name.startswith(public)) == []
     deeds = [rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods and rule.endpoint in asked]
     # To choose a sub-account is to look at it.
