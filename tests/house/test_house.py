@@ -135,6 +135,7 @@ def test_every_page_asks_for_a_permission(tmp_path, sandbox):
         "imqs.",
         "whatapp_go.",
         "green_instances.",
+        "courier.",
     )  # keys of the API, links and tokens that prove themselves
     assert sorted(name for name in others if not name.startswith(public)) == []
     deeds = [rule.endpoint for rule in app.url_map.iter_rules() if "POST" in rule.methods and rule.endpoint in asked]
