@@ -67,6 +67,7 @@ _KEPT = frozenset(
         "to_id",
         "trust_spool",
         "until",
+        "uuid",
     }
 )
 _NAMES_ALONE = frozenset({"credentials", "changes"})

@@ -133,3 +133,16 @@ def remove_sender(sender_id: int) -> None:
     """Removes a sender. Its messages stay; what waits for it goes out through another, or says why not."""
     services().database.patiently(lambda session: senders.remove(session, sender_id))
     say({"id": sender_id, "state": "removed"})
+
+
+@sender.command("key")
+@click.argument("sender_id", type=int)
+@click.option("--uuid", required=True, help="The uuid that its channel had at courier.")
+def set_key(sender_id: int, uuid: str) -> None:
+    """Gives a sender's webhook the uuid of a channel of courier's, so that its provider calls on at /c/…."""
+    parts = services()
+    with parts.database.write() as session:
+        senders.take_key(session, sender_id, uuid)
+        session.flush()
+        row = senders.get(session, sender_id)
+        say({"id": sender_id, "webhook_url": senders.shown_webhook_url(parts.settings, row)})

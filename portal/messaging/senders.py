@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -48,6 +49,8 @@ UNREACHED = (
     "It cannot call this portal back, because APP_URL is {url}: nothing that customers write comes in, and receipts "
     "come only where the provider can be asked."
 )
+# A uuid that is a sender's key has to be as hard to guess as one of ours.
+_RANDOM = 4
 TAKEN = "This {what} is in use by a sender of this portal already: remove that sender first."
 
 
@@ -282,6 +285,22 @@ def _forget_faults(session: Session, sender: Sender) -> None:
     keys = gates_of(sender)
     gates.reopen(session, keys)
     end_faults(session, [gates.sender_gate(sender.id)])
+
+
+def take_key(session: Session, sender_id: int, uuid: str) -> None:
+    """Its webhook address ends in this uuid from now on; the one before is over. Raises `InvalidInput`, `NotFound`."""
+    sender = get(session, sender_id)
+    try:
+        key = str(UUID(uuid))
+    except ValueError:
+        raise InvalidInput("This is no uuid: copy it from the channel's address at courier.") from None
+    if UUID(key).version != _RANDOM:
+        raise InvalidInput("This uuid can be guessed (it is not of version 4): use the sender's own address.")
+    if session.scalar(select(Sender.id).where(Sender.key == key, Sender.id != sender_id)) is not None:
+        raise InvalidInput("Another sender has this uuid already.")
+    sender.key = key
+    session.flush()
+    sync_webhook(session, sender.id, sender.channel)
 
 
 def remove(session: Session, sender_id: int) -> None:

@@ -6,7 +6,7 @@ from portal.accounts.api_keys import Reach, Scope
 from portal.callbacks.signing import derived_secret
 from portal.channels import registry
 from portal.channels.capabilities import kinds_of
-from portal.messaging import line_states, rehearsal, template_sending
+from portal.messaging import courier_letters, line_states, rehearsal, template_sending
 from portal.messaging.composing import Taken
 from portal.messaging.media import public_address
 from portal.models import Agency, ApiKey, OptOut, Sender, TemplateRow, TestMessage
@@ -57,6 +57,7 @@ def _message(row: MessageRow) -> dict[str, object]:
         "direction": row.direction,
         "kind": row.kind,
         "status": row.status,
+        "courier_status": courier_letters.of_status(row.status),
         "status_at": row.status_at,
         "reason": row.reason,
         "code": row.error_code,
@@ -101,6 +102,7 @@ def _test_message(row: TestMessage, location: str) -> dict[str, object]:
         "direction": "out",
         "kind": row.kind,
         "status": now.status.value,
+        "courier_status": courier_letters.of_status(now.status),
         "status_at": now.at,
         "reason": now.reason,
         "code": now.code,

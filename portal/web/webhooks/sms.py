@@ -24,11 +24,18 @@ sender_keys = SenderKeys(by_key)
 @bp.route("/sms/<string:kind>/<string:key>/<string:action>", methods=["GET", "POST"])
 def receive_sms(kind: str, key: str, action: str) -> Response:
     """Verify, keep, and answer in the provider's own words."""
-    parts = services()
     channel = _channel(kind, action)
     if _KEY.fullmatch(key) is None:
         raise NotFound("There is no such webhook.")
     heard = heard_now(action)
+    return accepted(*take(channel, key, heard).answer(heard))
+
+
+def take(channel: Channel, key: str, heard: WebhookRequest) -> Channel:
+    """Verifies a request to the sender with this key, and keeps it. Raises `NotFound`, `Unauthentic`, `Overloaded`."""
+    parts, kind = services(), channel.kind
+    if _KEY.fullmatch(key) is None:
+        raise NotFound("There is no such webhook.")
     verified = _verify(parts, channel, key, heard)
     if request.method == "HEAD":
         heard = replace(heard, query="")  # whoever only tries a link writes no text
@@ -38,13 +45,13 @@ def receive_sms(kind: str, key: str, action: str) -> Response:
             f"{kind}:{key[:64]}:{channel.lane(heard)}"[:200],
             heard.body,
             verified=verified,
-            action=action,
+            action=heard.action,
             sender_key=key,
             headers=proof(parts, heard, verified=verified),
             query=without_secrets(heard.query) if verified else heard.query,
         )
     )
-    return accepted(*channel.answer(heard))
+    return channel
 
 
 def _channel(kind: str, action: str) -> Channel:

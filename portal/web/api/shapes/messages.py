@@ -16,8 +16,8 @@ class MessagesWanted(Wanted):
 
 class Message(Struct, kw_only=True):
     """A message. `status`: queued, held, sending, unknown, accepted, sent, delivered, read, failed, expired, cancelled,
-    or received; `reason` says it in words, `code` as the provider does. `address` is the customer's. `test`: a test
-    key made it, and nothing goes out.
+    or received; `courier_status` is that as a letter of courier's; `reason` says it in words, `code` as the provider
+    does. `address` is the customer's. `test`: a test key made it, and nothing goes out.
     """
 
     id: str
@@ -27,6 +27,7 @@ class Message(Struct, kw_only=True):
     direction: str
     kind: str
     status: str
+    courier_status: str
     status_at: Moment
     reason: str
     code: str
