@@ -68,7 +68,7 @@ def create_api_key() -> ResponseReturnValue:
             audit.note(session, viewer(), "made", _subject(row), after=told | {"until": row.expires_at})
     except InvalidInput as error:
         return _form(error.message)
-    log.info("API key made", extra={"user": viewer().id, "key": row.uuid})
+    log.info("API key made", extra={"user": viewer().id, "row": row.id})
     return htmx.render("admin/api_key_made.html", "content", row=row, token=token)
 
 
@@ -81,7 +81,7 @@ def revoke_api_key(key_id: int) -> ResponseReturnValue:
             raise NotFound(NOT_YOURS)
         if done := api_keys.revoke(session, found.row, viewer().name):
             audit.note(session, viewer(), "revoked", _subject(found.row))
-    log.info("API key revoked", extra={"user": viewer().id, "key": found.row.uuid})
+    log.info("API key revoked", extra={"user": viewer().id, "row": found.row.id})
     flash("The key is revoked: it does nothing any more." if done else "It was revoked before.", "ok")
     return redirect(url_for("admin.api_key_list"), 303)
 

@@ -72,7 +72,7 @@ def add_callback() -> ResponseReturnValue:
             audit.note(session, viewer(), "added", _subject(row), after={"events": row.events or "all"})
     except InvalidInput as error:
         return _form(error.message)
-    log.info("webhook added", extra={"user": viewer().id, "subscription": row.id})
+    log.info("webhook added", extra={"user": viewer().id, "row": row.id})
     flash("It is told from now on. Its posts are signed with the secret that you can see here.", "ok")
     return redirect(url_for("admin.callback", webhook_id=row.id), 303)
 
@@ -162,7 +162,7 @@ def _do(webhook_id: int, action: str, done: str, deed: Callable[[Session, Subscr
     except InvalidInput as error:
         flash(error.message, "error")
     else:
-        log.info("webhook decided", extra={"user": viewer().id, "subscription": webhook_id, "decided": action})
+        log.info("webhook decided", extra={"user": viewer().id, "row": webhook_id, "decided": action})
         flash(done, "ok")
     return redirect(url_for("admin.callback", webhook_id=webhook_id), 303)
 

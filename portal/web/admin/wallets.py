@@ -48,7 +48,7 @@ def prove_wallets() -> ResponseReturnValue:
         told = {"wallets": looked_at, "wrong": len(wrong)}
         audit.note(session, viewer(), "had all credits proven", Subject("credits", "", "all wallets"), after=told)
     if wrong:
-        log.error("credits do not add up", extra={"count": len(wrong)})
+        log.error("credits do not add up", extra={"rows": len(wrong)})
     context: dict[str, Any] = {"looked_at": looked_at, "count": len(wrong), "wrong": wrong[:MOST_WRONG]}
     return htmx.render("admin/wallet_proof.html", "content", **context, places=places)
 
