@@ -280,3 +280,13 @@ def test_the_command_line_confirms_a_number_by_naming_it(app, database, line) ->
         session.execute(update(Sender).where(Sender.id == line).values(line_other_address="+4917099999999"))
     assert "+4917099999999" in run(app, "resume", line).output
     assert '"state": "active"' in run(app, "resume", line, "--number", "+4917099999999").output
+
+
+def test_a_page_that_was_loaded_with_a_phone_linked_is_loaded_anew_for_the_code(client, parts, line, provider) -> None:
+    there, page = f"/admin/senders/{line}", client.get(f"/admin/senders/{line}").text
+    assert f'hx-get="{there}?was=signed_out"' in page and "Link a phone" in page
+    assert "HX-Redirect" not in client.get(f"{there}?was=signed_out", headers=HTMX).headers
+    assert client.get(f"{there}?was=ready", headers=HTMX).headers["HX-Redirect"] == there
+    provider.state = "ready"
+    parts.linking.look(line)
+    assert "HX-Redirect" not in client.get(f"{there}?was=ready", headers=HTMX).headers

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal import htmx
 from portal.accounts import audit
 from portal.accounts.permissions import Permission
-from portal.channels.base import ChannelError, Registers
+from portal.channels.base import ChannelError, LineState, Registers
 from portal.channels.capabilities import AppWebhook, HasLine, HasTemplates
 from portal.channels.setup import guide_of
 from portal.errors import InvalidInput, NotFound
@@ -73,6 +73,9 @@ def sender(sender_id: int) -> ResponseReturnValue:
     context: dict[str, Any] = {"line": line, "alerts": alerts, "has_line": has_line, "has_templates": has_templates}
     context |= {"health": shown.health, "switch": shown.standing, "countries": advice.of_sender_id(line.sender)}
     if htmx.wants_fragment():
+        # The page was loaded with a phone linked, and has no place for the code that is wanted now.
+        if line.linkable and request.args.get("was") == LineState.READY != line.sender.line_state:
+            return htmx.leave_for(url_for(".sender", sender_id=sender_id), 200)
         return htmx.render_live("pages/sender.html", "state", **context)
     return htmx.render("pages/sender.html", "content", **context, **doing, code=None, phone="", pairing="", fault="")
 
