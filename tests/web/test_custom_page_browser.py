@@ -157,7 +157,7 @@ def test_it_opens_without_a_cookie_and_stays_in_the_frame(inside: Inside, portal
     inside.frame.get_by_role("button", name="Resume").first.click()
     inside.frame.get_by_text("It sends again.").wait_for()
     inside.frame.get_by_role("link", name="Activity").click()
-    inside.frame.get_by_role("heading", name="Messages").wait_for()
+    inside.frame.get_by_role("heading", name="Activity").wait_for()
     assert inside.context.cookies() == []
     token = next(filter(None, (asked.headers.get("x-sendero-session") for asked in inside.asked)))
     assert len(token) == 43 and not any(token in asked.url for asked in inside.asked)

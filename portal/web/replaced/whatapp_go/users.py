@@ -51,6 +51,10 @@ class Asked:
         """Who wants it, as the audit log has them."""
         return Viewer.of(self.by)
 
+    def person(self, session: Session) -> User:
+        """Who wants it, as they are in this transaction."""
+        return session.get_one(User, self.by.id)
+
 
 @bp.post("/user/create")
 def create() -> tuple[Response, int]:
@@ -68,10 +72,10 @@ def create() -> tuple[Response, int]:
 
     def made(session: Session) -> dict[str, object]:
         standing = Standing(asked.role or Role.AGENT, frozenset({location.id}))
-        user = people.invite(session, asked.by, location.agency_id or 0, asked.email, standing)
+        user = people.invite(session, asked.person(session), location.agency_id or 0, asked.email, standing)
         _set_password(session, user, asked.password)
         if asked.active is False:
-            people.turn_off(session, asked.by, user)
+            people.turn_off(session, asked.person(session), user)
         audit.note(session, asked.viewer, "created", user, after={"role": user.role, "sub-account": location.ghl_id})
         _set_up(session, parts, asked, location, number.id if number else None, wanted)
         return _line(user)
@@ -102,9 +106,9 @@ def update(user_id: int) -> Response:
         people.demand(asked.by, row)
         before = {"role": row.role, "active": row.active}
         if asked.role is not None and asked.role != row.role:
-            people.change(session, asked.by, row, Standing(asked.role, row.location_ids))
+            people.change(session, asked.person(session), row, Standing(asked.role, row.location_ids))
         if asked.active is not None and asked.active != row.active:
-            (people.turn_on if asked.active else people.turn_off)(session, asked.by, row)
+            (people.turn_on if asked.active else people.turn_off)(session, asked.person(session), row)
         if asked.password:
             _set_password(session, row, asked.password)
         after = {"role": row.role, "active": row.active, **({"new": "password"} if asked.password else {})}
@@ -127,7 +131,7 @@ def delete(user_id: int) -> Response:
         user = queries.user(session, asked.viewer.scope, user_id)
         people.demand(asked.by, user)
         if user.active:
-            people.turn_off(session, asked.by, user)
+            people.turn_off(session, asked.person(session), user)
             audit.note(session, asked.viewer, "turned off", user)
     return jsonify(message="User deleted")
 
