@@ -83,6 +83,10 @@ def database():
         connection.exec_driver_sql("BEGIN")
 
     Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        # Each story begins on empty tables, also on those that are only added to.
+        for name in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all():
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
     with pretend.registered():
         yield Database(engine)
     engine.dispose()

@@ -93,7 +93,7 @@ class Front:
         told = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text()
         version = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
         if [int(part) for part in re.findall(r"\d+", version)[:3]] < [2, 6, 4]:
-            told = told.replace("request_buffers 4MiB", "buffer_requests")
+            told = told.replace("request_buffers 26MB", "buffer_requests")
         pair = f"\ttls {self.folder}/fullchain.pem {self.folder}/privkey.pem\n"
         told = told.replace("sms.example.com {\n", f"127.0.0.1:{self.port} {{\n{pair}")
         head = f"{{\n\tadmin off\n\tauto_https disable_redirects\n\tstorage file_system {self.folder}/storage\n}}\n"

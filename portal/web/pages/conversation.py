@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal import clock, htmx
+from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import conversation_marks
@@ -89,7 +90,9 @@ def add_note(conversation_id: int) -> ResponseReturnValue:
     body, key = request.form.get("note", ""), request.form.get("key", "") or new_uuid()
 
     def add(session: Session) -> None:
+        _, place = mine(session, conversation_id)
         conversation_marks.add_note(session, conversation_id, viewer().name, viewer().id, body, key)
+        audit.note(session, viewer(), "wrote a note in", place, after={"conversation": conversation_id})
 
     return _mark(conversation_id, add)
 
@@ -98,9 +101,13 @@ def add_note(conversation_id: int) -> ResponseReturnValue:
 def remove_note(conversation_id: int, note_id: int) -> ResponseReturnValue:
     """Takes a note away: one's own, or anybody's for those who manage the account."""
     who = None if viewer().may(Permission.MANAGE) else viewer().id
-    return _mark(
-        conversation_id, lambda session: conversation_marks.remove_note(session, conversation_id, note_id, who)
-    )
+
+    def remove(session: Session) -> None:
+        _, place = mine(session, conversation_id)
+        conversation_marks.remove_note(session, conversation_id, note_id, who)
+        audit.note(session, viewer(), "removed a note in", place, before={"conversation": conversation_id})
+
+    return _mark(conversation_id, remove)
 
 
 def page(conversation_id: int, form: dict[str, Any] | None = None, status: int = 200) -> Response:
