@@ -1,6 +1,5 @@
 """One-use links with which somebody chooses a password: an invitation, or a reset. Only the hash of a link is kept."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,6 +12,7 @@ from portal import clock
 from portal.accounts import audit
 from portal.accounts.sessions import end_all
 from portal.accounts.users import fit
+from portal.crypto import fingerprint
 from portal.database import Database
 from portal.errors import InvalidInput, NotFound
 from portal.models import AccessLink, LinkKind, User
@@ -34,14 +34,14 @@ def make(session: Session, user: User, kind: LinkKind, made_by: str, *, keep: bo
     session.execute(others.where(AccessLink.until <= clock.now()) if keep else others)
     key, moment = secrets.token_urlsafe(32), clock.now()
     whose = {"kind": kind, "user_id": user.id, "made_by": made_by[:_LONGEST_MAKER]}
-    session.add(AccessLink(key=_kept(key), made_at=moment, until=moment + LASTS[kind], **whose))
+    session.add(AccessLink(key=fingerprint(key), made_at=moment, until=moment + LASTS[kind], **whose))
     return key
 
 
 def holder(session: Session, kind: LinkKind, key: str) -> User:
     """Whose link it is, while it is good. Raises `NotFound`."""
     good = AccessLink.kind == kind, AccessLink.used_at.is_(None), AccessLink.until > clock.now()
-    user_id = session.scalar(select(AccessLink.user_id).where(AccessLink.key == _kept(key), *good))
+    user_id = session.scalar(select(AccessLink.user_id).where(AccessLink.key == fingerprint(key), *good))
     user = session.get(User, user_id) if user_id is not None else None
     if user is None or not user.active:
         raise NotFound(OVER)
@@ -58,7 +58,7 @@ def use(database: Database, kind: LinkKind, key: str, password: str, address: st
     stored = fit(found, password)
     with database.write() as session:
         user = session.scalars(select(User).where(User.id == found.id).with_for_update()).one()
-        row = session.scalar(select(AccessLink).where(AccessLink.key == _kept(key)).with_for_update())
+        row = session.scalar(select(AccessLink).where(AccessLink.key == fingerprint(key)).with_for_update())
         if row is None or row.used_at is not None or row.until <= clock.now() or not user.active:
             raise NotFound(OVER)
         row.used_at = clock.now()
@@ -98,7 +98,3 @@ def may_have(user: User, kind: LinkKind) -> None:
             if user.invited
             else "This user has a password already: make a link for a new one."
         )
-
-
-def _kept(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -1,6 +1,5 @@
 """The second factor: codes of an app on the phone (TOTP, RFC 6238), and recovery codes for when the phone is gone."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from portal import clock
 from portal.accounts import audit, throttle
 from portal.accounts.sessions import end_all
 from portal.accounts.users import locked
-from portal.crypto import Vault
+from portal.crypto import Vault, fingerprint
 from portal.database import Database
 from portal.errors import InvalidInput
 from portal.models import RecoveryCode, User
@@ -147,4 +146,4 @@ def _step(secret: str, code: str) -> int | None:
 
 
 def _kept(user: User, code: str) -> str:
-    return hashlib.sha256(f"{user.id}:{code}".encode("utf-8", "replace")).hexdigest()
+    return fingerprint(f"{user.id}:{code}")

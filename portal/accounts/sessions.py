@@ -1,6 +1,5 @@
 """Sessions: which cookie is still good. Signed out means signed out, also for a copy of the cookie."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.crypto import fingerprint
 from portal.database import Database, insert
 from portal.models import EndedSession, User, UserSession
 
@@ -31,7 +31,7 @@ class Found:
 def begin_session(session: Session, user_id: int, address: str, device: str) -> str:
     """A session that begins, and its name for the cookie. `device` is what the browser calls itself."""
     name, moment = secrets.token_urlsafe(16), clock.now()
-    values = {"name": _kept(name), "user_id": user_id, "began_at": moment, "used_at": moment}
+    values = {"name": fingerprint(name), "user_id": user_id, "began_at": moment, "used_at": moment}
     session.add(UserSession(**values, address=address[:64], device=_plain(device)[:300]))
     over = select(UserSession.id).where(UserSession.began_at < moment - LIFETIME).limit(100)
     # What others have locked is passed over: waiting for it here could block two sign-ins for good.
@@ -46,8 +46,8 @@ def find_session(database: Database, key: str, name: str) -> Found | None:
     if not name:
         return None
     with database.read() as session:
-        row = session.scalar(select(UserSession).where(UserSession.name == _kept(name)))
-        if row is None or _over(row) or session.get(EndedSession, _kept(name)) is not None:
+        row = session.scalar(select(UserSession).where(UserSession.name == fingerprint(name)))
+        if row is None or _over(row) or session.get(EndedSession, fingerprint(name)) is not None:
             return None
         user = find_user(session, key)
         return Found(user, row) if user is not None and user.id == row.user_id else None
@@ -74,8 +74,8 @@ def used(database: Database, row: UserSession) -> None:
 
 def end_session(session: Session, name: str) -> None:
     """Ends the session of a cookie for good; the same user's others go on."""
-    session.execute(delete(UserSession).where(UserSession.name == _kept(name)))
-    _remember(session, _kept(name))
+    session.execute(delete(UserSession).where(UserSession.name == fingerprint(name)))
+    _remember(session, fingerprint(name))
 
 
 def end_one(session: Session, user: User, session_id: int) -> UserSession | None:
@@ -112,10 +112,6 @@ def _remember(session: Session, kept: str) -> None:
     session.execute(row.on_conflict_do_nothing())
     over = select(EndedSession.name).where(EndedSession.until < clock.now())
     session.execute(delete(EndedSession).where(EndedSession.name.in_(over.with_for_update(skip_locked=True))))
-
-
-def _kept(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 
 def _plain(device: str) -> str:

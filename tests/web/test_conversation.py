@@ -133,13 +133,13 @@ def test_tabs_for_a_contact_of_several_senders(parts, database, talks, acme, cli
 @pytest.mark.parametrize("evil", EVIL)
 def test_nothing_that_somebody_wrote_runs(talks, client, evil) -> None:
     message = talks.say(evil, name=evil, author_name=evil, about_relation="reply", about_text=evil)
-    talks.answer("File", attachments=[evil, "https://files.example/a.pdf"], sender_reason=evil, reason=evil)
+    talks.answer("File", attachments=[evil, "https://docs.example/a.pdf"], sender_reason=evil, reason=evil)
     client.post(at(message, "/notes"), data={"csrf_token": token(client.get("/admin")), "note": evil, "key": "k"})
     for page in (client.get(at(message)), client.get("/admin/conversations"), client.get(at(message, "/log"))):
         assert "<script>alert" not in page.text and "<img src=x" not in page.text
         assert 'href="javascript:' not in page.text and "' onfocus=" not in page.text
         assert "{{" not in evil or evil in page.text, "a template's words are words"
-    assert 'href="https://files.example/a.pdf"' in client.get(at(message)).text
+    assert 'href="https://docs.example/a.pdf"' in client.get(at(message)).text
 
 
 def test_a_reply_goes_out_once_however_often_its_form_comes(parts, database, talks, client) -> None:

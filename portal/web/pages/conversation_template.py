@@ -1,6 +1,5 @@
 """`/conversations/<id>/template/<sender>`: a template into a conversation, for when nothing else may be written."""
 
-import hashlib
 import logging
 from typing import Any
 
@@ -13,9 +12,7 @@ from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import composing, replying, template_sending, template_texts
 from portal.messaging.replying import Reply, Way
-from portal.messaging.storable import storable
 from portal.models import Conversation, Location, TemplateRow
-from portal.models.base import new_uuid
 from portal.web.context import services
 from portal.web.pages import routes, template_filling
 from portal.web.pages.conversation import NOT_YOURS, back, mine, told
@@ -51,10 +48,9 @@ def send_conversation_template(conversation_id: int, sender_id: int) -> Response
     values = template_filling.values()
     try:
         content = template_texts.content(template_sending.form_of(row), values)
-        form = storable(request.form.get("key", ""), 64)
-        draft = replying.draft(
-            way, Reply("", last.uuid if last else "", False, form), viewer().name, _key(found, row, values), (), content
-        )
+        said = Reply("", last.uuid if last else "", False, template_filling.form_key())
+        key = template_filling.draft_key(found.id, row, values)
+        draft = replying.draft(way, said, viewer().name, key, (), content)
         composing.compose(services().database, services().journal, place, draft)
     except InvalidInput as error:
         return _page(conversation_id, sender_id, raw, fault=error.message)
@@ -63,34 +59,17 @@ def send_conversation_template(conversation_id: int, sender_id: int) -> Response
     return back(found.id)
 
 
-def _key(found: Conversation, row: TemplateRow, values: dict[str, str]) -> str:
-    """One form that is sent twice is one message; filled in anew, after going back to it, it is another one."""
-    said = repr((request.form.get("key", ""), row.id, sorted(values.items())))
-    return f"template:{found.id}:{hashlib.sha256(said.encode()).hexdigest()}"
-
-
 def _page(conversation_id: int, sender_id: int, raw: str, fault: str = "", block: str = "form") -> ResponseReturnValue:
     with services().database.read() as session:
         found, _, way = _way(session, conversation_id, sender_id)
         rows = _choices(session, way)
-        row = template_filling.chosen(rows, raw)
-    form = template_sending.form_of(row) if row is not None else None
-    values = template_filling.values()
     context: dict[str, Any] = {
         "talk": found,
         "sender": way.sender,
         "way": way,
         "here": url_for(".conversation_template", conversation_id=found.id, sender_id=sender_id),
         "why": _why_not(way),
-        "rows": rows,
-        "row": row,
-        "form": form,
-        "fields": template_filling.fields(form, values, judged=bool(fault)) if form else [],
-        "shown": template_texts.preview(form, values) if form else None,
-        "hints": template_filling.hints(form, values) if form else [],
-        "edition": template_filling.edition(row) if row is not None else "",
-        "fault": fault or (template_filling.CHOOSE if raw and row is None and rows else ""),
-        "key": storable(request.form.get("key", ""), 64) or new_uuid(),
+        **template_filling.context(rows, raw, fault),
     }
     return htmx.render("pages/conversation_template.html", block, 422 if fault else 200, **context)
 
