@@ -155,7 +155,7 @@ def post(portal, *items, path="whatsapp", body=None, secret=APP_SECRET, sign=Tru
     headers = {"Content-Type": "application/json"}
     if sign:
         headers["X-Hub-Signature-256"] = signature(raw, secret)
-    return requests.post(f"{portal.url}/webhooks/{path}", data=raw, headers=headers, timeout=30)
+    return requests.post(f"{portal.url}/webhooks/{path}", data=raw, headers=headers, timeout=60)
 
 
 class Line(PretendLine):

@@ -165,7 +165,7 @@ class Portal:
         return Counter(message.status for message in self.sandbox.ghl.mailbox.messages(direction="outbound"))
 
 
-def eventually(check, seconds: float = 30.0, what: str = ""):
+def eventually(check, seconds: float = 120.0, what: str = ""):
     """The check's first true value. A bound against hanging, never a measure of speed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -22,7 +22,7 @@ from tests import scratch
 
 INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 OWNER = "sendero"
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 30
 
 

@@ -84,7 +84,7 @@ def post(portal, key: str, said: Inbound | Receipt) -> None:
     """The provider's webhook."""
     action = "receive" if isinstance(said, Inbound) else "status"
     url = f"{portal.url}/webhooks/sms/pretend/{key}/{action}"
-    assert requests.post(url, data=msgspec.json.encode(said), timeout=10).status_code == 200
+    assert requests.post(url, data=msgspec.json.encode(said), timeout=60).status_code == 200
 
 
 class Line:

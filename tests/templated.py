@@ -84,7 +84,7 @@ class Templated(Simulator):
 def hear(portal, sender_id: int, said: Inbound) -> None:
     """A customer writes to it."""
     url = f"{portal.url}/webhooks/sms/templated/{portal.sender_key(sender_id)}/receive"
-    assert requests.post(url, data=msgspec.json.encode(said), timeout=10).status_code == 200
+    assert requests.post(url, data=msgspec.json.encode(said), timeout=60).status_code == 200
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:

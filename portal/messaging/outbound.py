@@ -57,6 +57,7 @@ REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
 TO_BE_LOGGED = "wanted"
+LOOK_AGAIN = "look_again"
 REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
 
@@ -306,12 +307,24 @@ def status_job(message_id: int, location_id: int) -> dict[str, Any]:
 
 
 def _hold(session: Session, conversation: Conversation, message: Message, reason: str) -> None:
-    """Holds a message, and with it what comes later in the conversation."""
-    conversation.held_reason = reason
+    """Holds a message, and with it what comes later in the conversation.
+
+    Whoever takes the reason away at this very moment does not see this message yet, so it would never be tried again:
+    the first that a conversation holds is looked at once more when all can see it.
+    """
+    first, conversation.held_reason = not conversation.held_reason, reason
     if message.status == Status.HELD:
         message.reason = reason
-    else:
-        move_message(session, message, Status.HELD, who=WHO, detail=reason)
+        return
+    move_message(session, message, Status.HELD, who=WHO, detail=reason)
+    if first:
+        gate = release_gate(message.location_id)
+        enqueue(session, [job(SEND, LOOK_AGAIN, message.id, f"look:{message.id}", gate=gate, priority=0)])
+
+
+def release_gate(location_id: int) -> str:
+    """What lets held messages of a location go is done one at a time: no location keeps all threads busy."""
+    return f"release:{location_id}"
 
 
 def let_go(session: Session, conversation_id: int) -> None:

@@ -15,7 +15,7 @@ from portal.credits import refusals
 from portal.messaging import routing
 from portal.messaging.choosing import route
 from portal.messaging.locks import lock_conversation
-from portal.messaging.outbound import place
+from portal.messaging.outbound import place, release_gate
 from portal.models import Conversation, InstallState, Location, Message, Status
 from portal.queue.jobs import GHL, SEND, Due, complete, job, request
 
@@ -47,8 +47,8 @@ def release_location(session: Session, due: Due) -> int:
 
 
 def release_conversations(session: Session, location_id: int, ids: Sequence[int]) -> None:
-    """Has conversations of one location tried again. They share a gate: no location keeps all threads busy."""
-    gate = f"release:{location_id}"
+    """Has conversations of one location tried again."""
+    gate = release_gate(location_id)
     request(session, [job(SEND, "release", id_, f"release:{id_}", gate=gate, priority=0) for id_ in ids])
 
 
@@ -78,6 +78,16 @@ def release_conversation(session: Session, due: Due) -> int:
     _same_reason(session, conversation)
     _close_alert(session, location, before)
     return sum(message.status == Status.QUEUED for message in messages)
+
+
+def look_again(session: Session, due: Due) -> int | None:
+    """Has a conversation tried again whose message was held while what holds it went away; its id when it was so."""
+    complete(session, [due.id])
+    message = session.get(Message, due.subject)
+    if message is None or message.status != Status.HELD or not may_go(session, message.conversation_id):
+        return None
+    release_conversations(session, message.location_id, [message.conversation_id])
+    return message.conversation_id
 
 
 def may_go(session: Session, conversation_id: int) -> bool:

@@ -20,11 +20,12 @@ from portal.messaging.calls import TELL, Calls
 from portal.messaging.completing import Completer
 from portal.messaging.first_line import READ
 from portal.messaging.mirroring import EchoUnresolved
+from portal.messaging.outbound import LOOK_AGAIN
 from portal.messaging.reading import ReadMarker
 from portal.messaging.reading_tags import TagReader
 from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
 from portal.messaging.registrations import Registrations
-from portal.messaging.releasing import release_conversation, release_location
+from portal.messaging.releasing import look_again, release_conversation, release_location
 from portal.messaging.silencing import Silencing
 from portal.models import Event, Location, Wallet
 from portal.queue.jobs import APPLY, Due, complete, postpone
@@ -169,6 +170,14 @@ class Upkeep:
         log.info("held conversations are tried again", extra={"location": due.subject, "conversations": found})
         return True
 
+    def look_again(self, due: Due) -> bool:
+        """Looks whether what held a message went away while it was being held."""
+        with self._database.write() as session:
+            conversation_id = look_again(session, due)
+        if conversation_id is not None:
+            log.info("what held a message had gone meanwhile", extra={"conversation": conversation_id})
+        return True
+
     def match_receipt(self, due: Due) -> bool:
         """Brings a receipt together with its part, where the two were written at the same moment."""
         with self._database.write() as session:
@@ -208,6 +217,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
+        LOOK_AGAIN: upkeep.look_again,
         receipts.MATCH: upkeep.match_receipt,
         "check_location": installing.check_location,
         "mint_token": installing.mint_token,

@@ -298,7 +298,7 @@ class Aftermath:
     def check_nothing_is_stuck(self) -> None:
         """No lease, no job but polls, nothing held or parked, no dead token, an empty spool, no fault of our own."""
         deployment = self.deployment
-        eventually(lambda: not deployment.leased(), 10, "no leases")
+        eventually(lambda: not deployment.leased(), what="no leases")
         assert set(deployment.jobs()) <= {"check_status"}
         assert deployment.rows("SELECT id FROM message WHERE status = 'held' OR held") == []
         assert deployment.rows("SELECT id, note FROM event WHERE state NOT IN ('applied', 'ignored')") == []

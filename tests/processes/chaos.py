@@ -119,7 +119,7 @@ class Chaos(threading.Thread):
 
     def _wait_for(self, place: float) -> None:
         if place < 1:
-            eventually(lambda: self._progress() >= place, 120, "progress")
+            eventually(lambda: self._progress() >= place, what="progress")
             time.sleep(self._chance.uniform(0, 0.3))
         else:
             time.sleep(self._chance.uniform(0.5, 5))
@@ -145,8 +145,8 @@ class Chaos(threading.Thread):
         before = parent.children()
         os.kill(self._chance.choice(before), signal.SIGKILL)
         at = time.time()
-        eventually(lambda: set(parent.children()) - set(before), 20, "a new child")
-        eventually(lambda: status(f"{parent.url}/livez") == 200, 20, "a new child that serves")
+        eventually(lambda: set(parent.children()) - set(before), what="a new child")
+        eventually(lambda: status(f"{parent.url}/livez") == 200, what="a new child that serves")
         self._note(at, "child", parent.role)
 
     def _note(self, at: float, how: str, whom: str) -> None:

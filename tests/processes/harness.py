@@ -29,7 +29,7 @@ from tests.portal import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ("app.py",)
-START_SECONDS = 40
+START_SECONDS = 120
 PATH = os.environ.get("PATH", os.defpath)
 
 
@@ -118,12 +118,12 @@ class Process:
         """kill -9 of parent and children at once: the machine's plug."""
         if self.alive or _group(self.pid):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(60)
 
     def kill_parent(self) -> None:
         """kill -9 of the parent alone."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def terminate(self) -> None:
         """SIGTERM to the parent, as systemd and docker send it."""
@@ -321,7 +321,7 @@ def status(url: str) -> int:
         return 0
 
 
-def settled(deployment: Deployment, expected: dict[str, str], seconds: float) -> None:
+def settled(deployment: Deployment, expected: dict[str, str], seconds: float = 120.0) -> None:
     """Waits until HighLevel shows what is expected of each message id and nothing is left to send."""
     mailbox = deployment.sandbox.ghl.mailbox
 
@@ -331,7 +331,7 @@ def settled(deployment: Deployment, expected: dict[str, str], seconds: float) ->
 
     try:
         eventually(lambda: not wrong(), seconds, "every status in HighLevel")
-        eventually(lambda: not set(deployment.jobs()) & {"apply", "send", "push_status"}, 15, "an empty queue")
+        eventually(lambda: not set(deployment.jobs()) & {"apply", "send", "push_status"}, what="an empty queue")
     except AssertionError as error:
         left = wrong()
         known = [line for line in deployment.messages() if line["ghl_message_id"] in left]

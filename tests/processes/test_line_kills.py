@@ -41,7 +41,7 @@ def line(deployment, world):
     deployment.install(Owner(PLACE.company_id, PLACE.id))
     words = ["--api-url", world.url, "--set", f"id_instance={instance.id}", "--set", f"api_token={instance.token}"]
     deployment.flask("sender", "add", "--location", PLACE.id, "--channel", "green_api", "--pace", "1000", *words)
-    eventually(lambda: instance.settings_at(world.clock())["webhookUrl"] and not deployment.jobs(), 60, "the webhook")
+    eventually(lambda: instance.settings_at(world.clock())["webhookUrl"] and not deployment.jobs(), what="the webhook")
     return instance, running
 
 

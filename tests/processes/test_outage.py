@@ -86,8 +86,8 @@ def test_an_outage_of_the_database_loses_nothing_and_keeps_the_order(cluster, de
     assert taken > CONTACTS, "webhooks were taken while the database was away"
     assert len(spools(deployment)) >= 2, "the killed child's and another's"
     cluster.start()
-    eventually(lambda: not deployment.spooled(), 20, "an empty spool")
-    eventually(lambda: status(f"{deployment.url}/readyz") == 200, 10, "ready again")
+    eventually(lambda: not deployment.spooled(), what="an empty spool")
+    eventually(lambda: status(f"{deployment.url}/readyz") == 200, what="ready again")
     time.sleep(1)
     ending.set()
     for talk in talks:
@@ -97,7 +97,7 @@ def test_an_outage_of_the_database_loses_nothing_and_keeps_the_order(cluster, de
 
 def kill_a_spooling_child(deployment: Deployment, web) -> None:
     """kill -9 of one of the web processes whose spool holds something: its file becomes an orphan."""
-    names = eventually(lambda: [path.name for path in spools(deployment)], 10, "a spool file")
+    names = eventually(lambda: [path.name for path in spools(deployment)], what="a spool file")
     victim = int(names[0].split("-")[0])
     assert victim in web.children()
     os.kill(victim, signal.SIGKILL)
@@ -117,7 +117,7 @@ def check(deployment: Deployment, talks: list[Talk]) -> None:
     answers = Counter(answer.status for delivery in sent for answer in delivery.answers)
     print(f"{len(sent)} messages, answers {dict(answers)}")
     assert set(answers) <= {0, 200}, answers
-    settled(deployment, {delivery.message.id: "delivered" for delivery in sent}, 75)
+    settled(deployment, {delivery.message.id: "delivered" for delivery in sent})
     cast = deployment.sandbox.cast
     assert cast.repeats() == {} and cast.mismatches == [] and len(cast.accepted()) == len(sent)
     ids = Counter(line["ghl_message_id"] for line in deployment.messages())

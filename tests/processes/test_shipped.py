@@ -117,7 +117,7 @@ def test_three_start_at_once_migrate_once_are_healthy_and_stop_in_time(cluster, 
         assert cluster.log().count("CREATE TABLE message ") == 1, "one of them migrated, the others waited"
         eventually(lambda: status(f"http://127.0.0.1:{compose.port}/readyz") == 200, what="ready")
         for service, number in (("web", 0), ("worker", 0), ("worker", 1)):
-            eventually(lambda s=service, n=number: compose.health(s, n) == 0, 20, f"{service} {number} healthy")
+            eventually(lambda s=service, n=number: compose.health(s, n) == 0, what=f"{service} {number} healthy")
         if compose.before:
             owners = {os.stat(f"/proc/{process.pid}").st_uid for process in running}
             assert owners == {USER}
@@ -138,7 +138,7 @@ def test_a_worker_that_got_stuck_is_not_healthy(cluster, folder, world):
     worker = compose.start("worker", 0)
     try:
         worker.wait_ready()
-        eventually(lambda: compose.health("worker", 0) == 0, 20, "healthy")
+        eventually(lambda: compose.health("worker", 0) == 0, what="healthy")
         beat = Path(compose.environment("worker", "worker-0")["INSTANCE_DIR"]) / "worker.alive"
         worker.kill()
         os.utime(beat, (time.time() - 60, time.time() - 60))

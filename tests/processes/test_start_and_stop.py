@@ -22,7 +22,7 @@ def refused(environment: dict[str, str], folder: Path, *before: str) -> list[str
     """The lines of a start that ends at once with 2."""
     process = Process(environment, folder / f"refused-{free_port()}.log", *before)
     try:
-        assert process.wait(20) == 2, process.tail()
+        assert process.wait(120) == 2, process.tail()
     finally:
         process.kill()
     lines = process.tail().splitlines()
@@ -135,7 +135,7 @@ def test_sigterm_drains_and_leaves_nothing_leased(deployment):
     sandbox.faults.disarm(slow)
     for role in {process.role for process in running}:
         deployment.start(role)
-    settled(deployment, {delivery.message.id: "delivered" for delivery in sent}, 40)
+    settled(deployment, {delivery.message.id: "delivered" for delivery in sent})
     assert sandbox.cast.repeats() == {} and len(sandbox.cast.accepted()) == COUNT
     assert set(sandbox.cast.calls_by_key.values()) == {1}, "an orderly end leaves nothing in doubt"
     assert deployment.complaints() == []
@@ -148,24 +148,24 @@ def test_a_killed_parent_leaves_no_orphan(on_sqlite):
     children = first.children()
     assert children, "the parent serves nothing itself"
     first.kill_parent()
-    eventually(lambda: not first.children(), 3, "the children gone")
+    eventually(lambda: not first.children(), what="the children gone")
     # A process whose first thread is gone may hold its sockets for some milliseconds more.
-    eventually(lambda: _free(deployment.port), 2, "the port free")
+    eventually(lambda: _free(deployment.port), what="the port free")
     deployment.start()
     sent = deployment.sandbox.deliveries.send("Still there?")
     assert sent.taken
-    settled(deployment, {sent.message.id: "delivered"}, 20)
+    settled(deployment, {sent.message.id: "delivered"})
 
 
 @pytest.mark.postgres
 def test_killed_web_children_are_replaced_however_often(on_postgres):
     web = on_postgres.start("web", WEB_PROCESSES="2")
     for victims in (1, 1, 2):
-        before = eventually(lambda: len(web.children()) == 2 and web.children(), 20, "two children")
+        before = eventually(lambda: len(web.children()) == 2 and web.children(), what="two children")
         kept = set(before[victims:])
         for pid in before[:victims]:
             os.kill(pid, signal.SIGKILL)
-        eventually(lambda kept=kept: len(web.children()) == 2 and kept < set(web.children()), 20, "new children")
+        eventually(lambda kept=kept: len(web.children()) == 2 and kept < set(web.children()), what="new children")
         assert web.alive and eventually(lambda: status(f"{web.url}/livez") == 200)
 
 

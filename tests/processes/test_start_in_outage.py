@@ -34,7 +34,7 @@ def deployment(cluster, world, tmp_path):
 
 
 def ends_with_two(process) -> None:
-    assert process.wait(30) == 2, process.tail()
+    assert process.wait(120) == 2, process.tail()
     assert "DATABASE_URL" in process.tail()
 
 
@@ -42,7 +42,7 @@ def test_webhooks_are_taken_by_a_web_process_that_starts_in_an_outage(cluster, d
     first = deployment.start("web")
     deployment.prepare(PLACE)
     first.terminate()
-    assert first.wait(40) == 0
+    assert first.wait(120) == 0
     cluster.kill()
     web = deployment.start("web")
     assert status(f"{web.url}/readyz/webhooks") == 200 and status(f"{web.url}/readyz") == 503
@@ -50,9 +50,9 @@ def test_webhooks_are_taken_by_a_web_process_that_starts_in_an_outage(cluster, d
     assert sent.taken and deployment.spooled()
     ends_with_two(deployment.launch("worker"))
     cluster.start()
-    eventually(lambda: not deployment.spooled(), 30, "the spool replayed")
+    eventually(lambda: not deployment.spooled(), what="the spool replayed")
     deployment.start("worker")
-    settled(deployment, {sent.message.id: "delivered"}, 40)
+    settled(deployment, {sent.message.id: "delivered"})
 
 
 def test_a_database_that_was_never_there_is_named(cluster, deployment):

@@ -38,8 +38,8 @@ def test_fifty_needs_of_an_expired_token_over_two_workers_are_one_refresh(on_pos
     places = [sandbox.world.add_location(f"Branch {n}") for n in range(NEEDS)]
     for place in places:
         assert sandbox.deliveries.install(AGENCY.id, place.id).taken
-    settled(on_postgres, send(sandbox, NEEDS, people(sandbox, [PLACE], NEEDS)), 60)
-    eventually(lambda: not on_postgres.jobs(), 30, what="every location minted")
+    settled(on_postgres, send(sandbox, NEEDS, people(sandbox, [PLACE], NEEDS)))
+    eventually(lambda: not on_postgres.jobs(), what="every location minted")
     minted = on_postgres.rows("SELECT count(*) FROM installation WHERE kind = 'location' AND state = 'active'")
     # The other demo location is the agency's too.
     assert minted == [(NEEDS + len(demo.DEMO_LOCATIONS),)]
@@ -49,7 +49,7 @@ def test_fifty_needs_of_an_expired_token_over_two_workers_are_one_refresh(on_pos
     refused = [call for call in sandbox.records.calls("ghl") if call.status == 401]
     assert refused == [], "nobody used the token that was replaced"
     sandbox.ghl.grants.expire_access_tokens()
-    settled(on_postgres, send(sandbox, NEEDS, people(sandbox, [PLACE], NEEDS)), 60)
+    settled(on_postgres, send(sandbox, NEEDS, people(sandbox, [PLACE], NEEDS)))
     assert refreshes(sandbox, PLACE.id) == ["rotated", "rotated"], "one more, for a token refused in mid-flight"
     assert on_postgres.complaints() == []
 
@@ -59,7 +59,7 @@ def test_an_early_403_is_waited_out_without_a_refresh(on_sqlite):
     sandbox.ghl.early_403_seconds = 8
     on_sqlite.start()
     on_sqlite.prepare(PLACE)
-    settled(on_sqlite, send(sandbox, 20, people(sandbox, [PLACE], 10)), 40)
+    settled(on_sqlite, send(sandbox, 20, people(sandbox, [PLACE], 10)))
     messages = sandbox.ghl.mailbox.messages(direction="outbound")
     assert any(403 in message.refused for message in messages), "it was told too early at least once"
     for message in messages:

@@ -8,7 +8,7 @@ from portal.sandbox import world
 from tests.portal import PLACE
 from tests.processes.harness import status
 
-SECONDS = 20
+SECONDS = 60
 DELIVERY = {
     "type": "SMS",
     "locationId": PLACE.id,

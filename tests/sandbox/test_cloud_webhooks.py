@@ -238,7 +238,7 @@ class TestPeople:
         told = portal.messages()[0]
         own = told[told["type"]]
         token = sandbox.cloud.accounts[CLOUD_ACCOUNT].token
-        fetched = meta.call.session.get(own["url"], headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        fetched = meta.call.session.get(own["url"], headers={"Authorization": f"Bearer {token}"}, timeout=60)
         known = meta("GET", own["id"]).json()
         assert fetched.content and known["file_size"] == len(fetched.content) and known["mime_type"] == own["mime_type"]
         assert own.get("voice") == {"voice": True, "audio": False}.get(kind)

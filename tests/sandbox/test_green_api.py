@@ -263,7 +263,7 @@ def test_what_people_send(
     if kind in people.REFERRING:
         assert first in json.dumps(second)
     if kind == "image":
-        shown = call.session.get(second["messageData"]["fileMessageData"]["downloadUrl"], timeout=5)
+        shown = call.session.get(second["messageData"]["fileMessageData"]["downloadUrl"], timeout=60)
         assert shown.content.startswith(b"\x89PNG") and shown.headers["Content-Type"] == "image/png"
 
 

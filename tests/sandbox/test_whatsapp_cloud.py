@@ -240,7 +240,7 @@ class TestFiles:
 
         def fetch(token: str = ""):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            return call.session.get(url, headers=headers, timeout=5)
+            return call.session.get(url, headers=headers, timeout=60)
 
         token = sandbox.cloud.accounts[CLOUD_ACCOUNT].token
         assert (fetch().status_code, fetch("wrong").status_code) == (401, 401)
@@ -249,7 +249,7 @@ class TestFiles:
         assert fetch(token).status_code == 200
         clock.forward(2)
         assert fetch(token).status_code == 404
-        assert call.session.get(first, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 404
+        assert call.session.get(first, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code == 404
         clock.forward(31 * 24 * 3600)
         assert code(meta("GET", media)) == (400, 100)
 

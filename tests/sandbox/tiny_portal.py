@@ -84,7 +84,7 @@ class TinyPortal:
     def token(self, location: str) -> str:
         with self.lock:
             if location not in self.tokens:
-                minted = requests.post(self.sandbox.url + "/control/codes", json={"location_id": location}, timeout=5)
+                minted = requests.post(self.sandbox.url + "/control/codes", json={"location_id": location}, timeout=60)
                 self.tokens[location] = self.grant(grant_type="authorization_code", code=minted.json()["code"])
         return self.tokens[location]["access_token"]
 
@@ -95,7 +95,7 @@ class TinyPortal:
 
     def grant(self, **form: str) -> dict:
         form |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        return requests.post(self.sandbox.url + "/oauth/token", data=form, timeout=5).json()
+        return requests.post(self.sandbox.url + "/oauth/token", data=form, timeout=60).json()
 
     def push(self, event: dict, status: str, **more: object) -> None:
         path = f"/conversations/messages/{event['messageId']}/status"
@@ -115,7 +115,7 @@ class TinyPortal:
             if taken is None:
                 time.sleep(0.3)
         for _ in range(40):
-            answer = requests.get(f"{self.sandbox.url}/api/v1/sms/status/{taken}", headers=headers, timeout=5).json()
+            answer = requests.get(f"{self.sandbox.url}/api/v1/sms/status/{taken}", headers=headers, timeout=60).json()
             if answer["status"] in ("delivered", "undelivered"):
                 break
             time.sleep(0.4)

@@ -30,7 +30,7 @@ class Client:
         given = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         url = f"{self.portal.url}/api/v1{path}"
-        return requests.request(method, url, json=body, headers=given | named, timeout=30)
+        return requests.request(method, url, json=body, headers=given | named, timeout=60)
 
     def get(self, path):
         said = self("GET", path)

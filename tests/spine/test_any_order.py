@@ -318,8 +318,8 @@ def test_webhooks_at_once_and_many_workers_end_the_same(database_url, sandbox, t
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda body: sandbox.deliveries.event(body["type"], body), webhooks))
         assert all(answer.taken for answer in answers)
-        eventually(lambda: {event.state for event in portal.events()} <= {"applied", "ignored"}, 60, "all applied")
-        eventually(lambda: _checked(stories), 90, "the end that HighLevel knows")
+        eventually(lambda: {event.state for event in portal.events()} <= {"applied", "ignored"}, what="all applied")
+        eventually(lambda: _checked(stories), what="the end that HighLevel knows")
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
     finally:
         for worker in workers:

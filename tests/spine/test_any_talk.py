@@ -169,8 +169,8 @@ def test_people_who_prove_to_be_one_while_everybody_talks(database_url, sandbox,
             story = [each for phone, lid in people for each in _talk(phone, lid)]
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda each: pretend.post(portal, key, each), story))
-            eventually(lambda: {each.state for each in portal.events()} == {"applied"}, 60, "all applied")
-            eventually(lambda: not portal.jobs(), 60, "all told")
+            eventually(lambda: {each.state for each in portal.events()} == {"applied"}, what="all applied")
+            eventually(lambda: not portal.jobs(), what="all told")
             with portal.session() as session:
                 rows = session.execute(select(Message.address, Message.conversation_id).distinct()).all()
                 gone = select(Message.id).join(Conversation, Conversation.id == Message.conversation_id)

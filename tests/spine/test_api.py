@@ -172,7 +172,7 @@ def test_a_bulk_says_what_became_of_each_and_how_it_stands(portal):
         bulk = api.get(f"/bulk/{said['id']}")
         return bulk["statuses"].get("delivered") == 30 and bulk
 
-    bulk = eventually(over, 60)
+    bulk = eventually(over)
     assert (bulk["pending"], len(bulk["refused"])) == (0, 3)
     seen, cursor = [], ""
     while cursor is not None:

@@ -128,7 +128,7 @@ def test_every_operation_reaches_what_it_promises(database_url, tmp_path):
     """On both engines, each answer held against the specification."""
     running, server = started(database_url, tmp_path)
     api = Client(running, running.key)
-    spec = json.loads(requests.get(f"{running.url}/api/v1/openapi.json", timeout=30).content)
+    spec = json.loads(requests.get(f"{running.url}/api/v1/openapi.json", timeout=60).content)
     schema = schemathesis.openapi.from_dict(spec)
     ids = prepared(api)
     # What ends a thing comes last.
@@ -145,7 +145,7 @@ def test_every_operation_reaches_what_it_promises(database_url, tmp_path):
 
 
 def test_the_specification_names_every_route_and_the_page_names_every_operation(portal):
-    spec = requests.get(f"{portal.url}/api/v1/openapi.json", timeout=30).json()
+    spec = requests.get(f"{portal.url}/api/v1/openapi.json", timeout=60).json()
     routed = {
         (template(rule), method)
         for rule in portal.app.url_map.iter_rules()
@@ -154,10 +154,10 @@ def test_the_specification_names_every_route_and_the_page_names_every_operation(
     }
     written = {(f"/api/v1{path}", method.upper()) for path, methods in spec["paths"].items() for method in methods}
     assert written == routed and spec["openapi"].startswith("3.1")
-    page = requests.get(f"{portal.url}/api/v1/docs", timeout=30)
+    page = requests.get(f"{portal.url}/api/v1/docs", timeout=60)
     assert all(f'id="{each.name}"' in page.text for each in OPERATIONS)
     assert 'src="http' not in page.text and 'href="http' not in page.text
     for path in ("/api/v1/nothing", "/api/v1/messages/x/y"):
-        said = requests.get(f"{portal.url}{path}", timeout=30)
+        said = requests.get(f"{portal.url}{path}", timeout=60)
         assert (said.status_code, said.headers["Content-Type"]) == (404, "application/problem+json")
-    assert requests.delete(f"{portal.url}/api/v1/messages", timeout=30).status_code == 405
+    assert requests.delete(f"{portal.url}/api/v1/messages", timeout=60).status_code == 405

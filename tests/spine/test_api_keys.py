@@ -185,5 +185,5 @@ def test_a_key_with_admin_sets_the_sender_id_of_its_own_places(idle):
     ):
         url = f"{idle.url}/api/admin/locations/{place}/sender-id"
         headers = {"Authorization": f"Bearer {token}"}
-        said = requests.put(url, json={"sender_id": PLACE.sender_name}, headers=headers, timeout=30)
+        said = requests.put(url, json={"sender_id": PLACE.sender_name}, headers=headers, timeout=60)
         assert said.status_code == status, said.text

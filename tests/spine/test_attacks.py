@@ -213,7 +213,7 @@ def test_one_providers_odd_answer_loses_no_other_result(idle, monkeypatch, poiso
     for place, contact in enumerate(contacts):
         idle.sandbox.deliveries.send("poison" if place in (3, 7) else "innocent", contact=contact)
     idle.start()
-    eventually(lambda: not [row for row in idle.jobs() if row.kind == "send"], seconds=40, what="no send left")
+    eventually(lambda: not [row for row in idle.jobs() if row.kind == "send"], what="no send left")
     innocent = {message.status for message in idle.messages() if message.body == "innocent"}
     assert innocent <= {"accepted", "sent", "delivered"}, "an accepted message was taken for unknown"
 
@@ -277,7 +277,7 @@ def test_an_unknown_message_does_not_hold_up_its_conversation(portal, monkeypatc
     portal.sandbox.deliveries.send("doubtful")
     eventually(lambda: portal.statuses().get("unknown"), what="unknown")
     portal.sandbox.deliveries.send("clear")
-    eventually(lambda: portal.sandbox.cast.accepted(), seconds=20, what="the next message out")
+    eventually(lambda: portal.sandbox.cast.accepted(), what="the next message out")
 
 
 # What a person decides
@@ -473,13 +473,13 @@ def test_a_refused_look_up_does_not_end_the_doubt_about_a_post(portal):
     portal.sandbox.faults.arm("ghl.add_inbound", "half_answer", times=1)
     portal.sandbox.faults.arm("ghl.list_messages", "status", status=429, times=1)
     post(portal, {"id": "in-1", "from": "+639175550101", "text": "Yes please"})
-    eventually(lambda: portal.messages("in") and not portal.jobs(), seconds=60, what="queue empty")
+    eventually(lambda: portal.messages("in") and not portal.jobs(), what="queue empty")
     assert len(portal.sandbox.ghl.mailbox.messages(direction="inbound")) == 1
 
 
 def test_a_message_from_a_name_reaches_highlevel(portal):
     post(portal, {"id": "otp-1", "from": "MYBANK", "text": "Your code is 123"})
-    eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), seconds=20, what="in HighLevel")
+    eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="in HighLevel")
 
 
 def test_an_inbound_message_is_not_dropped_after_three_days(idle):
@@ -636,7 +636,7 @@ def test_nothing_that_highlevel_signs_is_refused_or_stops_the_worker(idle):
     idle.start()
     for name, body in BODIES.items():
         headers = {"X-GHL-Signature": idle.sandbox.key.sign(body), "Content-Type": "application/json"}
-        answer = requests.post(f"{idle.url}/webhooks/ghl", data=body, headers=headers, timeout=30)
+        answer = requests.post(f"{idle.url}/webhooks/ghl", data=body, headers=headers, timeout=60)
         assert answer.status_code == 200, name
     eventually(lambda: not [row for row in idle.jobs() if row.kind == "apply"], what="all judged")
     events = idle.events()
@@ -657,9 +657,9 @@ def test_nothing_that_a_provider_sends_stops_the_worker(idle):
         "form": b"id=5&from=%2B639175550101&text=%00%ff",
     }
     for name, body in odd.items():
-        assert requests.post(f"{url}/receive", data=body, timeout=30).status_code == 200, name
+        assert requests.post(f"{url}/receive", data=body, timeout=60).status_code == 200, name
     for body in (b'{"id":"a\\u0000","status":"sent"}', b'{"id":"\\ud800","status":"sent","detail":"\\u0000"}'):
-        assert requests.post(f"{url}/status", data=body, timeout=30).status_code == 200
+        assert requests.post(f"{url}/status", data=body, timeout=60).status_code == 200
     idle.start()
     eventually(lambda: not [row for row in idle.jobs() if row.kind == "apply"], what="all judged")
     for event in idle.events():
@@ -669,14 +669,14 @@ def test_nothing_that_a_provider_sends_stops_the_worker(idle):
 
 @pytest.mark.parametrize("key", ["%00", "x%00y", "%ED%A0%80", "k" * 5000, "unknown"])
 def test_an_address_that_nobody_has_keeps_nothing(idle, key):
-    answer = requests.post(f"{idle.url}/webhooks/sms/simulator/{key}/receive", data=b"x" * 1000, timeout=30)
+    answer = requests.post(f"{idle.url}/webhooks/sms/simulator/{key}/receive", data=b"x" * 1000, timeout=60)
     assert answer.status_code == 404
     assert idle.events() == [], "anybody can fill the journal"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_the_webhook_takes_nothing_but_posts(idle, method):
-    answer = requests.request(method, f"{idle.url}/webhooks/ghl", timeout=30)
+    answer = requests.request(method, f"{idle.url}/webhooks/ghl", timeout=60)
     assert answer.status_code == (200 if method == "OPTIONS" else 405)
     assert idle.events() == []
 
@@ -692,7 +692,7 @@ def test_strangers_cannot_fill_the_spool_during_an_outage(idle, monkeypatch):
     monkeypatch.setattr(type(idle.database), "write", away)
     for size in (20_000, 2_000, 200, 20):
         for number in range(20):
-            requests.post(f"{idle.url}/webhooks/sms/cast/guess{number}/receive", data=b"x" * size, timeout=30)
+            requests.post(f"{idle.url}/webhooks/sms/cast/guess{number}/receive", data=b"x" * size, timeout=60)
     assert idle.sandbox.deliveries.send("Genuine").answers[0].status == 200
 
 

@@ -79,7 +79,7 @@ def test_many_recipients_take_one_call_and_each_is_told_by_itself(portal):
 def test_a_lost_answer_is_asked_for_again_under_the_same_key(portal):
     portal.sandbox.faults.arm("cast.send_bulk", "half_answer", times=2)
     write(portal, *PEOPLE)
-    eventually(lambda: portal.statuses()["delivered"] == 5, seconds=60)
+    eventually(lambda: portal.statuses()["delivered"] == 5)
     assert taken(portal) == PEOPLE and calls(portal) == 3 and calls(portal, "cast.send") == 0
     sound(portal)
 

@@ -52,7 +52,7 @@ def delivered(portal, time):
     address = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(1)}/status"
     for status in ("sent", "delivered"):
         said = {"id": external_id, "status": status, "to": "+639171234567"}
-        requests.post(address, json=said, timeout=30).raise_for_status()
+        requests.post(address, json=said, timeout=60).raise_for_status()
         settle(portal, time)
 
 
@@ -92,7 +92,7 @@ def test_a_customers_message_and_opt_outs_are_told(portal, api, receiver, time):
     api.post("/webhooks", {"url": receiver.url, "events": ["message.received", "opt_out.added", "opt_out.lifted"]}, 201)
     address = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(1)}/receive"
     for text in ("Good morning", "STOP", "START"):
-        requests.post(address, json={"from": "+639171234567", "text": text, "id": text}, timeout=30)
+        requests.post(address, json={"from": "+639171234567", "text": text, "id": text}, timeout=60)
         settle(portal, time)
     said = {each["type"]: each for each in told(receiver)}
     assert list(said) == ["message.received", "opt_out.added", "opt_out.lifted"]

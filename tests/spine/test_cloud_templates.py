@@ -117,7 +117,7 @@ def webhook(portal, time, field: str, value: dict) -> None:
     raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
     signed = "sha256=" + hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signed}
-    assert requests.post(f"{portal.url}/webhooks/whatsapp", data=raw, headers=headers, timeout=10).status_code == 200
+    assert requests.post(f"{portal.url}/webhooks/whatsapp", data=raw, headers=headers, timeout=60).status_code == 200
     with portal.database.write() as session:
         session.execute(update(Event).where(Event.state == "pending").values(received_at=time.now()))
     work(portal, "apply")

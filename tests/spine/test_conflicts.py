@@ -14,13 +14,13 @@ from portal.database import insert_new
 from portal.installations.lifecycle import ensure_location
 from portal.journal.store import Kept
 from portal.journal.writer import Journal
-from portal.messaging import contacts, sending
+from portal.messaging import contacts, outbound, senders, sending
 from portal.messaging.fence import Pass
 from portal.messaging.sending import _Step
 from portal.models import Contact, Gate, Job
 from portal.queue import gates
 from portal.queue.claim import Limits, claim, free_ended, renew
-from portal.queue.jobs import SEND, enqueue, job
+from portal.queue.jobs import APPLY, GHL, SEND, enqueue, job
 from portal.worker import tasks
 from tests.portal import eventually
 from tests.spine.test_attacks import queued, send_jobs, work
@@ -202,11 +202,41 @@ def test_a_contact_that_two_workers_meet_at_once_is_one(on_postgres, way):
         other_id = session.scalar(select(Contact.id).where(Contact.ghl_contact_id == named))
         thread = threading.Thread(target=lambda: found.append(meet()), daemon=True)
         thread.start()
-        eventually(lambda: waits(database), 10, "the second waits for the first one's row")
+        eventually(lambda: waits(database), what="the second waits for the first one's row")
     thread.join(10)
     assert found == [other_id]
     with database.read() as session:
         assert session.scalars(select(Contact.ghl_contact_id).order_by(Contact.id)).all() == [None, named]
+
+
+def test_what_is_held_while_its_reason_goes_away_goes_out(on_postgres, monkeypatch):
+    """The one that resumes a sender sees no message of a transaction that is not over, which has seen it paused."""
+    portal, held, over = on_postgres, threading.Event(), threading.Event()
+    sender = portal.add_sender()
+    with portal.database.write() as session:
+        senders.pause(session, sender, "For a test.")
+    hold = outbound._hold
+
+    def hold_for_long(*args):
+        hold(*args)
+        args[0].flush()
+        held.set()
+        assert over.wait(60)
+
+    monkeypatch.setattr(outbound, "_hold", hold_for_long)
+    portal.sandbox.deliveries.send("Hello")
+    applying = threading.Thread(target=work, args=(portal, APPLY), daemon=True)
+    applying.start()
+    assert held.wait(60)
+    with portal.database.write() as session:
+        senders.resume(session, sender)
+    assert "release_held" in {due.kind for due in work(portal, GHL)}
+    over.set()
+    applying.join(60)
+    assert portal.statuses() == {"held": 1}
+    while work(portal, SEND):
+        pass
+    assert portal.statuses() == {"accepted": 1}
 
 
 def waits(database):

@@ -62,7 +62,7 @@ def test_a_deaf_instance_is_asked(line):
     portal, _ = line
     portal.sandbox.green.deaf = True
     portal.sandbox.deliveries.send("Kumusta")
-    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, seconds=30, what="delivered by the journal")
+    eventually(lambda: portal.ghl_statuses() == {"delivered": 1}, what="delivered by the journal")
     assert portal.sandbox.records.count("green.lastOutgoingMessages") >= 1
 
 

@@ -45,7 +45,7 @@ def expire(portal):
 
 
 def callback(portal, **parameters):
-    return requests.get(f"{portal.url}/oauth/callback", params=parameters, timeout=20)
+    return requests.get(f"{portal.url}/oauth/callback", params=parameters, timeout=60)
 
 
 def test_a_marketplace_install_without_state_is_as_good(bare):
@@ -119,7 +119,7 @@ def test_a_refused_consent_of_a_browser_is_no_fault(bare):
 def test_the_sandbox_lets_a_person_refuse(bare):
     browser, state = begin(bare)
     back = {"client_id": world.CLIENT_ID, "redirect_uri": f"{bare.url}/oauth/callback", "state": state, "cancel": "1"}
-    answer = browser.post(f"{bare.sandbox.url}/v2/oauth/chooselocation", data=back, timeout=20)
+    answer = browser.post(f"{bare.sandbox.url}/v2/oauth/chooselocation", data=back, timeout=60)
     assert answer.status_code == 400 and "permission was not given" in answer.text
 
 

@@ -682,7 +682,7 @@ def inbound(portal, sender: int, phone: str, text: str) -> None:
     import requests
 
     url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(sender)}/receive"
-    assert requests.post(url, json={"from": phone, "text": text, "id": text}, timeout=10).status_code == 200
+    assert requests.post(url, json={"from": phone, "text": text, "id": text}, timeout=60).status_code == 200
 
 
 def test_a_contact_that_was_deleted_without_a_word_does_not_block_its_conversation(by_hand, time):

@@ -40,7 +40,7 @@ def test_a_reply_comes_in_once_and_reaches_highlevel(portal):
     url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(simulator)}/receive"
     body = {"id": "in-1", "from": "+639175550101", "to": "SIM", "text": "Yes please"}
     for _ in range(3):
-        assert requests.post(url, json=body, timeout=10).status_code == 200
+        assert requests.post(url, json=body, timeout=60).status_code == 200
     found = eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="reply in HighLevel")
     eventually(lambda: not portal.jobs(), what="queue empty")
     found = portal.sandbox.ghl.mailbox.messages(direction="inbound")
@@ -53,7 +53,7 @@ def test_a_reply_comes_in_once_and_reaches_highlevel(portal):
 def test_a_stranger_becomes_a_contact_without_upsert(portal):
     simulator = portal.add_sender("simulator")
     url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(simulator)}/receive"
-    requests.post(url, json={"id": "in-2", "from": "+639991234567", "text": "Who is this?"}, timeout=10)
+    requests.post(url, json={"id": "in-2", "from": "+639991234567", "text": "Who is this?"}, timeout=60)
     eventually(lambda: portal.sandbox.ghl.mailbox.messages(direction="inbound"), what="message in HighLevel")
     paths = {call.path for call in portal.sandbox.records.calls()}
     assert not any("upsert" in path for path in paths)
@@ -74,7 +74,7 @@ def test_two_rows_of_one_contact_become_one_and_what_waits_goes_on(portal):
     url = f"{portal.url}/webhooks/sms/simulator/{key}/receive"
     for number in range(3):
         body = {"id": f"w{number}", "from": known.phone, "text": f"Word {number}"}
-        assert requests.post(url, json=body, timeout=10).status_code == 200
+        assert requests.post(url, json=body, timeout=60).status_code == 200
     eventually(lambda: len(portal.sandbox.ghl.mailbox.messages(direction="inbound")) == 3, what="all in HighLevel")
     assert [one.text for one in portal.sandbox.ghl.mailbox.messages(direction="inbound")] == [
         "Word 0",

@@ -92,7 +92,7 @@ def write(portal, *files, text="Look", id="m1", sender=None):
     """A customer writes."""
     key = portal.sender_key(sender or portal.sender)
     body = {"id": id, "from": THEM, "text": text, "files": list(files)}
-    answer = requests.post(f"{portal.url}/webhooks/sms/pigeon/{key}/receive", json=body, timeout=10)
+    answer = requests.post(f"{portal.url}/webhooks/sms/pigeon/{key}/receive", json=body, timeout=60)
     assert answer.status_code == 200
     while work(portal, "apply"):
         pass
@@ -564,7 +564,7 @@ class TestIntoHighLevel:
         write(portal, {"url": f"{server.url}/x", "name": "a b.jpg"}, {"url": f"{server.url}/y", "name": "page.html"})
         settle(portal, time)
         [(_, [theirs, ours])] = in_ghl(portal)
-        assert theirs.startswith(portal.sandbox.url) and requests.get(theirs, timeout=5).content == JPEG
+        assert theirs.startswith(portal.sandbox.url) and requests.get(theirs, timeout=60).content == JPEG
         assert ours.startswith(f"{PUBLIC}/media/"), "it takes no web pages: a link is what is left"
         assert [row.ghl_url for row in rows(portal)] == [theirs, ""]
 

@@ -58,7 +58,7 @@ def line(by_hand, time):
 def writes(portal, words, number=MARIA, **more):
     """A customer writes, and it is applied."""
     url = f"{portal.url}/webhooks/sms/simulator/{portal.sender_key(1)}/receive"
-    assert requests.post(url, json={"from": number, "text": words, **more}, timeout=10).ok
+    assert requests.post(url, json={"from": number, "text": words, **more}, timeout=60).ok
     work(portal, APPLY)
 
 

@@ -33,14 +33,14 @@ def test_a_text_comes_in_at_the_old_address(portal):
     uuid = adopt(portal, "africastalking", username="sandbox", api_key="a-key-of-forty-letters-for-a-test-run-only")
     form = {"id": "1", "text": "Hello", "from": "+254711000000", "to": "21000", "date": "2026-11-22 03:00:00"}
     for action, kind in (("receive", "AT"), ("callback", "at"), ("receive/", "at")):
-        said = requests.post(f"{portal.url}/c/{kind}/{uuid}/{action}", data=form, timeout=30)
+        said = requests.post(f"{portal.url}/c/{kind}/{uuid}/{action}", data=form, timeout=60)
         assert said.status_code == 200, said.text
         told = {"type": "msg", "external_id": "1", "urn": "tel:+254711000000", "text": "Hello"}
         assert said.json() == {"message": "Message Accepted", "data": [told]}
     came = eventually(lambda: portal.messages("in"))
     assert [(each.body, each.address) for each in came] == [("Hello", "+254711000000")]
     report = {"id": "no-message-of-ours", "status": "Success", "phoneNumber": "+254711000000"}
-    said = requests.post(f"{portal.url}/c/at/{uuid}/delivery", data=report, timeout=30)
+    said = requests.post(f"{portal.url}/c/at/{uuid}/delivery", data=report, timeout=60)
     assert said.json()["message"] == "Status Update Accepted" and said.json()["data"][0]["status"] == "D"
 
 
@@ -52,11 +52,11 @@ def test_an_external_channel_reports_by_its_address(portal):
         body="to={{to}}&text={{text}}&id={{key}}",
         report_reference="id",
     )
-    came = requests.get(f"{portal.url}/c/ex/{uuid}/receive?from=%2B639170000001&text=Hi", timeout=30)
+    came = requests.get(f"{portal.url}/c/ex/{uuid}/receive?from=%2B639170000001&text=Hi", timeout=60)
     assert came.json() == {"message": "Message Accepted", "data": [{"type": "msg"}]}
     assert eventually(lambda: portal.messages("in"))[0].body == "Hi"
     for action in ("sent", "delivered", "failed"):
-        said = requests.post(f"{portal.url}/c/ex/{uuid}/{action}", data={"id": "portal_1_1"}, timeout=30)
+        said = requests.post(f"{portal.url}/c/ex/{uuid}/{action}", data={"id": "portal_1_1"}, timeout=60)
         assert said.json() == {"message": "Status Update Accepted", "data": [{"type": "status"}]}
         event = portal.events()[-1]
         assert (event.action, event.query.endswith(f"status={action}")) == ("status", True)
@@ -71,7 +71,7 @@ def test_a_report_by_id_finds_the_message_by_our_key():
 def test_strangers_types_and_actions_are_404(portal):
     uuid = adopt(portal, "africastalking", username="sandbox", api_key="a-key-of-forty-letters-for-a-test-run-only")
     for path in (f"/c/gl/{uuid}/receive", f"/c/at/{uuid4()}/receive", f"/c/at/{uuid}/sent", f"/c/tw/{uuid}/receive"):
-        said = requests.post(portal.url + path, data={"id": "1"}, timeout=30)
+        said = requests.post(portal.url + path, data={"id": "1"}, timeout=60)
         assert (said.status_code, said.json()["message"]) == (404, "Error"), path
     assert portal.events() == []
 

@@ -153,7 +153,7 @@ def test_a_key_needs_the_scope_and_reaches_its_own_alone(imqs_client):
     stranger = Caller(portal, new_key(portal, "bulksms", places=(OTHER.id,)))
     assert stranger("GET", "/messagestatus/+27830000000").text == "Error: no data available"
     assert stranger("GET", f"/messagestatus/+27830000000?location={PLACE.id}").status_code == 404
-    basic = requests.post(f"{portal.url}/normalize", json={"msisdns": []}, auth=("imqs", imqs_client.key), timeout=30)
+    basic = requests.post(f"{portal.url}/normalize", json={"msisdns": []}, auth=("imqs", imqs_client.key), timeout=60)
     assert (basic.status_code, basic.json()) == (200, [])
 
 

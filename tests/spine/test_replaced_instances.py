@@ -42,7 +42,7 @@ def served(database_url, sandbox, tmp_path):
 def ask(portal, method, path="", body=None, payload=None):
     headers = {"X-GHL-Context": context() if payload is None else payload}
     url = f"{portal.url}/api/instances{path}"
-    return requests.request(method, url, json=body, headers=headers, timeout=30)
+    return requests.request(method, url, json=body, headers=headers, timeout=60)
 
 
 def wanted(portal, **more):
@@ -110,7 +110,7 @@ def test_nobody_reaches_anothers_instances(served):
 
 def test_user_data_is_told_and_the_installation_only_to_its_own(served):
     def told(payload):
-        return requests.post(f"{served.url}/app/decrypt-user-data", json={"encryptedData": payload}, timeout=30)
+        return requests.post(f"{served.url}/app/decrypt-user-data", json={"encryptedData": payload}, timeout=60)
 
     said = told(context())
     assert said.status_code == 200, said.text
@@ -122,4 +122,4 @@ def test_user_data_is_told_and_the_installation_only_to_its_own(served):
     for payload in ("", "x", context(secret="another app's secret")):
         bad = told(payload)
         assert (bad.status_code, bad.json()["error"]) == (400, "Failed to decrypt user data")
-    assert requests.post(f"{served.url}/app/decrypt-user-data", data="x", timeout=30).status_code == 400
+    assert requests.post(f"{served.url}/app/decrypt-user-data", data="x", timeout=60).status_code == 400

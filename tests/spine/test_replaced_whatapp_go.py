@@ -179,7 +179,7 @@ def test_who_gets_no_token(served):
         session.execute(update(User).values(must_change_password=True))
     assert nobody("POST", "/login", {"email": BOSS, "password": PASSWORD}).status_code == 403
     form = {"email": BOSS, "password": PASSWORD}
-    assert requests.post(f"{served.url}/api/login", data=form, timeout=30).status_code == 400
+    assert requests.post(f"{served.url}/api/login", data=form, timeout=60).status_code == 400
 
 
 def test_a_user_is_made_with_number_and_credits_changed_and_turned_off(served):
@@ -286,9 +286,9 @@ def test_metas_webhook_is_at_its_old_address(database_url, sandbox, tmp_path):
     portal = Portal(database_url, sandbox, tmp_path, whatsapp_webhook_token="secrettoken")
     try:
         asked = {"hub.mode": "subscribe", "hub.verify_token": "secrettoken", "hub.challenge": "42"}
-        said = requests.get(f"{portal.url}/api/whatsapp/webhook", params=asked, timeout=30)
+        said = requests.get(f"{portal.url}/api/whatsapp/webhook", params=asked, timeout=60)
         assert (said.status_code, said.text) == (200, "42")
-        forged = requests.post(f"{portal.url}/api/whatsapp/webhook", json={"entry": []}, timeout=30)
+        forged = requests.post(f"{portal.url}/api/whatsapp/webhook", json={"entry": []}, timeout=60)
         assert forged.status_code == 401
     finally:
         portal.close()

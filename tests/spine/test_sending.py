@@ -95,13 +95,13 @@ def test_a_message_in_many_parts_says_how_much_went_out(portal):
 def test_nothing_goes_to_somebody_who_opted_out(portal):
     key = portal.sender_key(portal.add_sender("simulator", name="line"))
     url = f"{portal.url}/webhooks/sms/simulator/{key}/receive"
-    requests.post(url, json={"id": "s1", "from": CONTACT, "text": " Stop. "}, timeout=10)
+    requests.post(url, json={"id": "s1", "from": CONTACT, "text": " Stop. "}, timeout=60)
     eventually(lambda: portal.messages("in"), what="STOP kept")
     portal.sandbox.deliveries.send("An offer")
     eventually(lambda: portal.ghl_statuses().get("failed"), what="failed in HighLevel")
     assert "opted out" in portal.messages()[0].reason
     assert portal.sandbox.records.count("cast.send") == 0
-    requests.post(url, json={"id": "s2", "from": CONTACT, "text": "START"}, timeout=10)
+    requests.post(url, json={"id": "s2", "from": CONTACT, "text": "START"}, timeout=60)
     eventually(lambda: len(portal.messages("in")) == 2, what="START kept")
     with portal.session() as session:
         assert session.scalars(select(OptOut)).one().lifted_at is not None
@@ -192,7 +192,7 @@ def test_three_time_outs_open_the_breaker_and_a_success_closes_it(portal, monkey
     for _ in range(4):
         portal.sandbox.faults.arm("cast.send", "status", status=503, times=1)
     portal.sandbox.deliveries.send("Ill provider")
-    eventually(lambda: portal.statuses().get("delivered"), seconds=60, what="delivered after the illness")
+    eventually(lambda: portal.statuses().get("delivered"), what="delivered after the illness")
     with portal.session() as session:
         gate = session.scalars(select(Gate).where(Gate.key.startswith("account:"))).one()
         assert gate.failures == 0 and gate.blocked_until is None

@@ -53,7 +53,7 @@ def post(portal, text="Hello", *, instance="7105", token="first token", body=Non
     said = {"instance": instance, "id": f"id-{text}", "from": CUSTOMER, "text": text}
     raw = json.dumps(said).encode() if body is None else body
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    return requests.post(f"{portal.url}/webhooks/linked", data=raw, headers=headers, timeout=30)
+    return requests.post(f"{portal.url}/webhooks/linked", data=raw, headers=headers, timeout=60)
 
 
 def inbound(portal) -> list[str]:
@@ -81,8 +81,8 @@ def test_what_proves_nothing_is_refused_and_bounded(portal, time, provider, line
     assert set(answers) == {401}
     kept = portal.events()[before:]
     assert {event.state for event in kept} <= {"refused"} and len(kept) <= 21
-    assert requests.get(f"{portal.url}/webhooks/linked", timeout=10).status_code == 405
-    assert requests.post(f"{portal.url}/webhooks/nonesuch", timeout=10).status_code == 404
+    assert requests.get(f"{portal.url}/webhooks/linked", timeout=60).status_code == 405
+    assert requests.post(f"{portal.url}/webhooks/nonesuch", timeout=60).status_code == 404
 
 
 def test_what_is_genuine_and_cannot_be_read_is_kept_for_a_person(portal, time, provider, line):

@@ -136,7 +136,7 @@ def test_a_file_that_is_drained_meanwhile_has_no_size(idle, monkeypatch):
     gone = idle.parts.spool.folder / "1-gone.spool"
     monkeypatch.setattr(Spool, "files", lambda self: [gone])
     assert idle.parts.spool.size() == 0
-    assert requests.get(f"{idle.url}/readyz", timeout=20).status_code == 200
+    assert requests.get(f"{idle.url}/readyz", timeout=60).status_code == 200
 
 
 # Full and closed
@@ -164,7 +164,7 @@ def test_neither_database_nor_spool_asks_the_caller_to_come_back(idle, monkeypat
     body = b'{"type":"INSTALL"}'
     headers = {"X-GHL-Signature": idle.sandbox.key.sign(body)}
     with away(idle, monkeypatch):
-        answer = requests.post(f"{idle.url}/webhooks/ghl", data=body, headers=headers, timeout=20)
+        answer = requests.post(f"{idle.url}/webhooks/ghl", data=body, headers=headers, timeout=60)
     assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
 
 
@@ -223,7 +223,7 @@ def test_a_primary_that_became_a_standby_is_left(idle, database_url):
     idle.database.engine.dispose()
     assert idle.parts.journal.append(entry(1)) is Kept.SPOOLED
     read_only("off")
-    eventually(lambda: _drained(idle), 10, "drained")
+    eventually(lambda: _drained(idle), what="drained")
     with idle.database.write() as session:
         session.execute(text("UPDATE event SET note = 'seen'"))
     assert numbers(idle) == [1]

@@ -44,7 +44,7 @@ def bearer(idle, monkeypatch):
         url = f"{idle.url}/webhooks/sms/bearer/{sender.key}/receive"
         headers = {"Authorization": f"Bearer {secret}"}
         said = {"from": "+639175550101", "text": text}
-        return requests.post(url, json=said, headers=headers, timeout=30).status_code
+        return requests.post(url, json=said, headers=headers, timeout=60).status_code
 
     post.sender = sender
     return post
@@ -82,7 +82,7 @@ def test_a_long_message_in_a_query_is_kept_whole(idle):
     text = "ส" * 670
     query = urlencode({"from": "+639175550101", "text": text})
     assert len(query) > 6000
-    answer = requests.get(f"{idle.url}/webhooks/sms/simulator/{key}/receive?{query}", timeout=20)
+    answer = requests.get(f"{idle.url}/webhooks/sms/simulator/{key}/receive?{query}", timeout=60)
     assert answer.status_code == 200
     apply(idle)
     assert [message.body for message in idle.messages("in")] == [text]
@@ -111,7 +111,7 @@ def test_a_flood_of_forgeries_does_not_ask_the_database_each_time(idle, bearer, 
 def test_an_address_that_is_only_tried_troubles_nobody(idle, method):
     """Providers look whether it answers when it is entered, people open it in a browser, monitors ask for its head."""
     key = idle.sender_key(idle.add_sender("simulator"))
-    answer = requests.request(method, f"{idle.url}/webhooks/sms/simulator/{key}/receive", timeout=20)
+    answer = requests.request(method, f"{idle.url}/webhooks/sms/simulator/{key}/receive", timeout=60)
     assert answer.status_code == 200
     apply(idle)
     assert [event.state for event in idle.events()] == ["ignored"]
@@ -127,7 +127,7 @@ def test_what_strangers_sent_in_an_outage_troubles_nobody(idle, monkeypatch):
         patch.setattr(type(idle.database), "read", away)
         patch.setattr(type(idle.database), "write", away)
         url = f"{idle.url}/webhooks/sms/simulator/a-guessed-key/receive"
-        assert requests.post(url, data=b"from=1&text=" + b"x" * 9000, timeout=20).status_code == 200
+        assert requests.post(url, data=b"from=1&text=" + b"x" * 9000, timeout=60).status_code == 200
     drain(idle.database, idle.parts.spool)
     apply(idle)
     (event,) = idle.events()
@@ -177,7 +177,7 @@ def test_an_item_that_the_portal_fails_on_costs_none_of_the_others_of_a_batch(id
     key = idle.sender_key(idle.add_sender("infobip", credentials=credentials))
     said = [{"from": "639175550101", "text": text, "messageId": text} for text in ("one", "poison", "three")]
     url = f"{idle.url}/webhooks/sms/infobip/{key}/receive"
-    assert requests.post(url, json={"results": said}, timeout=20).status_code == 200
+    assert requests.post(url, json={"results": said}, timeout=60).status_code == 200
     with idle.database.write() as session:
         session.execute(update(Job).where(Job.kind == APPLY).values(attempts=OWN_FAULT_TRIES))
     apply(idle)

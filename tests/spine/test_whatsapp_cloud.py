@@ -125,7 +125,7 @@ class Cloud(cloudy.Line):
     def post(self, *changes, account=ACCOUNT, raw=None) -> None:
         body = json.dumps(payloads.payload(*changes, account=account)).encode() if raw is None else raw
         headers = {"X-Hub-Signature-256": signature(body, APP_SECRET), "Content-Type": "application/json"}
-        answer = requests.post(f"{self.portal.url}/webhooks/whatsapp", data=body, headers=headers, timeout=30)
+        answer = requests.post(f"{self.portal.url}/webhooks/whatsapp", data=body, headers=headers, timeout=60)
         assert answer.status_code == 200
         self.apply()
 

@@ -95,10 +95,10 @@ def test_nothing_is_lost_or_doubled_in_a_storm(chat):
     for count in range(15):
         here.deliveries.send(f"text {count} of the storm")
         people.write(here, number, MARIA, text=f"answer {count}")
-    eventually(lambda: len(inbound(portal)) == 16, seconds=60, what="every answer in HighLevel, once")
+    eventually(lambda: len(inbound(portal)) == 16, what="every answer in HighLevel, once")
     # What was broken off before Meta had it is in doubt for ever: no status can tell of it, so a person has to.
     expected = {"read": 14, "pending": 1}
-    eventually(lambda: portal.ghl_statuses() == expected, seconds=60, what="the rest read")
+    eventually(lambda: portal.ghl_statuses() == expected, what="the rest read")
     assert here.cloud.repeats() == {} and len(number.sent) == 14
     assert portal.statuses() == {"read": 14, "unknown": 1}
 

@@ -26,7 +26,7 @@ def body(place=PLACE, extras=None, **data):
 def act(portal, said, place=PLACE, token=TOKEN, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     given = {"Authorization": f"Bearer {token}", "locationid": place.id, "contactphone": PHONE} | named
-    return requests.post(f"{portal.url}/webhooks/workflow-action", json=said, headers=given, timeout=30)
+    return requests.post(f"{portal.url}/webhooks/workflow-action", json=said, headers=given, timeout=60)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Queue:
         thread = threading.Thread(target=self._pass, args=(door, name), daemon=True)
         self._threads.append(thread)
         thread.start()
-        eventually(lambda: self._waiting() > before, 5, "it waits")
+        eventually(lambda: self._waiting() > before, what="it waits")
 
     def emptied(self) -> list[str]:
         """The order in which they were let in."""
