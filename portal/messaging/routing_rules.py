@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.errors import InvalidInput, NotFound, WrongField
@@ -15,6 +15,7 @@ from portal.messaging import senders as domain
 from portal.messaging.choosing import RULE_ORDER
 from portal.messaging.locks import lock_conversation
 from portal.messaging.releasing import release_held
+from portal.messaging.sender_settings import no_default
 from portal.messaging.storable import storable
 from portal.models import Conversation, Location, RoutingRule, Sender, SenderState
 
@@ -89,8 +90,8 @@ def set_default(session: Session, location: Location, sender_id: int | None) -> 
     """Makes a sender the default, or none; returns how many held messages are tried again."""
     if sender_id is not None:
         return domain.make_default(session, _sender(session, location, sender_id).id)
-    session.execute(update(Sender).where(Sender.location_id == location.id, Sender.is_default).values(is_default=False))
-    return 0
+    now = session.scalar(select(Sender.id).where(Sender.location_id == location.id, Sender.is_default))
+    return no_default(session, now) if now is not None else 0
 
 
 def set_own(session: Session, location: Location, conversation_id: int, sender_id: int | None) -> int:
