@@ -91,8 +91,8 @@ def test_receipts_alone_tell_of_a_delivery(rig, monkeypatch):
     monkeypatch.setattr(accepting, "FIRST_POLL", accepting.FIRST_POLL * 10_000)
     rig.sandbox.deliveries.send("Kumusta")
     eventually(lambda: rig.told() and rig.status() == "delivered", what="delivered in HighLevel")
+    eventually(lambda: len(rig.provider.posted) == 6, what="every copy of every report answered")
     assert {each.answer.status for each in rig.provider.posted} == {200}
-    assert len(rig.provider.posted) == 6
 
 
 @over(TELLS)
