@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from tests import postgres, scratch
+from tests import made_once, postgres, scratch
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The processes of a run get their folders from the one that starts them."""
+    made_once.begin()
     place = scratch.folder()
     if place and config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = config.sendero_scratch = tempfile.mkdtemp(prefix="sendero-tests-", dir=place)
