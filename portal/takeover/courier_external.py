@@ -52,8 +52,6 @@ def _renamed(template: str, names: Mapping[str, str], content_type: str) -> str:
     quote = '"' if content_type == JSON else ""
 
     def named(match: re.Match[str]) -> str:
-        if match[1] == "quick_replies":
-            return "[]" if content_type == JSON else ""
         return f"{quote}{{{{{names.get(match[1], match[1])}}}}}{quote}"
 
     return _BARE.sub(named, template) if quote or not content_type else _plain(template, names)
@@ -61,8 +59,7 @@ def _renamed(template: str, names: Mapping[str, str], content_type: str) -> str:
 
 def _plain(template: str, names: Mapping[str, str]) -> str:
     """In forms and XML quotes are the template's own."""
-    found = re.sub(r"\{\{\s*quick_replies\s*\}\}", "", template)
-    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: f"{{{{{names.get(match[1], match[1])}}}}}", found)
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: f"{{{{{names.get(match[1], match[1])}}}}}", template)
 
 
 def _headers(config: Line) -> str:

@@ -314,7 +314,9 @@ def test_channels_of_courier_keep_their_addresses(bring, database: Database, par
     with database.read() as session:
         row = session.scalars(select(Sender).where(Sender.key == rows[1]["uuid"])).one()
     known = parts.vault.open_fields(row.credentials)
-    assert known["body"] == ('{"to": "{{to_national}}", "text": "{{text}}", "from": "{{from_no_plus}}", "replies": []}')
+    assert known["body"] == (
+        '{"to": "{{to_national}}", "text": "{{text}}", "from": "{{from_no_plus}}", "replies": "{{quick_replies}}"}'
+    )
     assert known["send_url"] == "https://gateway.example.com/send?id={{key}}"
     assert known["headers"] == "Authorization: Token abc\nX-One: 1"
     assert (known["success_text"], known["report_reference"], known["method"]) == ("ok", "id", "POST")
