@@ -57,6 +57,7 @@ class Settings:
     whatsapp_graph_url: str = "https://graph.facebook.com/v26.0"
     whatsapp_first: Mapping[str, str] = field(default_factory=dict, repr=False)
     cast_first: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cast_api_url: str = ""
     spool_dir: Path = ROOT / "instance" / "spool"
     spool_max_bytes: int = 512 * 1024 * 1024
     media_dir: Path = ROOT / "instance" / "media"
@@ -129,6 +130,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         whatsapp_graph_url=_whatsapp_graph_url(reader),
         whatsapp_first=_whatsapp_first(reader),
         cast_first=_cast_first(reader),
+        cast_api_url=_cast_api_url(reader),
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
@@ -257,6 +259,13 @@ def _cast_first(reader: Reader) -> dict[str, str]:
         "sender_id": reader.text("CAST_SENDER_ID"),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _cast_api_url(reader: Reader) -> str:
+    url = reader.text("CAST_API_URL").rstrip("/")
+    if url and _address(url) is None:
+        reader.faults.append("CAST_API_URL is not an http(s) address: correct it or leave it out.")
+    return url
 
 
 def _encryption_keys(reader: Reader) -> tuple[str, ...]:

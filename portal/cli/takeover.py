@@ -49,6 +49,7 @@ def bring_over(
     """
     parts = services()
     filled, lenient = _filled(parts.settings, system, credentials), parts.settings.allow_private_hosts
+    api_url = api_url or (first_sender.address(parts.settings, "cast") if system == "cast" else "")
     given = Given(place or "", filled, private, lenient, api_url)
     asked = Asked(system, write, check, invite, agency or "")
     counts: Counter[Outcome] = Counter()

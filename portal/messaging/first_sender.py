@@ -31,6 +31,11 @@ def completed(settings: Settings, channel: str, given: Mapping[str, str]) -> dic
     return {**own, **given}
 
 
+def address(settings: Settings, channel: str) -> str:
+    """The API address that the settings have for a new sender of this channel, "" for the provider's own."""
+    return settings.cast_api_url if channel == CAST else ""
+
+
 def is_set(settings: Settings) -> bool:
     """Do the settings name a whole sender?"""
     return all(settings.whatsapp_first.get(name) for name in NEEDED)

@@ -31,9 +31,7 @@ class Given:
 
     def sender(self, channel: str, name: str, credentials: Mapping[str, str], api_url: str = "") -> NewSender:
         """A sender as it is to be."""
-        return NewSender(
-            channel, name, credentials, api_url or self.api_url, operator=self.private, lenient=self.lenient
-        )
+        return NewSender(channel, name, credentials, api_url or self.api_url, operator=trusted, lenient=self.lenient)
 
 
 @dataclass(frozen=True, slots=True)
