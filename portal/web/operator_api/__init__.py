@@ -20,6 +20,7 @@ from portal.channels.capabilities import ListsSenderIds
 from portal.errors import InvalidInput, NotFound, PortalError, Unauthentic
 from portal.extensions import csrf
 from portal.messaging import first_sender, sender_settings, senders
+from portal.messaging.sender_faults import Unanswered
 from portal.models import Location, Sender, SenderState
 from portal.services import Services
 from portal.web.api import callers
@@ -83,7 +84,7 @@ def _added(parts: Services, location_id: str, wanted: str, caller: str) -> Respo
     note = ""
     try:
         senders.check(parts.http, new, parts.settings)
-    except senders.Unanswered as error:
+    except Unanswered as error:
         note = f"It is stored unchecked. {error.message}"
 
     def add(session: Session) -> int:
