@@ -5,7 +5,6 @@
 
 import logging
 import secrets
-from json import loads
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -26,6 +25,7 @@ from portal.services import Services
 from portal.web.api import callers
 from portal.web.api.blueprint import Forbidden
 from portal.web.context import services
+from portal.web.json_bodies import decoded
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def _wanted() -> str:
     if len(raw) > MOST_BODY:
         raise InvalidInput("The body is too long: send a JSON object with sender_id.")
     try:
-        said: Any = loads(raw)
+        said: Any = decoded(raw)
     except (ValueError, RecursionError):
         said = None
     named = [said[name] for name in ("sender_id", "senderId") if name in said] if isinstance(said, dict) else []
