@@ -111,7 +111,7 @@ def publish_prices(agency_id: int, plan_id: int) -> ResponseReturnValue:
         return _page(agency_id, plan_id, "prices", error)
     if trial:
         return _page(agency_id, plan_id, "prices", tried=rules)
-    log.info("prices published", extra={"user": viewer().id, "agency": agency_id})
+    log.info("prices published", extra={"user": viewer().id, "decided": str(plan_id)})
     flash("The list is published. Messages that were written before it begins keep their price.", "ok")
     return redirect(url_for("admin.plan", agency_id=agency_id, plan_id=plan_id), 303)
 
