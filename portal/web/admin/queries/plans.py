@@ -66,7 +66,7 @@ def plans(session: Session, agency_id: int) -> list[Line]:
         .where(Location.agency_id == agency_id, Wallet.plan_id.in_([row.id for row in rows]))
         .group_by(Wallet.plan_id)
     )
-    known = dict(session.execute(counted).tuples().all())
+    known = {row[0]: row[1] for row in session.execute(counted)}
     return [Line(row, known.get(row.id, 0)) for row in rows]
 
 
