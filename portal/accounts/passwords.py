@@ -80,7 +80,7 @@ def _is_of_bcrypt(stored: str, password: str) -> bool:
     import bcrypt  # only where users came from another system
 
     # It looks at no more bytes than these; its programs cut longer passwords off.
-    return bcrypt.checkpw(password.encode("utf-8", "replace")[:72], stored.encode())
+    return bool(bcrypt.checkpw(password.encode("utf-8", "replace")[:72], stored.encode()))
 
 
 @cache
