@@ -12,14 +12,15 @@ from urllib.parse import SplitResult, urlsplit
 from cryptography.fernet import Fernet
 
 from portal import mail
+from portal.environment import PLACEHOLDERS as PLACEHOLDERS
+from portal.environment import ROOT as ROOT
+from portal.environment import Reader
 from portal.errors import SettingsError
 from portal.ghl.signature import DEFAULT_PUBLIC_KEY, parse_public_keys
 from portal.media.s3 import Bucket, parse_bucket
 from portal.sockets import is_public
 
-ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("all", "web", "worker")
-PLACEHOLDERS = ("changeme", "change-me", "change_me", "your_", "your-", "replace", "<")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # What follows the credentials of a database's address: a host, an IPv6 address in brackets, a port.
 _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]/?]*)(?::\d{1,5})?(?:[/?].*)?", re.S)
@@ -55,6 +56,8 @@ class Settings:
     whatsapp_webhook_token: str = field(default="", repr=False)
     whatsapp_graph_url: str = "https://graph.facebook.com/v26.0"
     whatsapp_first: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cast_first: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cast_api_url: str = ""
     spool_dir: Path = ROOT / "instance" / "spool"
     spool_max_bytes: int = 512 * 1024 * 1024
     media_dir: Path = ROOT / "instance" / "media"
@@ -83,58 +86,10 @@ class Settings:
         return self.app_url.rstrip("/") + "/oauth/callback"
 
 
-class _Reader:
-    """Reads one environment, `NAME` or the file named by `NAME_FILE`, and collects the faults it meets."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.faults: list[str] = []
-
-    def text(self, name: str, default: str = "") -> str:
-        path = self.environ.get(f"{name}_FILE")
-        if path:
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                self.faults.append(f"{name}_FILE cannot be read ({type(error).__name__}): check the path and its mode.")
-                return default
-        return self.environ.get(name, "").strip() or default
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        raw = self.text(name)
-        if not raw:
-            return default
-        if raw.isascii() and raw.isdigit() and low <= int(raw) <= high:
-            return int(raw)
-        self.faults.append(f"{name} is not a whole number from {low} to {high}: correct it or leave it out.")
-        return default
-
-    def flag(self, name: str) -> bool:
-        return self.text(name).lower() in ("1", "true", "yes", "on")
-
-    def secret(self, name: str, shortest: int, remedy: str) -> str:
-        value = self.text(name)
-        if not value:
-            self.faults.append(f"{name} is missing: {remedy}")
-        elif value.lower().startswith(PLACEHOLDERS) or len(set(value)) < 4:
-            self.faults.append(f"{name} is a placeholder: {remedy}")
-        elif len(value) < shortest:
-            self.faults.append(f"{name} is shorter than {shortest} characters: {remedy}")
-        return value
-
-    def optional(self, name: str, shortest: int, remedy: str) -> str:
-        """A secret that may be left out: whatever needs it says so."""
-        return self.secret(name, shortest, remedy) if self.text(name) else ""
-
-    def folder(self, name: str, default: Path) -> Path:
-        path = Path(self.text(name) or default)
-        return path if path.is_absolute() else ROOT / path
-
-
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises `SettingsError` with one sentence per fault."""
     given = os.environ if environ is None else environ
-    reader = _Reader(given)
+    reader = Reader(given)
     sandbox = reader.flag("SANDBOX")
     instance = reader.folder("INSTANCE_DIR", ROOT / "instance")
     if sandbox:
@@ -174,6 +129,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         whatsapp_webhook_token=reader.optional("WHATSAPP_WEBHOOK_TOKEN", 8, _MAKE_SECRET),
         whatsapp_graph_url=_whatsapp_graph_url(reader),
         whatsapp_first=_whatsapp_first(reader),
+        cast_first=_cast_first(reader),
+        cast_api_url=_cast_api_url(reader),
         spool_dir=reader.folder("SPOOL_DIR", instance / "spool"),
         spool_max_bytes=reader.number("SPOOL_MAX_MB", 512, 1, 1_000_000) * 1024 * 1024,
         media_dir=reader.folder("MEDIA_DIR", instance / "media"),
@@ -196,20 +153,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def is_on(environ: Mapping[str, str], name: str) -> bool:
     """Is this switch on? As `load` reads it, for those who must know before."""
-    return _Reader(environ).flag(name)
+    return Reader(environ).flag(name)
 
 
 def ports(environ: Mapping[str, str]) -> tuple[int, int]:
     """The portal's port and the sandbox's, their defaults in place of what is none: `load` names the fault."""
-    return _ports(_Reader(environ))
+    return _ports(Reader(environ))
 
 
-def _ports(reader: _Reader) -> tuple[int, int]:
+def _ports(reader: Reader) -> tuple[int, int]:
     port = reader.number("PORT", 8000, 1, 65535)
     return port, reader.number("SANDBOX_PORT", port + 1 if port < 65535 else 8001, 1, 65535)
 
 
-def _bind_host(reader: _Reader) -> str:
+def _bind_host(reader: Reader) -> str:
     host = reader.text("BIND_HOST", "127.0.0.1")
     if host == "localhost":
         return "127.0.0.1"
@@ -222,7 +179,7 @@ def _bind_host(reader: _Reader) -> str:
         return host
 
 
-def _database_url(reader: _Reader, instance: Path) -> str:
+def _database_url(reader: Reader, instance: Path) -> str:
     url = reader.text("DATABASE_URL") or f"sqlite:///{instance / 'portal.db'}"
     if url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
         where = url.split("://", 1)[1]
@@ -241,7 +198,7 @@ _MAKE_SECRET = "generate one with: python -c 'import secrets; print(secrets.toke
 _COPY_SECRET = "copy it from the app's Client Keys in HighLevel's marketplace."
 
 
-def _app_url(reader: _Reader) -> str:
+def _app_url(reader: Reader) -> str:
     app_url = reader.text("APP_URL").rstrip("/")
     if not app_url:
         reader.faults.append(
@@ -252,7 +209,7 @@ def _app_url(reader: _Reader) -> str:
     return app_url
 
 
-def _ghl_api_url(reader: _Reader, *, sandbox: bool) -> str:
+def _ghl_api_url(reader: Reader, *, sandbox: bool) -> str:
     url = reader.text("GHL_API_URL", Settings.ghl_api_url).rstrip("/")
     address = _address(url)
     if address is None:
@@ -278,14 +235,14 @@ _COPY_SHARED = "copy the Shared Secret from the app's Advanced Settings > Auth."
 _COPY_APP_SECRET = "copy it from the Meta app's Settings > Basic."
 
 
-def _whatsapp_graph_url(reader: _Reader) -> str:
+def _whatsapp_graph_url(reader: Reader) -> str:
     url = reader.text("WHATSAPP_GRAPH_URL", Settings.whatsapp_graph_url).rstrip("/")
     if _address(url) is None:
         reader.faults.append("WHATSAPP_GRAPH_URL is not an http(s) address: correct it or leave it out.")
     return url
 
 
-def _whatsapp_first(reader: _Reader) -> dict[str, str]:
+def _whatsapp_first(reader: Reader) -> dict[str, str]:
     """The credentials of a first WhatsApp Cloud sender, as far as they are set."""
     found = {
         "access_token": reader.optional("WHATSAPP_TOKEN", 8, "copy a system user's token from Meta."),
@@ -295,7 +252,23 @@ def _whatsapp_first(reader: _Reader) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _encryption_keys(reader: _Reader) -> tuple[str, ...]:
+def _cast_first(reader: Reader) -> dict[str, str]:
+    """The same of Cast senders: the account that all of the Cast plugin's sub-accounts wrote from."""
+    found = {
+        "api_key": reader.optional("CAST_API_KEY", 8, "copy the key from Cast's dashboard: it starts with cast_."),
+        "sender_id": reader.text("CAST_SENDER_ID"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _cast_api_url(reader: Reader) -> str:
+    url = reader.text("CAST_API_URL").rstrip("/")
+    if url and _address(url) is None:
+        reader.faults.append("CAST_API_URL is not an http(s) address: correct it or leave it out.")
+    return url
+
+
+def _encryption_keys(reader: Reader) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in reader.text("ENCRYPTION_KEYS").split(",") if key.strip())
     remedy = (
         "generate one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
@@ -310,7 +283,7 @@ def _encryption_keys(reader: _Reader) -> tuple[str, ...]:
     return keys
 
 
-def _providers(reader: _Reader) -> dict[str, str]:
+def _providers(reader: Reader) -> dict[str, str]:
     """Conversation provider id → "sms" (replaces the location's default SMS) or "custom" (an extra channel)."""
     providers: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in reader.text("GHL_CONVERSATION_PROVIDER_ID").split(","))):
@@ -327,7 +300,7 @@ def _providers(reader: _Reader) -> dict[str, str]:
     return providers
 
 
-def _public_keys(reader: _Reader) -> tuple[str, ...]:
+def _public_keys(reader: Reader) -> tuple[str, ...]:
     try:
         return parse_public_keys(reader.text("GHL_WEBHOOK_PUBLIC_KEYS", DEFAULT_PUBLIC_KEY))
     except ValueError as error:
@@ -335,7 +308,7 @@ def _public_keys(reader: _Reader) -> tuple[str, ...]:
         return ()
 
 
-def _media_stores(reader: _Reader) -> tuple[Bucket | None, ...]:
+def _media_stores(reader: Reader) -> tuple[Bucket | None, ...]:
     """The buckets, None for the folder, in their order: the first takes new files, all give back what they have."""
     found: list[Bucket | None] = []
     for place, entry in enumerate(reader.text("MEDIA_S3").split(), start=1):
@@ -354,7 +327,7 @@ def _public(host: str) -> bool:
         return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test"))
 
 
-def _sentry_dsn(reader: _Reader) -> str:
+def _sentry_dsn(reader: Reader) -> str:
     dsn = reader.text("SENTRY_DSN")
     parts = urlsplit(dsn)
     if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.path.strip("/")):
@@ -372,7 +345,7 @@ def sandbox_file(instance: Path) -> Path:
     return instance / "sandbox.env"
 
 
-def _sandbox_settings(reader: _Reader, instance: Path) -> dict[str, str]:
+def _sandbox_settings(reader: Reader, instance: Path) -> dict[str, str]:
     try:
         lines = sandbox_file(instance).read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -381,7 +354,7 @@ def _sandbox_settings(reader: _Reader, instance: Path) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in lines) if value}
 
 
-def _refuse_sandbox(reader: _Reader, given: Mapping[str, str], bind_host: str) -> None:
+def _refuse_sandbox(reader: Reader, given: Mapping[str, str], bind_host: str) -> None:
     credentials = ("GHL_CLIENT_ID", "GHL_CLIENT_SECRET")
     if any(given.get(name) or given.get(f"{name}_FILE") for name in credentials):
         reader.faults.append("SANDBOX is on beside GHL credentials: unset SANDBOX to run for real, or the credentials.")
@@ -390,7 +363,7 @@ def _refuse_sandbox(reader: _Reader, given: Mapping[str, str], bind_host: str) -
         reader.faults.append("SANDBOX works on loopback only: unset APP_URL and BIND_HOST, or unset SANDBOX.")
 
 
-def _check_role(reader: _Reader, settings: Settings) -> None:
+def _check_role(reader: Reader, settings: Settings) -> None:
     if settings.role not in ROLES:
         reader.faults.append("PORTAL_ROLE must be all, web or worker: correct it.")
     elif settings.sqlite and (settings.role != "all" or settings.web_processes > 1):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import links
 from portal.accounts.permissions import PERMISSIONS, Permission
 from portal.accounts.sessions import end_all
-from portal.accounts.users import create_user
+from portal.accounts.users import clean_email, create_user, write_user
 from portal.errors import Forbidden, InvalidInput, NotFound
 from portal.models import Agency, Location, Role, User, UserLocation
 
@@ -62,6 +62,19 @@ def invite(session: Session, by: User, agency_id: int, email: str, standing: Sta
     # A password that nobody knows: only the link leads in.
     user = create_user(session, email, secrets.token_urlsafe(32), agency_id)
     user.invited, user.must_change_password = True, False
+    _set(session, user, standing)
+    return user
+
+
+def bring(session: Session, agency_id: int, email: str, standing: Standing, stored: str, *, invited: bool) -> User:
+    """Somebody out of another system, whom the operator brings over, with the hash of their password.
+
+    `invited`: nobody knows that password, so a link has to let them in. Raises `InvalidInput`, `NotFound`.
+    """
+    session.scalars(select(Agency).where(Agency.id == agency_id).with_for_update()).one()
+    _check(session, None, agency_id, standing)
+    user = write_user(session, clean_email(email), stored, agency_id)
+    user.invited, user.must_change_password = invited, False
     _set(session, user, standing)
     return user
 
@@ -124,7 +137,7 @@ def _lock(session: Session, by: User, agency_id: int) -> None:
         raise Forbidden(ABOVE)
 
 
-def _check(session: Session, by: User, agency_id: int, standing: Standing) -> None:
+def _check(session: Session, by: User | None, agency_id: int, standing: Standing) -> None:
     ids = standing.location_ids
     if standing.role == Role.CLIENT and (ids is None or len(ids) != 1):
         raise InvalidInput("A client has exactly one sub-account: choose it.")
@@ -132,7 +145,7 @@ def _check(session: Session, by: User, agency_id: int, standing: Standing) -> No
         raise InvalidInput("Choose at least one sub-account, or all of them.")
     if ids is not None and _known(session, agency_id, ids) != len(ids):
         raise NotFound("There is no such sub-account, or it is not yours to see.")
-    if by.agency_id is not None and not standing.within(Standing.of(by)):
+    if by is not None and by.agency_id is not None and not standing.within(Standing.of(by)):
         raise Forbidden(ABOVE)
 
 

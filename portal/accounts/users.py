@@ -21,12 +21,23 @@ def create_user(session: Session, email: str, password: str, agency_id: int | No
 
     Raises `InvalidInput` when the address is none or is taken, or the password is too short.
     """
+    address = clean_email(email)
+    return write_user(session, address, passwords.hashed(password), agency_id)
+
+
+def clean_email(email: str) -> str:
+    """The address as it is kept. Raises `InvalidInput` for none."""
     address = email.strip().lower()
     if len(address) > 254 or not _EMAIL.fullmatch(address):
         raise InvalidInput("This is not an e-mail address.")
+    return address
+
+
+def write_user(session: Session, address: str, stored: str, agency_id: int | None) -> User:
+    """Writes a user with the hash of a password. Raises `InvalidInput` when the address is taken."""
     new = insert(session, User).values(
         email=address,
-        password_hash=passwords.hashed(password),
+        password_hash=stored,
         agency_id=agency_id,
         active=True,
         must_change_password=True,
@@ -52,12 +63,17 @@ def authenticate(database: Database, email: str, password: str, address: str) ->
     if not passwords.matches(user.password_hash if user else None, password) or user is None:
         return None
     throttle.forgive(database, address, account)
-    if passwords.outdated(user.password_hash):
-        fresh = passwords.hashed(password)
-        with database.write() as session:
-            unchanged = User.id == user.id, User.password_hash == user.password_hash
-            session.execute(update(User).where(*unchanged).values(password_hash=fresh))
-    return user
+    return _renewed(database, user, password) if passwords.outdated(user.password_hash) else user
+
+
+def _renewed(database: Database, user: User, password: str) -> User:
+    """The user with a hash of today's. One that came with a shorter password than we take has to choose another."""
+    short = len(password) < passwords.SHORTEST
+    values = {"password_hash": passwords.rehashed(password), **({"must_change_password": True} if short else {})}
+    with database.write() as session:
+        unchanged = User.id == user.id, User.password_hash == user.password_hash
+        session.execute(update(User).where(*unchanged).values(**values))
+        return session.get_one(User, user.id)
 
 
 def prove(database: Database, user: User, password: str, address: str) -> None:

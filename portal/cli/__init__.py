@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
         restore,
         send,
         sender,
+        takeover,
         templates,
         texts,
     )
@@ -45,7 +46,7 @@ def init_app(app: Flask) -> None:
         texts.texts,
     ):
         app.cli.add_command(_plain(group))
-    for command in (doctor.doctor, messages.messages, send.send, templates.templates):
+    for command in (doctor.doctor, messages.messages, send.send, takeover.bring_over, templates.templates):
         app.cli.add_command(_plain(command))
 
 

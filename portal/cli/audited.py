@@ -35,7 +35,9 @@ READS = frozenset(
     }
 )
 # They write entries of their own: they know more of what they do.
-TELLS_ITSELF = frozenset({"admin create", "admin off", "admin on", "admin reset-password", "admin reset-second-factor"})
+TELLS_ITSELF = frozenset(
+    {"admin create", "admin off", "admin on", "admin reset-password", "admin reset-second-factor", "import"}
+)
 # Of an option with several values under names, a credential's above all, the names alone are kept. Texts and numbers
 # of customers are no part of the log: the message has them.
 _KEPT = frozenset(

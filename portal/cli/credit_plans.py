@@ -1,6 +1,5 @@
 """`flask credits`, plans and prices: what a sub-account gets every month, and what its messages cost."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -13,13 +12,10 @@ from portal.channels import registry
 from portal.cli.answers import highlevel_id, say, services
 from portal.cli.credits import WHO, credits, location_of, place
 from portal.credits import grants, margins, pricing, tariffs
-from portal.credits.pricing import Rule
 from portal.errors import InvalidInput, NotFound
 from portal.installations.lifecycle import ensure_agency
 from portal.messaging import funding
 from portal.models import CreditPlan, Location, PriceList, PriceRule
-
-_FIELDS = ("channel", "direction", "kind", "country")
 
 
 @credits.command("plan")
@@ -98,7 +94,7 @@ def show_prices(name: str | None, at: datetime | None) -> None:
             lists = [each for each in lists if each.starts_at <= at.replace(tzinfo=UTC)][:1]
         for each in lists:
             rules = session.scalars(select(PriceRule).where(PriceRule.list_id == each.id).order_by(PriceRule.id))
-            prices = {_written(rule): rule.credits for rule in rules}
+            prices = {tariffs.written(rule): rule.credits for rule in rules}
             told = {"starts_at": each.starts_at, "prices": prices, "who": each.who, "note": each.note}
             say({"list": each.id, "plan": name or "", **told})
     say({"list": "default", "prices": dict(pricing.PRICES), "else": pricing.UNLISTED})
@@ -115,7 +111,7 @@ def add_price_list(name: str | None, starts: datetime | None, note: str, prices:
     A channel is a kind of sender or a family (sms, whatsapp). SMS cost so much for each segment; with a ! behind the
     number the whole text costs that.
     """
-    rules = _rules(prices)
+    rules = tariffs.parse(prices)
     begins = starts.replace(tzinfo=UTC) if starts else clock.now() + tariffs.SOONEST + timedelta(seconds=1)
     with services().database.write() as session:
         plan_id = _named(session, name).id if name else None
@@ -150,23 +146,6 @@ def show_margin(location_id: str | None, count: int) -> None:
         for each in places:
             for margin in margins.of(session, each, clock.now() - timedelta(days=count), clock.now()):
                 say(asdict(margin) | {"left": margin.left})
-
-
-def _rules(prices: Sequence[str]) -> list[Rule]:
-    found = []
-    for written in prices:
-        named, _, cost = written.partition("=")
-        fields = ["" if each in ("*", "") else each for each in named.split("/")]
-        number = cost.removesuffix("!")
-        if len(fields) != len(_FIELDS) or not (number.isascii() and number.isdigit()) or len(number) > 9:
-            raise InvalidInput(f"{written[:60]} is no price: write it as sms/out/text/FR=4.")
-        channel, direction, kind, country = fields
-        found.append(Rule(int(number), channel, direction, kind, country, per_segment=not cost.endswith("!")))
-    return found
-
-
-def _written(rule: PriceRule) -> str:
-    return "/".join(getattr(rule, name) or "*" for name in _FIELDS) + ("" if rule.per_segment else "!")
 
 
 def _named(session: Session, name: str) -> CreditPlan:

@@ -37,6 +37,7 @@ def add_sender(
     """Adds a sender and prints its id and webhook address."""
     parts = services()
     credentials = first_sender.completed(parts.settings, channel, credentials)
+    api_url = api_url or first_sender.address(parts.settings, channel)
     wanted = senders.NewSender(channel, name, credentials, api_url, pace, is_default, operator=True)
     if not no_check:
         senders.check(parts.http, wanted, parts.settings)

@@ -1,7 +1,7 @@
-"""A first WhatsApp Cloud sender out of the settings, as the Go program of the first users had it.
+"""Senders out of the settings, as the systems that this one replaces had them: WhatsApp Cloud's first, Cast's account.
 
-It is added by itself where there is no doubt whose it is: in the only sub-account, once. Whoever removes it does not
-get it back.
+The first WhatsApp Cloud sender is added by itself where there is no doubt whose it is: in the only sub-account, once.
+Whoever removes it does not get it back.
 """
 
 import logging
@@ -20,15 +20,20 @@ from portal.models.tenants import HERE
 
 log = logging.getLogger(__name__)
 
-KIND = "whatsapp_cloud"
+KIND, CAST = "whatsapp_cloud", "cast"
 NEEDED = ("phone_number_id", "access_token")
 NAME = "WhatsApp"
 
 
 def completed(settings: Settings, channel: str, given: Mapping[str, str]) -> dict[str, str]:
     """The credentials of a new sender, those that are left out taken from the settings."""
-    own = settings.whatsapp_first if channel == KIND else {}
+    own = {KIND: settings.whatsapp_first, CAST: settings.cast_first}.get(channel, {})
     return {**own, **given}
+
+
+def address(settings: Settings, channel: str) -> str:
+    """The API address that the settings have for a new sender of this channel, "" for the provider's own."""
+    return settings.cast_api_url if channel == CAST else ""
 
 
 def is_set(settings: Settings) -> bool:

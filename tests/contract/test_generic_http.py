@@ -64,6 +64,8 @@ def test_each_placeholder(server):
         **{"api_key": "k", "username": "u", "password": "p", "basic": "dTpw", "from": "21601"},
         **{"to": "+639171234567", "to_no_plus": "639171234567", "to_national": "09171234567"},
         **{"text": "“hi”", "hex": "201c00680069201d", "unicode": "1", "key": "41_1"},
+        **{"channel": WEBHOOK_URL.rpartition("/")[2], "from_no_plus": "21601"},
+        **{"session_status": "", "quick_replies": ""},
         **{"uuid": found["uuid"], "callback": f"{WEBHOOK_URL}/status?key=41_1"},
     }
     assert found["uuid"] == templates.values(account(server), PART)["uuid"]

@@ -74,7 +74,7 @@ def test_revisions_say_which_older_portal_may_run_on_them():
 
 
 def test_every_setting_is_documented():
-    source = (ROOT / "portal" / "config.py").read_text()
+    source = "".join((ROOT / "portal" / name).read_text() for name in ("config.py", "environment.py"))
     names = set(re.findall(r'reader\.(?:text|number|flag|secret|optional|folder)\(\s*"([A-Z_]+)"', source))
     readme = (ROOT / "README.md").read_text()
     assert sorted(name for name in names if name not in readme) == []

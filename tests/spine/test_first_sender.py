@@ -176,3 +176,39 @@ def test_the_doctor_says_who_hears_nothing(cloud):
         assert said["level"] == "fault" and name in said["says"]
     cloudy.app_senders._kept.clear()
     assert cloudy.post(cloud.portal, [], secret="").status_code == 401, "without a secret nobody is believed"
+
+
+def test_the_cast_plugin_s_environment_is_understood():
+    key = "an operator's key of more than 32 characters"
+    there = {name: value for name, value in BASIC.items() if name != "APP_URL"}
+    told = config.load(
+        {
+            **there,
+            "BASE_URL": "https://hl.example.com/",
+            "INBOUND_API_KEY": key,
+            "CAST_API_KEY": "cast_test_0123456789abcdef",
+            "CAST_SENDER_ID": "SHOP",
+            "CAST_API_URL": "https://cast.example.com/",
+        }
+    )
+    assert (told.app_url, told.cast_admin_key) == ("https://hl.example.com", key)
+    assert told.cast_first == {"api_key": "cast_test_0123456789abcdef", "sender_id": "SHOP"}
+    assert told.cast_api_url == "https://cast.example.com" and "0123456789abcdef" not in repr(told)
+    both = load(BASE_URL="https://hl.example.com", CAST_ADMIN_KEY=key, INBOUND_API_KEY="short")
+    assert (both.app_url, both.cast_admin_key) == ("https://sms.example.com", key), "our own names count before others"
+    assert load().cast_first == {} and load().cast_admin_key == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("CAST_API_KEY", "abc"), ("CAST_API_URL", "cast.example.com")])
+def test_a_cast_account_that_cannot_be_meant_stops_the_start(name, value):
+    with pytest.raises(SettingsError) as refused:
+        load(**{name: value})
+    assert refused.value.faults[0].startswith(name) and value not in refused.value.faults[0]
+
+
+def test_a_wrong_key_of_the_plugin_s_is_named(tmp_path):
+    with pytest.raises(SettingsError) as refused:
+        load(INBOUND_API_KEY="too short")
+    assert refused.value.faults[0].startswith("CAST_ADMIN_KEY")
+    (tmp_path / "key").write_text("a key from a file of more than 32 letters\n")
+    assert load(INBOUND_API_KEY_FILE=str(tmp_path / "key")).cast_admin_key.startswith("a key from a file")

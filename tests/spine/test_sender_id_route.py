@@ -14,6 +14,7 @@ from portal.models import Gate, Sender
 from portal.models.people import LoginCount
 from portal.sandbox import world
 from tests.portal import PLACE, Portal
+from tests.spine.api import new_key
 
 KEY = "an operator's key of more than 32 characters"
 OTHER = world.DEMO_LOCATIONS[1]
@@ -161,3 +162,41 @@ def test_it_takes_nothing_but_put(portal):
     url = f"{portal.url}/api/admin/locations/{PLACE.id}/sender-id"
     for method in ("GET", "POST", "DELETE"):
         assert requests.request(method, url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60).status_code == 405
+
+
+@pytest.fixture
+def account(database_url, sandbox, tmp_path):
+    """A portal with the Cast plugin's own account in its settings, and no sender yet."""
+    own = {"cast_first": {"api_key": world.CAST_API_KEY}, "cast_api_url": sandbox.url}
+    running = Portal(database_url, sandbox, tmp_path, cast_admin_key=KEY, **own)
+    running.install()
+    yield running
+    running.close()
+
+
+def test_with_the_plugin_s_account_a_sub_account_gets_its_first_sender(account):
+    refused = put(account, {"sender_id": "STRANGER"})
+    assert refused.status_code == 422 and address_of_all(account) == []
+    said = put(account, {"sender_id": PLACE.sender_name})
+    assert (said.status_code, said.json()["checked"]) == (200, True), said.text
+    assert address_of_all(account) == [PLACE.sender_name]
+    changed = put(account, {"sender_id": OTHER.sender_name})
+    assert changed.json()["sender"] == said.json()["sender"] and address_of_all(account) == [OTHER.sender_name]
+    taken = put(account, {"sender_id": "NOBODY"}, location="nowhere")
+    assert taken.status_code == 404
+
+
+def test_a_cast_that_cannot_be_asked_stops_no_first_sender(account):
+    account.sandbox.faults.arm("cast.balance", "status", status=503)
+    said = put(account, {"sender_id": PLACE.sender_name})
+    assert (said.status_code, said.json()["checked"]) == (200, False), said.text
+
+
+def test_a_tenant_s_key_spends_nothing_of_the_operator_s_account(account):
+    said = put(account, {"sender_id": PLACE.sender_name}, key=new_key(account, "admin"))
+    assert (said.status_code, address_of_all(account)) == (409, [])
+
+
+def address_of_all(portal):
+    with portal.session() as session:
+        return list(session.scalars(select(Sender.address).order_by(Sender.id)))

@@ -17,11 +17,23 @@ from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.callbacks import subscriptions
 from portal.channels.base import Inbound
 from portal.channels.content import File
+from portal.credits import plans
 from portal.database import Database
 from portal.media.stores import stored_name
 from portal.messaging import composing, conversation_marks, optouts
 from portal.messaging.inbound import take_inbound
-from portal.models import Alert, Base, ConversationNote, Location, MediaFile, MediaState, Message, Sender, StatusChange
+from portal.models import (
+    Agency,
+    Alert,
+    Base,
+    ConversationNote,
+    Location,
+    MediaFile,
+    MediaState,
+    Message,
+    Sender,
+    StatusChange,
+)
 from tests.web.conftest import Tenant, record, token
 from tests.web.framed import HEADER, framed
 
@@ -54,6 +66,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
             session, parts.vault, "https://acme.example/", [], "anna", location_id=acme.location, agency_id=acme.agency
         )
         told = subscriptions.ping(session, hook, acme.ghl_id)
+        plan = plans.monthly(session, session.get_one(Agency, acme.agency), 5)
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -73,6 +86,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "key_id": [key.id],
         "webhook_id": [hook.id],
         "delivery_id": [told.id],
+        "plan_id": [plan.id],
         "block": list(LIVE),
     }
 

@@ -24,10 +24,12 @@ from portal.channels.generic_http.fields import FORM, JSON, PLAIN
 from portal.channels.outgoing import with_links
 
 SECRETS = frozenset({"api_key", "username", "password", "basic"})
-OURS = frozenset({"from", "uuid", KEY, "callback"})
+OURS = frozenset({"from", "from_no_plus", "channel", "session_status", "uuid", KEY, "callback"})
 RECIPIENT = frozenset({"to", "to_no_plus", "to_national"})
 TEXT = frozenset({"text", "hex", "unicode"})
-SENDING = SECRETS | OURS | RECIPIENT | TEXT
+# A list there; no SMS has any, and the placeholder may stand by itself in JSON.
+REPLIES = "quick_replies"
+SENDING = SECRETS | OURS | RECIPIENT | TEXT | {REPLIES}
 ASKING = SECRETS | {"from", "id", KEY}
 # A text of dots is a step upwards in a path; neither do texts belong into headers.
 IN_PATHS = SENDING - {"text", "callback"}
@@ -48,6 +50,11 @@ def values(account: Account, part: Outgoing) -> dict[str, str]:
     text = with_links(part)
     return secrets(account.credentials) | {
         "from": account.credentials.get("from", ""),
+        "from_no_plus": account.credentials.get("from", "").removeprefix("+"),
+        # What courier told its gateways besides: the channel's uuid, which is the sender's key, and what no SMS has.
+        "channel": account.webhook_url.rpartition("/")[2],
+        "session_status": "",
+        REPLIES: "",
         "to": part.to,
         "to_no_plus": part.to.removeprefix("+"),
         "to_national": national(part.to),
@@ -160,6 +167,8 @@ def _json(template: str, known: Mapping[str, str]) -> str:
 
 def _leaves(found: Any, known: Mapping[str, str]) -> Any:
     if isinstance(found, str):
+        if _PLACEHOLDER.fullmatch(found.strip()) and named(found) == {REPLIES}:
+            return []
         return filled(found, known, str, SENDING)
     if isinstance(found, list):
         return [_leaves(each, known) for each in found]

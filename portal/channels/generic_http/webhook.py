@@ -3,8 +3,9 @@
 import hmac
 from collections.abc import Mapping, Sequence
 
-from portal.channels.base import Account, ChannelError, ChannelEvent, Inbound, Unread, WebhookRequest
+from portal.channels.base import Account, ChannelError, ChannelEvent, Inbound, Preference, Unread, WebhookRequest
 from portal.channels.callbacks import KEY, RECEIVE, STATUS, e164, fields, our_key, query, status_lane
+from portal.channels.content import AddressKind, Peer
 from portal.channels.generic_http import documents
 from portal.channels.generic_http.codes import STATUSES, table
 from portal.channels.generic_http.documents import Document, Unreadable
@@ -12,6 +13,8 @@ from portal.channels.generic_http.receipts import Meanings, receipt
 from portal.channels.generic_http.templates import Faulty
 from portal.channels.values import identifier, text
 
+# In the address: whoever is named as the customer wants no more messages.
+OPT_OUT = "opt_out"
 _SENDERS = ("from", "sender", "msisdn")
 
 
@@ -41,6 +44,8 @@ def parse(known: Mapping[str, str], request: WebhookRequest) -> Sequence[Channel
     listed = documents.items(said, path)
     if not listed:
         raise ChannelError("The request names no message where the sender's settings say.")
+    if request.action == RECEIVE and query(request).get(OPT_OUT):
+        return [_opt_out(known, each) for each in listed]
     if request.action == RECEIVE:
         found: list[ChannelEvent] = [_inbound(known, each) for each in listed]
     else:
@@ -76,6 +81,13 @@ def _report(known: Mapping[str, str], said: Document, key: str, own: Meanings) -
         told = {"status": word[:60], "id": external_id, KEY: key}
         return Unread(f"The status “{word[:60]}” has no meaning in the sender's settings.", told)
     return found
+
+
+def _opt_out(known: Mapping[str, str], said: Document) -> ChannelEvent:
+    number = e164(documents.find(said, known.get("inbound_from") or "from").strip())
+    if not number:
+        return Unread("The opt-out names nobody where the sender's settings say.")
+    return Preference(Peer(AddressKind.PHONE, number), marketing=False, everything=True)
 
 
 def _inbound(known: Mapping[str, str], said: Document) -> ChannelEvent:

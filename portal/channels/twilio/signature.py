@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from portal.channels.base import Account, WebhookRequest
 
 HEADER = "x-twilio-signature"
+# courier's types of a Twilio channel, as its addresses begin: by number, by service, and what speaks like Twilio.
+COURIERS = ("/c/t", "/c/tms", "/c/tw")
 BODY_DIGEST = "bodySHA256"
 _PORTS = {"https": 443, "http": 80}
 
@@ -22,12 +24,21 @@ def is_signed(account: Account, request: WebhookRequest) -> bool:
     token, shown = account.credentials.get("auth_token", ""), request.headers.get(HEADER, "")
     if not token or not shown or not account.webhook_url:
         return False
-    url = f"{account.webhook_url}/{request.action}" + (f"?{request.query}" if request.query else "")
+    more = f"?{request.query}" if request.query else ""
     digest = parse_qs(request.query).get(BODY_DIGEST, [""])[0]
     if digest and not hmac.compare_digest(hashlib.sha256(request.body).hexdigest().encode(), _bytes(digest.lower())):
         return False
     pairs = [] if digest else _pairs(request.body)
-    return any(hmac.compare_digest(signature(token, each, pairs).encode(), _bytes(shown)) for each in spelled(url))
+    urls = (each for url in addresses(account, request.action) for each in spelled(url + more))
+    return any(hmac.compare_digest(signature(token, each, pairs).encode(), _bytes(shown)) for each in urls)
+
+
+def addresses(account: Account, action: str) -> tuple[str, ...]:
+    """The sender's own address, then those that the same key has where courier was: Twilio may still call them."""
+    base, _, key = account.webhook_url.rpartition("/")
+    root = base.partition("/webhooks/")[0]
+    there = (f"{root}{kind}/{key}/{action}{end}" for kind in COURIERS for end in ("", "/"))
+    return f"{account.webhook_url}/{action}", *there
 
 
 def signature(token: str, url: str, pairs: Iterable[tuple[str, str]]) -> str:

@@ -22,6 +22,7 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     events,
     installations,
     overview,
+    plans,
     user,
     user_conversations,
     users,

@@ -1,7 +1,7 @@
 """What forms about credits hold: whole numbers, days, reasons, and the key that makes a form count once."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -67,6 +67,20 @@ def end_of_day(name: str, place: ZoneInfo) -> datetime | None:
     if not 1970 <= day.year <= 9000:
         raise InvalidInput("A day is written as 2026-03-31.")
     return days.end_of(place, day)
+
+
+def moment(name: str, otherwise: datetime) -> datetime:
+    """The moment in a field, in UTC. Raises `InvalidInput`."""
+    raw = _text(name)
+    if not raw:
+        return otherwise
+    try:
+        found = datetime.strptime(raw[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidInput("A moment is written as 2026-03-31T08:00.") from None
+    if found.year > 9000:
+        raise InvalidInput("A moment is written as 2026-03-31T08:00.")
+    return found
 
 
 def typed() -> dict[str, str]:

@@ -5,7 +5,6 @@
 
 import logging
 import secrets
-from json import loads
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -19,12 +18,14 @@ from portal.channels.base import ChannelError
 from portal.channels.capabilities import ListsSenderIds
 from portal.errors import InvalidInput, NotFound, PortalError, Unauthentic
 from portal.extensions import csrf
-from portal.messaging import senders
+from portal.messaging import first_sender, sender_settings, senders
+from portal.messaging.sender_faults import Unanswered
 from portal.models import Location, Sender, SenderState
 from portal.services import Services
 from portal.web.api import callers
 from portal.web.api.blueprint import Forbidden
 from portal.web.context import services
+from portal.web.json_bodies import decoded
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ def put_sender_id(location_id: str) -> Response:
     by = _authenticate(parts, location_id)
     wanted, caller = _wanted(), request.remote_addr or ""
     with parts.database.read() as session:
-        sender = _the_sender(session, location_id)
+        sender = _the_sender(session, location_id, may_be_new=not by and bool(parts.settings.cast_first.get("api_key")))
+    if sender is None:
+        return _added(parts, location_id, wanted, caller)
     changed = senders.with_changes(parts.database, parts.vault, sender.id, {"sender_id": wanted})
     note = _check(parts, sender.id, changed, wanted)
     with parts.database.write() as session:
@@ -69,6 +72,33 @@ def put_sender_id(location_id: str) -> Response:
         },
     )
     answer = {"success": True, "location_id": location_id, "sender_id": wanted, "sender": sender.id}
+    return jsonify(answer | {"checked": not note} | ({"note": note} if note else {}))
+
+
+def _added(parts: Services, location_id: str, wanted: str, caller: str) -> Response:
+    """A first sender with the account of the settings: at the plugin every sub-account wrote from that one."""
+    credentials = first_sender.completed(parts.settings, CHANNEL, {"sender_id": wanted})
+    url = first_sender.address(parts.settings, CHANNEL)
+    # An address of the settings is the operator's own.
+    new = senders.NewSender(CHANNEL, f"Cast {wanted}", credentials, url, operator=bool(url))
+    note = ""
+    try:
+        senders.check(parts.http, new, parts.settings)
+    except Unanswered as error:
+        note = f"It is stored unchecked. {error.message}"
+
+    def add(session: Session) -> int:
+        location = session.scalars(select(Location).where(Location.ghl_id == location_id).with_for_update()).one()
+        if (there := _the_sender(session, location_id, may_be_new=True)) is not None:
+            raise NotOne(f"Its Cast sender {there.address} was added meanwhile: send this again.")
+        row = senders.add(session, parts.vault, location, new)
+        sender_settings.refuse_taken(session, row, "sender_id")
+        audit.note(session, audit.Person("the operator's key", "operator", caller), "added", row)
+        return row.id
+
+    sender_id = parts.database.patiently(add)
+    log.info("sender added", extra={"location": location_id, "sender": sender_id, "after": wanted, "note": note})
+    answer = {"success": True, "location_id": location_id, "sender_id": wanted, "sender": sender_id}
     return jsonify(answer | {"checked": not note} | ({"note": note} if note else {}))
 
 
@@ -110,7 +140,7 @@ def _wanted() -> str:
     if len(raw) > MOST_BODY:
         raise InvalidInput("The body is too long: send a JSON object with sender_id.")
     try:
-        said: Any = loads(raw)
+        said: Any = decoded(raw)
     except (ValueError, RecursionError):
         said = None
     named = [said[name] for name in ("sender_id", "senderId") if name in said] if isinstance(said, dict) else []
@@ -125,13 +155,16 @@ def _wanted() -> str:
     return wanted
 
 
-def _the_sender(session: Session, location_id: str) -> Sender:
+def _the_sender(session: Session, location_id: str, *, may_be_new: bool) -> Sender | None:
+    """The one that is meant. None where there is none and one may be added; raises `NotFound`, `NotOne`."""
     location = session.scalar(select(Location).where(Location.ghl_id == location_id))
     if location is None:
         raise NotFound("There is no such sub-account: install the app there first.")
     own = Sender.location_id == location.id, Sender.channel == CHANNEL, Sender.state != SenderState.REMOVED
     # Viber shows no sender id, so it is not meant.
     found = session.scalars(select(Sender).where(*own, Sender.family == registry.get(CHANNEL).family)).all()
+    if not found and may_be_new:
+        return None
     if not found:
         raise NotOne("This sub-account has no Cast sender for SMS: add one with flask sender add.")
     chosen = found if len(found) == 1 else [sender for sender in found if sender.is_default]

@@ -9,17 +9,19 @@ from flask import Blueprint, Response, jsonify
 
 from portal.channels import registry
 from portal.channels.base import Channel, ChannelError, ChannelEvent, Inbound, Receipt, WebhookRequest
+from portal.channels.generic_http.webhook import OPT_OUT
 from portal.errors import NotFound, PortalError
 from portal.extensions import csrf
 from portal.messaging.courier_letters import of_outcome
 from portal.web.webhooks import sms
-from portal.web.webhooks.intake import heard_now
+from portal.web.webhooks.intake import accepted, heard_now
 
 bp = Blueprint("courier", __name__, url_prefix="/c")
 # Callers prove themselves as at `/webhooks/sms`; there is no browser session to protect.
 csrf.exempt(bp)
 
-ANY, RECEIVE, STATUS = "generic_http", "receive", "status"
+ANY, TWIML, RECEIVE, STATUS = "generic_http", "twilio", "receive", "status"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,19 @@ class _Type:
 
 
 _USUAL = {"receive": RECEIVE, "status": STATUS}
-# The type codes and actions of courier's handlers. Twilio's is not there: it signs the address that it calls.
+# The type codes and actions of courier's handlers.
 TYPES = {
     "at": _Type("africastalking", {**_USUAL, "callback": RECEIVE, "delivery": STATUS}),
     "ct": _Type("clickatell", _USUAL),
-    "ex": _Type(ANY, {"receive": RECEIVE, "sent": STATUS, "delivered": STATUS, "failed": STATUS}),
+    "ex": _Type(ANY, {"receive": RECEIVE, STOPPED: RECEIVE, "sent": STATUS, "delivered": STATUS, "failed": STATUS}),
     "gl": _Type("globe", {"receive": RECEIVE}),
     "ib": _Type("infobip", {"receive": RECEIVE, "delivered": STATUS}),
     "js": _Type("kannel", _USUAL),
     "kn": _Type("kannel", _USUAL),
     "nx": _Type("vonage", _USUAL),
+    "t": _Type(TWIML, _USUAL),
+    "tms": _Type(TWIML, _USUAL),
+    "tw": _Type(TWIML, _USUAL),
 }
 ACCEPTED = {RECEIVE: "Message Accepted", STATUS: "Status Update Accepted"}
 
@@ -62,7 +67,14 @@ def receive(code: str, uuid: str, action: str) -> Response:
     if known.channel == ANY and ours == STATUS:
         # What happened stands in the address at courier, in a parameter here.
         heard = replace(heard, query=f"{heard.query}&status={action}".lstrip("&"))
-    data = _told(sms.take(registry.get(known.channel), uuid, heard), heard)
+    elif action == STOPPED:
+        heard = replace(heard, query=f"{heard.query}&{OPT_OUT}=1".lstrip("&"))
+    channel = sms.take(registry.get(known.channel), uuid, heard)
+    if known.channel == TWIML:
+        return accepted(*channel.answer(heard))  # it executes what it is answered
+    data = _told(channel, heard)
+    if action == STOPPED:
+        return jsonify(message="Event Accepted", data=[{"type": "event", "event_type": "stop_contact"}])
     return jsonify(message=ACCEPTED[ours] if data else "Ignored", data=data)
 
 

@@ -7,7 +7,6 @@ that sub-account's, and only who may manage it there changes anything. No answer
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from json import loads
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -29,6 +28,7 @@ from portal.messaging.senders import NewSender
 from portal.models import GrantKind, GrantState, Location, Sender, SenderState
 from portal.services import Services
 from portal.web.context import services
+from portal.web.json_bodies import decoded
 from portal.web.pages.queries.scope import Scope
 from portal.web.viewer import NOT_ALLOWED, Viewer
 from portal.web.webhooks.intake import read_body
@@ -234,7 +234,7 @@ def _line(row: Sender) -> dict[str, object]:
 
 def _body() -> Mapping[str, Any]:
     try:
-        said: Any = loads(read_body(LARGEST))
+        said: Any = decoded(read_body(LARGEST))
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

@@ -29,6 +29,8 @@ csrf.exempt(bp)
 # How long the answer to a sending waits for the provider's, in seconds, and how many such answers of one process may
 # wait at a time: each of them keeps a thread.
 PATIENCE, LOOK_EVERY, MOST_WAITING = 20.0, 0.2, 4
+# Each number takes some 20 microseconds to look at.
+MOST_NUMBERS = 50_000
 NOTHING_KNOWN = "Error: no data available"
 _waiting = threading.BoundedSemaphore(MOST_WAITING)
 
@@ -120,9 +122,12 @@ def _location(session: Session, caller: Caller) -> Location:
 def _body(shape: type[Any], refusal: str) -> Any:
     """The body, whatever type it says it is of: the original did not look."""
     try:
-        return msgspec.json.decode(request.get_data(), type=shape)
+        said = msgspec.json.decode(request.get_data(), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(refusal) from None
+    if len(said.msisdns) > MOST_NUMBERS:
+        raise InvalidInput(f"At most {MOST_NUMBERS:,} numbers at a time.")
+    return said
 
 
 def _keep(session: Session, caller: Caller, location: Location, prepared: Prepared) -> ApiBulk:

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Mapping
-from json import loads
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -24,6 +23,7 @@ from portal.models import Location
 from portal.services import Services
 from portal.web.api import callers
 from portal.web.context import services
+from portal.web.json_bodies import decoded
 from portal.web.webhooks import bp
 from portal.web.webhooks.intake import read_body
 
@@ -113,7 +113,7 @@ def _place(session: Session, ghl_id: str) -> Location:
 
 def _body() -> Mapping[str, Any]:
     try:
-        said: Any = loads(read_body(LARGEST))
+        said: Any = decoded(read_body(LARGEST))
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or not isinstance(said.get("data"), dict):

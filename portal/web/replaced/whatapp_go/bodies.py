@@ -1,12 +1,12 @@
 """The JSON bodies of these routes, and the fields in them."""
 
 from collections.abc import Mapping
-from json import loads
 from typing import Any
 
 from flask import request
 
 from portal.web.api.blueprint import Unreadable
+from portal.web.json_bodies import decoded
 from portal.web.webhooks.intake import read_body
 
 LARGEST = 256 * 1024
@@ -18,7 +18,7 @@ def body_of(*, required: bool = True) -> Mapping[str, Any]:
     if not raw and not required:
         return {}
     try:
-        said: Any = loads(raw) if request.mimetype == "application/json" else None
+        said: Any = decoded(raw) if request.mimetype == "application/json" else None
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import clock
 from portal.accounts import audit, passwords, people, users
 from portal.accounts.people import Standing
 from portal.accounts.permissions import Permission
-from portal.credits import grants
+from portal.credits import grants, plans
 from portal.errors import Forbidden, InvalidInput
 from portal.messaging import funding, sender_settings, senders
-from portal.models import Agency, CreditPlan, Location, Role, User
+from portal.models import Agency, Location, Role, User
 from portal.services import Services
 from portal.web.context import services
 from portal.web.pages.queries.scope import Scope
@@ -194,19 +192,10 @@ def _set_up(
 
 def _set_credits(session: Session, asked: Asked, location: Location, monthly: int) -> None:
     """A plan of the agency's with so many a month. The wallet counts from then on."""
-    agency = session.get_one(Agency, location.agency_id)
-    name = f"{monthly} a month ({agency.company_id})"[:80]
-    plan = session.scalar(select(CreditPlan).where(CreditPlan.name == name))
-    if plan is None:
-        plan = CreditPlan(name=name, agency_id=agency.id, monthly_credits=monthly, created_at=clock.now())
-        plan.inbound_free, plan.credit_micros, plan.currency = False, 0, "USD"
-        session.add(plan)
-        session.flush()
-    if plan.agency_id != agency.id or plan.monthly_credits != monthly:
-        raise InvalidInput(f"There is another plan called {name}: rename it first.")
+    plan = plans.monthly(session, session.get_one(Agency, location.agency_id), monthly)
     grants.set_limit(session, location, unlimited=False, who=asked.viewer.name)
     funding.set_policies(session, location, plan_id=plan.id)
-    audit.note(session, asked.viewer, "assigned a plan", location, after={"plan": name})
+    audit.note(session, asked.viewer, "assigned a plan", location, after={"plan": plan.name})
 
 
 def _set_password(session: Session, user: User, password: str) -> None:

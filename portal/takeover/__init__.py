@@ -1,0 +1,1 @@
+"""What the replaced systems kept, brought over from exports of their databases: senders, users, credits, settings."""
