@@ -267,14 +267,14 @@ def test_only_who_wants_to_hear_of_it_does(portal, letters, time):
     recipient(portal, "operator@example.com", agency=None)
     ill(portal)
     tell(portal, time, minutes=3)
-    assert letters.recipients == ["RCPT TO:<all@example.com>"]
+    assert letters.recipients == ["rcpt TO:<all@example.com>"]
     ill(portal, MEDIA_STORE, "media", "The disk is full.", None)
     tell(portal, time, minutes=10)
-    assert letters.recipients[1:] == ["RCPT TO:<operator@example.com>"], "what is no agency's is the operator's"
+    assert letters.recipients[1:] == ["rcpt TO:<operator@example.com>"], "what is no agency's is the operator's"
     company = _company(portal)
     ill(portal, notices.DEAD_TOKEN, company, "The agency's token is dead.", None)
     tell(portal, time, minutes=10)
-    assert letters.recipients[2:] == ["RCPT TO:<all@example.com>"], "an agency's own token is the agency's"
+    assert letters.recipients[2:] == ["rcpt TO:<all@example.com>"], "an agency's own token is the agency's"
 
 
 def _company(portal) -> str:
