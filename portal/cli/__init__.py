@@ -10,6 +10,7 @@ def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
     from portal.cli import (
         admin,
+        alerts,
         contact,
         credits,
         doctor,
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
 
     for group in (
         admin.admin,
+        alerts.alerts,
         sender.sender,
         contact.contact,
         installation.installation,
