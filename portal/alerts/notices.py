@@ -3,6 +3,8 @@
 Who is told of them, and when, is decided later and elsewhere (`portal.alarms`): raising one costs one statement.
 """
 
+from typing import Any
+
 from sqlalchemy import Update, update
 from sqlalchemy.orm import Session
 
@@ -71,14 +73,18 @@ def raise_alert(session: Session, kind: str, subject: str, text: str, location_i
     session.execute(row.on_conflict_do_nothing())
 
 
-def close_alert(session: Session, kind: str, subject: str, text: str = "", by: str = "") -> None:
+def close_alert(
+    session: Session, kind: str, subject: str, text: str = "", by: str = "", *, superseded: bool = False
+) -> None:
     """Closes the open alert of this kind and subject, if there is one; `text` then says what happened, `by` whose word
-    it was where it was a person's."""
-    told = {"text": text} if text else {}
+    it was where it was a person's. `superseded`: another incident takes its place, so nobody hears that it is over.
+    """
+    moment = clock.now()
+    told: dict[str, Any] = ({"text": text} if text else {}) | ({"settled_at": moment} if superseded else {})
     session.execute(
         update(Alert)
         .where(Alert.kind == kind, Alert.subject == subject[:160], Alert.closed_at.is_(None))
-        .values(closed_at=clock.now(), closed_by=by[:128], **told)
+        .values(closed_at=moment, closed_by=by[:128], **told)
     )
 
 

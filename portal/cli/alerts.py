@@ -80,7 +80,13 @@ def list_recipients() -> None:
 @agency
 @click.option("--email", help="Where letters go.")
 @click.option("--url", help="Where signed webhooks go. Its secret is under Webhooks out.")
-@click.option("--topic", "topics", multiple=True, type=click.Choice([each.value for each in Topic]), help="What about; none: everything.")
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    type=click.Choice([each.value for each in Topic]),
+    help="What about; none: everything.",
+)
 def tell(company_id: str | None, email: str | None, url: str | None, topics: tuple[str, ...]) -> None:
     """Has somebody told of an agency's incidents, or of those that concern no agency."""
     if bool(email) == bool(url):

@@ -212,8 +212,9 @@ def test_how_a_sub_account_stands(portal, time):
 
 
 def test_a_sender_behind_a_gate_that_faults_have_shut_is_in_trouble(portal, time):
-    with portal.database.write() as session:
-        for _ in range(3):
+    for _ in range(3):
+        time.forward(minutes=15)
+        with portal.database.write() as session:
             gates.block(session, gates.sender_gate(1), "The provider is ill.", seconds=600)
     assert (look(portal).ready, look(portal).troubled) == (0, 1)
 
