@@ -59,7 +59,7 @@ def test_what_needs_a_person_comes_first_and_pages_follow(many, acme, signed_in)
     client = signed_in(acme.agency)
     first = client.get("/admin").text
     assert names(first)[:2] == ["Branch 20", "Branch 10"] and len(names(first)) == 25
-    assert "1 nothing goes out" in first and "1 messages wait" in first
+    assert "1 where nothing goes out" in first and "1 where messages wait" in first
     further = re.search(r'id="more-places"[^>]*href="([^"]*)"', first)
     assert further is not None
     second = client.get(further[1].replace("&amp;", "&")).text
