@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, case, func, or_, select, text
+from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -19,6 +19,7 @@ from portal.credits.days import zone
 from portal.database import Database
 from portal.figures.hearing import ensure
 from portal.messaging import line_states
+from portal.messaging.releasing import HELD
 from portal.models import (
     Alert,
     Gate,
@@ -38,8 +39,6 @@ from portal.queue.gates import sender_gate
 LOCK = 7358
 MOST_JOBS = 20_000
 MOST_HELD = 100_000
-# The condition of the index, word for word: SQLite uses a partial index only for what it can read in the statement.
-_HELD = text("message.held")
 # From so many faults in a row on a gate lets one call at a time through.
 _FAULTS = 3
 LATE = timedelta(minutes=5)
@@ -147,7 +146,7 @@ def _waiting(session: Session, found: dict[int, dict[str, Any]], moment: datetim
 
 
 def _held(session: Session, found: dict[int, dict[str, Any]]) -> None:
-    held = select(Message.location_id).where(_HELD).limit(MOST_HELD).subquery()
+    held = select(Message.location_id).where(HELD).limit(MOST_HELD).subquery()
     for location_id, number in session.execute(select(held.c.location_id, func.count()).group_by(held.c.location_id)):
         found[location_id]["held"] = number
 

@@ -8,6 +8,7 @@ from portal.alerts.notices import ACCOUNT_WELL, LINE_DOWN, raise_alert
 from portal.figures import counting, standing
 from portal.journal.entry import Entry
 from portal.journal.store import store
+from portal.messaging.releasing import HELD
 from portal.models import (
     Contact,
     Conversation,
@@ -237,3 +238,18 @@ def test_today_begins_at_midnight_where_the_sub_account_is(portal, time):
 def test_one_process_at_a_time(portal):
     with portal.database.alone(counting.LOCK, 1) as mine, portal.database.alone(standing.LOCK, 1):
         assert mine and counting.add_up(portal.database) == 0 and standing.look(portal.database) == 0
+
+
+def test_held_messages_are_read_from_their_index(portal):
+    """SQLite takes a partial index only for its very condition; else a look reads every message there is."""
+    with portal.session() as session:
+        if portal.database.sqlite:
+            wanted = select(Message.location_id).where(HELD).limit(9).compile(session.get_bind())
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {wanted}", (9, 0)).all()
+            assert "ix_message_held" in str(plan)
+        else:
+            session.connection().exec_driver_sql("SET enable_seqscan = off")
+            plan = session.connection().exec_driver_sql(
+                "EXPLAIN SELECT location_id FROM message WHERE message.held = true LIMIT 9"
+            )
+            assert "ix_message_held" in str(plan.all())
