@@ -95,7 +95,11 @@ def tell(company_id: str | None, email: str | None, url: str | None, topics: tup
     if email and parts.settings.mail_server is None:
         raise InvalidInput(recipients.NO_MAIL)
     way = Way.EMAIL if email else Way.WEBHOOK
-    where = recipients.check_email(email) if email else subscriptions.check_url(url or "", True)
+    where = (
+        recipients.check_email(email)
+        if email
+        else subscriptions.check_url(url or "", parts.settings.allow_private_hosts)
+    )
     with parts.database.write() as session:
         whose = _agency(session, company_id)
         row = recipients.add(session, parts.vault, way, where, topics, WHO, agency_id=whose.id if whose else None)
