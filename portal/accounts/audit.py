@@ -127,7 +127,7 @@ _FIELDS: Mapping[type, Mapping[str, str]] = {
     Message: {"status": "status"},
     OptOut: {"lifted": "lifted_at"},
     Event: {"state": "state"},
-    Alert: {"closed": "closed_at"},
+    Alert: {"closed": "closed_at", "acknowledged": "acknowledged_at", "muted until": "muted_until"},
     Agency: {"asks second factor": "asks_second_factor"},
 }
 

@@ -23,6 +23,8 @@ KIND = "call_back"
 RECEIVED, ADDED, LIFTED, PING = "message.received", "opt_out.added", "opt_out.lifted", "ping"
 # `queued` and `sending` are ours alone: nothing has happened to the message yet.
 STATUSES = tuple(each.value for each in Status if each not in (Status.QUEUED, Status.SENDING, Status.RECEIVED))
+# Of alerts only their own recipients hear (`portal.alarms`).
+ALERT_BEGAN, ALERT_OVER = "alert.began", "alert.over"
 EVENTS = (RECEIVED, *(f"message.{status}" for status in STATUSES), ADDED, LIFTED)
 _FACTS = "callback_facts"
 

@@ -93,6 +93,24 @@ def subscribe(
     return row
 
 
+def for_alerts(
+    session: Session, vault: Vault, url: str, by: str, *, location_id: int | None, agency_id: int | None
+) -> Subscription:
+    """The subscription of a recipient of alerts, which hears of nothing else. The address has been checked."""
+    row = Subscription(
+        agency_id=agency_id,
+        location_id=location_id,
+        shown=shown(url),
+        address=vault.seal_fields({"url": url, "secret": signing.new_secret()}),
+        events=[outbox.ALERT_BEGAN, outbox.ALERT_OVER],
+        created_by=by[:254],
+        created_at=clock.now(),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
 def for_requests(session: Session, vault: Vault, key_id: int, url: str, secret: str, *, test: bool) -> int:
     """The id of a key's callback address, the same for the same address: ten thousand messages may name one.
 

@@ -10,6 +10,7 @@ def init_app(app: Flask) -> None:
     """Adds the commands to `flask`."""
     from portal.cli import (
         admin,
+        alerts,
         contact,
         credits,
         doctor,
@@ -34,6 +35,7 @@ def init_app(app: Flask) -> None:
 
     for group in (
         admin.admin,
+        alerts.alerts,
         sender.sender,
         contact.contact,
         installation.installation,

@@ -16,6 +16,8 @@ from portal.models import Event, Location, OptOut, Sender
 READS = frozenset(
     {
         "admin list",
+        "alerts list",
+        "alerts recipients",
         "contact merges",
         "credits prove",
         "doctor",
@@ -36,7 +38,11 @@ READS = frozenset(
 )
 # They write entries of their own: they know more of what they do.
 TELLS_ITSELF = frozenset(
-    {"admin create", "admin off", "admin on", "admin reset-password", "admin reset-second-factor", "import"}
+    {
+        "import",
+        *(f"admin {name}" for name in ("create", "off", "on", "reset-password", "reset-second-factor")),
+        *(f"alerts {name}" for name in ("acknowledge", "close", "forget", "grace", "mute", "quiet", "tell", "test")),
+    }
 )
 # Of an option with several values under names, a credential's above all, the names alone are kept. Texts and numbers
 # of customers are no part of the log: the message has them.

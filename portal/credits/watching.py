@@ -65,7 +65,8 @@ def _cross(session: Session, kind: Any, row: Any, subject: str, location_id: int
     mine = update(kind).where(kind.id == row.id, kind.alert_level == row.alert_level).values(alert_level=level)
     if not session.execute(mine, execution_options={"synchronize_session": False}).rowcount:  # type: ignore[attr-defined]
         return False  # another process was quicker
-    close_alert(session, CREDITS_LOW, subject)
+    # The next level is news: it is told as an incident of its own.
+    close_alert(session, CREDITS_LOW, subject, superseded=level < row.alert_level)
     if level < row.alert_level:
         name = row.name or row.ghl_id
         left = f"{row.available} credits are left" if row.available > 0 else "no credits are left, what it sends waits"

@@ -1,6 +1,7 @@
 """Every table, in one place to import from."""
 
 from portal.models.access import AccessLink, LinkKind, RecoveryCode, UserLocation, UserSession
+from portal.models.alarms import AlertLetter, AlertNotice, AlertRecipient, AlertRule, NoticeKind, NoticeState, Way
 from portal.models.api import ApiAnswer, ApiBulk, ApiKey, ApiKeyLocation, ApiUse, TestMessage
 from portal.models.audit import AuditEntry
 from portal.models.base import Base
@@ -19,6 +20,7 @@ from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
+from portal.models.figures import CountMark, MessageDay, MessageHour, PlaceStanding
 from portal.models.funds import AgencyEntry, AgencyKind, AgencyWallet, Bucket, CampaignUse, Source, WalletDay
 from portal.models.jobs import Job
 from portal.models.media import MediaFile, MediaState
@@ -56,6 +58,10 @@ __all__ = [
     "AgencyKind",
     "AgencyWallet",
     "Alert",
+    "AlertLetter",
+    "AlertNotice",
+    "AlertRecipient",
+    "AlertRule",
     "ApiAnswer",
     "ApiBulk",
     "ApiKey",
@@ -73,6 +79,7 @@ __all__ = [
     "ContactMerge",
     "Conversation",
     "ConversationNote",
+    "CountMark",
     "CreditPlan",
     "Delivery",
     "DeliveryAttempt",
@@ -99,10 +106,15 @@ __all__ = [
     "MediaFile",
     "MediaState",
     "Message",
+    "MessageDay",
+    "MessageHour",
+    "NoticeKind",
+    "NoticeState",
     "OptOut",
     "Origin",
     "PageSession",
     "Part",
+    "PlaceStanding",
     "PriceList",
     "PriceRule",
     "ProviderAccount",
@@ -127,4 +139,5 @@ __all__ = [
     "UserSession",
     "Wallet",
     "WalletDay",
+    "Way",
 ]

@@ -70,7 +70,12 @@ class User(UserMixin, Base):
 
 
 class Alert(Base):
-    """Something a person should look at. One open alert per kind and subject."""
+    """An incident: something a person should look at. One open alert per kind and subject.
+
+    `text` is what was said last, `began_text` what it began with. One that comes back before it is settled is the same
+    one, and `returns` counts that. `told_at`: its recipients were told. `settled_at`: it is over, and nothing more is
+    to be told of it; `outcome` then says in figures what happened. `muted_until`: nobody is told before.
+    """
 
     __tablename__ = "alert"
     __table_args__ = (
@@ -82,6 +87,14 @@ class Alert(Base):
             postgresql_where=text("closed_at IS NULL"),
             sqlite_where=text("closed_at IS NULL"),
         ),
+        Index(
+            "ix_alert_unsettled",
+            "kind",
+            "subject",
+            postgresql_where=text("settled_at IS NULL"),
+            sqlite_where=text("settled_at IS NULL"),
+        ),
+        Index("ix_alert_location", "location_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -93,6 +106,15 @@ class Alert(Base):
     opened_at: Mapped[datetime]
     last_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    began_text: Mapped[str] = mapped_column(Text, default="", server_default="")
+    outcome: Mapped[str] = mapped_column(Text, default="", server_default="")
+    returns: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    told_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    muted_until: Mapped[datetime | None]
 
 
 class LoginCount(Base):

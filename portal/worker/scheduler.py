@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.accounts import idempotency
+from portal.alarms import detecting, recipients, rule
 from portal.callbacks import sending as callbacks
 from portal.database import Database, is_away
+from portal.figures import counting, standing
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
@@ -91,10 +93,14 @@ class Clockwork:
             self._every(10, self.add_first_sender)
         self._every(20, self.fund)
         self._every(60, self.watch_credits)
+        self._every(10, self.add_up)
+        self._every(10, self.tell)
+        self._every(60, self.detect)
         self._every(3600, self.free_oldest)
         self._every(900, self.purge)
         self._every(900, self.purge_media)
         self._every(900, self.purge_api)
+        self._every(3600, self.purge_figures)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -161,6 +167,20 @@ class Clockwork:
     def watch_credits(self) -> None:
         """Tells of wallets that run out, or burn faster than usual."""
         self._sweep_at_once(funding.watch)
+
+    def add_up(self) -> None:
+        """Brings the figures of the wall forward: messages by hour and day, and how sub-accounts stand."""
+        counting.add_up(self._database)
+        standing.look(self._database)
+
+    def tell(self) -> None:
+        """Has recipients told of incidents that last, and of those that are over."""
+        self._sweep(rule.look)
+
+    def detect(self) -> None:
+        """Looks for incidents that no single event tells of, and for notices that were forgotten."""
+        self._sweep_at_once(detecting.look)
+        self._sweep_at_once(recipients.enqueue_forgotten)
 
     def free_oldest(self) -> None:
         """Frees credits on hold that the look of every minute does not come to."""
@@ -235,6 +255,10 @@ class Clockwork:
         """Forgets answers to repeated requests, test messages and what our webhooks told, when their time is over."""
         for forget in (idempotency.forget, rehearsal.forget, callbacks.forget):
             self._sweep_at_once(forget)
+
+    def purge_figures(self) -> None:
+        """Forgets hours that no chart shows any more."""
+        self._sweep_at_once(counting.forget)
 
     def purge(self) -> None:
         """Forgets the bodies of old events. Their keys stay, so that a repeat is still recognised."""

@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import clock
+from portal.alarms import recipients
+from portal.alarms.telling import Teller
 from portal.callbacks import outbox
 from portal.callbacks.sending import CallBacks
 from portal.database import Database, is_away, is_conflict
@@ -226,6 +228,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "leave_location": installing.leave_location,
         "sync_webhook": registrations.sync,
         outbox.KIND: CallBacks(services.database, services.http, services.vault, services.settings).deliver,
+        recipients.KIND: Teller(services.database, services.vault, services.settings).tell,
     }
 
 

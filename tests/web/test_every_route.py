@@ -13,6 +13,7 @@ from portal import clock
 from portal.accounts import api_keys
 from portal.accounts.api_keys import NewKey
 from portal.accounts.permissions import Permission
+from portal.alarms import recipients
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.callbacks import subscriptions
 from portal.channels.base import Inbound
@@ -33,6 +34,7 @@ from portal.models import (
     Message,
     Sender,
     StatusChange,
+    Way,
 )
 from tests.web.conftest import Tenant, record, token
 from tests.web.framed import HEADER, framed
@@ -43,7 +45,7 @@ FRAMED = ("app.",)
 ASIDE = ("app.begin", "app.once", "app.anything")
 # What only an agency's admin who is in no sub-account may ask for.
 CHOOSING = ("app.places", "app.choose")
-LIVE = ("health", "alerts", "places", "recent")
+LIVE = ("health", "alerts", "places", "recent", "wall")
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
@@ -67,6 +69,9 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         )
         told = subscriptions.ping(session, hook, acme.ghl_id)
         plan = plans.monthly(session, session.get_one(Agency, acme.agency), 5)
+        told_of = recipients.add(
+            session, parts.vault, Way.WEBHOOK, "https://acme.example/alerts", [], "anna", agency_id=acme.agency
+        )
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -87,6 +92,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "webhook_id": [hook.id],
         "delivery_id": [told.id],
         "plan_id": [plan.id],
+        "recipient_id": [told_of.id],
         "block": list(LIVE),
     }
 

@@ -9,7 +9,7 @@ from portal.models import Alert
 from portal.queue import gates
 from tests.web.conftest import post
 
-BLOCKS = ("health", "alerts", "places", "recent")
+BLOCKS = ("health", "alerts", "places", "recent", "wall")
 
 
 def test_an_empty_portal_says_what_to_do(signed_in) -> None:

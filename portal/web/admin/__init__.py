@@ -14,6 +14,8 @@ routes = Routes()
 
 from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     actions,
+    alert_recipients,
+    alerts,
     api_keys,
     audit,
     callbacks,

@@ -11,7 +11,7 @@ from portal.alerts.notices import close_alert
 from portal.errors import InvalidInput, NotFound
 from portal.messaging.replay import replay
 from portal.web.admin import routes
-from portal.web.admin.queries import events, overview
+from portal.web.admin.queries import alerts, events
 from portal.web.context import services
 from portal.web.viewer import viewer
 
@@ -40,11 +40,11 @@ def replay_event(event_id: int) -> ResponseReturnValue:
 def close(alert_id: int) -> ResponseReturnValue:
     """Closes an alert that was seen to; it opens anew when its cause is still there."""
     with services().database.write() as session:
-        alert = overview.alert(session, viewer().scope, alert_id)
+        alert = alerts.one(session, viewer().scope, alert_id)
         if alert is None:
             raise NotFound("There is no such alert, or it is not yours to see.")
         if alert.closed_at is None:  # an old page must not close the next one, which nobody has seen
             with audit.deed(session, viewer(), "closed", alert):
-                close_alert(session, alert.kind, alert.subject)
+                close_alert(session, alert.kind, alert.subject, by=viewer().name)
     log.info("alert closed", extra={"user": viewer().id, "alert": alert_id})
     return redirect(url_for("admin.index"), 303)

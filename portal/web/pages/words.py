@@ -92,6 +92,13 @@ ALERT: Mapping[str, str] = {
     notices.ACCOUNT_SLOW: "A provider is slow",
     notices.ACCOUNT_FAILING: "A provider fails",
     notices.ACCOUNT_WELL: "A provider's incident is over",
+    notices.DEAF: "A sender hears nothing from its provider",
+    notices.FAILURES: "Many messages of a sub-account fail",
+    notices.QUEUE_AGE: "Messages wait too long",
+    notices.CREDITS_LOW: "Credits run low",
+    notices.CREDITS_BURN: "Credits burn faster than usual",
+    notices.CREDITS_AGENCY: "An agency's credits do not cover a plan",
+    notices.CALLBACK_GIVEN_UP: "A program could not be told",
 }
 LINE: Mapping[str, str] = {
     "": "has none",

@@ -103,6 +103,8 @@ def _heard(scope: Scope) -> ColumnElement[bool]:
     everybodys = and_(Subscription.location_id.is_(None), Subscription.agency_id.is_not(None))
     if scope.agency_id is not None:
         everybodys = and_(everybodys, Subscription.agency_id == scope.agency_id)
+    else:  # that of a recipient of the operator's own alerts
+        everybodys = or_(everybodys, and_(Subscription.location_id.is_(None), Subscription.key_id.is_(None)))
     return or_(of_place, of_key, everybodys)
 
 

@@ -1,28 +1,26 @@
-"""Reading the overview: the queue, what is held back, alerts, and the locations with their senders."""
+"""Reading the overview: the queue, what is held back, and locations with their senders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import LinksPhone
 from portal.messaging.provider_accounts import gates_of
-from portal.models import AccountHealth, Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
+from portal.messaging.releasing import HELD
+from portal.models import AccountHealth, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
 from portal.queue.gates import ghl_gate, sender_gate
 from portal.web.pages import sender_standing
-from portal.web.pages.queries.scope import Scope, location_ids, locations
+from portal.web.pages.queries.scope import Scope, location_ids
 from portal.web.pages.queries.stand_ins import health
 from portal.web.pages.sender_standing import Standing
 
-MOST_LOCATIONS = 200
 MOST_NOTICES = 50
 MOST_HELD = 100_000
-# The condition of the index, word for word: SQLite uses a partial index only for what it can read in the statement.
-_HELD = text("message.held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +125,8 @@ def _what(kind: str, sender: Sender | None) -> str:
     return f"status questions of {name}" if questions else name
 
 
-def alerts(session: Session, scope: Scope) -> Sequence[Alert]:
-    """Open alerts, the latest first. What concerns no location (forged or unreadable webhooks) is the operator's."""
-    wanted = select(Alert).where(Alert.closed_at.is_(None)).order_by(Alert.last_at.desc()).limit(MOST_NOTICES)
-    if not scope.everything:
-        wanted = wanted.join(Location, Location.id == Alert.location_id)
-    return session.scalars(scope.narrow(wanted)).all()
-
-
-def alert(session: Session, scope: Scope, alert_id: int) -> Alert | None:
-    """The alert with this id, open or closed, when it is in scope."""
-    wanted = select(Alert).where(Alert.id == alert_id)
-    if not scope.everything:
-        wanted = wanted.join(Location, Location.id == Alert.location_id)
-    found: Alert | None = session.scalar(scope.narrow(wanted))
-    return found
-
-
-def places(session: Session, scope: Scope) -> list[Place]:
-    """The first locations by name, with their senders."""
-    rows = locations(session, scope, MOST_LOCATIONS)
+def places(session: Session, rows: Sequence[Location]) -> list[Place]:
+    """These locations with their senders."""
     ids = [row.id for row in rows]
     lines: dict[int, list[Sender]] = {}
     present = Sender.location_id.in_(ids), Sender.state != SenderState.REMOVED
@@ -191,6 +171,6 @@ def _closed(session: Session, senders: Sequence[Sender], places: Sequence[int]) 
 
 def _held(session: Session, places: Sequence[int]) -> dict[int, int]:
     """Counted in the index of held messages, whoever holds them; the caller keeps the locations that are asked for."""
-    held = select(Message.location_id).where(_HELD).limit(MOST_HELD).subquery()
+    held = select(Message.location_id).where(HELD).limit(MOST_HELD).subquery()
     counted = session.execute(select(held.c.location_id, func.count()).group_by(held.c.location_id))
     return {row[0]: row[1] for row in counted if row[0] in places}
