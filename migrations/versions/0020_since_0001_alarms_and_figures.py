@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021_since_0001"
-down_revision = "0018_since_0001"
+revision = "0020_since_0001"
+down_revision = "0019_since_0001"
 branch_labels = None
 depends_on = None
 
