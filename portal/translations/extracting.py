@@ -1,30 +1,32 @@
 """Finds the sentences that people read, and carries what was translated over to the next version of them."""
 
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
+
+from portal.translations.sentences import of_code
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = FOLDER / "messages.pot"
 ROOT = FOLDER.parents[1]
-# Read by developers and machines, in English: the stand-ins, the API and its documentation, the command line.
-_ENGLISH = ("sandbox", "cli", "doctor", "replaced", "operator_api", "api", "webhooks")
-_WHERE = {
-    "portal": [(f"{name}/**", "ignore") for name in _ENGLISH]
-    + [(f"**/{name}/**", "ignore") for name in _ENGLISH]
-    + [("**.py", "python")],
+# Read by developers and machines, in English: the stand-ins, the API, the command line, what is written into a log.
+_ENGLISH = ("sandbox", "cli", "doctor", "replaced", "operator_api", "api", "webhooks", "translations")
+_ENGLISH_FILES = ("config", "preflight", "serve", "migrate", "demo", "healthcheck", "connections", "writer_lock")
+_WHERE: Mapping[str, list[tuple[str, Any]]] = {
+    "portal": [
+        *((f"{name}/**", "ignore") for name in _ENGLISH),
+        *((f"**/{name}/**", "ignore") for name in _ENGLISH),
+        *((f"{name}.py", "ignore") for name in _ENGLISH_FILES),
+        ("**_commands.py", "ignore"),
+        ("**.py", of_code),
+    ],
     "templates": [("sandbox/**", "ignore"), ("api/**", "ignore"), ("**.html", "jinja2")],
-}
-# An error's first sentence is what a page shows, so raising one marks it.
-_KEYWORDS = {
-    **DEFAULT_KEYWORDS,
-    **dict.fromkeys(("noted", "InvalidInput", "Forbidden", "NotFound"), None),
-    "WrongField": (2,),
-    "Refused": (1, 2),
 }
 _OPTIONS = {"**.html": {"trimmed": "true", "silent": "false"}}
 # The same sentences give the same file: no date of the day moves it.
@@ -37,7 +39,7 @@ def extracted() -> Catalog:
     catalogue.header_comment = "# What the portal's pages say. Written by `make words`."
     for folder, methods in _WHERE.items():
         options = _OPTIONS if folder == "templates" else {}
-        found = extract_from_dir(ROOT / folder, methods, options, keywords=_KEYWORDS, directory_filter=_any)
+        found = extract_from_dir(ROOT / folder, methods, options, directory_filter=_any)
         for name, _line, sentence, comments, context in found:
             if sentence:
                 catalogue.add(sentence, None, [(f"{folder}/{name}", 0)], auto_comments=comments, context=context)

@@ -6,20 +6,30 @@ of a second, once in each process.
 """
 
 import io
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, has_request_context, request
+from flask import Flask, current_app, has_request_context, request
 from flask_babel import Babel, Domain, get_locale
+from markupsafe import Markup
 
-from portal.wording import Sentence
+from portal.translations.finding import Sentences
 
 ENGLISH = "en"
 FOLDER = Path(__file__).resolve().parents[1] / "translations"
 _FILE = Path("LC_MESSAGES", "messages.po")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What one language says: `gettext` for what templates mark, `sentences` for what Python says."""
+
+    gettext: NullTranslations
+    sentences: Sentences
 
 
 class Catalogues(Domain):
@@ -29,21 +39,28 @@ class Catalogues(Domain):
         super().__init__(str(folder))
         self.folder = folder
         self.languages = sorted(path.parent.parent.name for path in folder.glob(f"*/{_FILE}"))
-        self.read: dict[str, NullTranslations] = {}
+        self.read: dict[str, Catalogue] = {}
 
     def get_translations(self) -> NullTranslations:
         """Those of the request's language; outside of a request, English."""
+        return self.mine().gettext
+
+    def mine(self) -> Catalogue:
+        """The catalogue of whoever asks."""
         language = str(get_locale() or ENGLISH)
         if language not in self.read:
-            self.read[language] = self._load(language) if language in self.languages else NullTranslations()
+            self.read[language] = self._load(language)
         return self.read[language]
 
-    def _load(self, language: str) -> Translations:
-        compiled = io.BytesIO()
+    def _load(self, language: str) -> Catalogue:
+        if language not in self.languages:
+            return Catalogue(NullTranslations(), Sentences())
         with (self.folder / language / _FILE).open("rb") as file:
-            write_mo(compiled, read_po(file, locale=language))
+            found = read_po(file, locale=language)
+        compiled = io.BytesIO()
+        write_mo(compiled, found)
         compiled.seek(0)
-        return Translations(compiled)
+        return Catalogue(Translations(compiled), Sentences.of(found))
 
 
 class Languages(Babel):
@@ -71,18 +88,14 @@ def chosen() -> str:
     return found.replace("-", "_")
 
 
-def translated(sentence: str) -> str:
-    """A fixed sentence, or one put together by `portal.wording.noted`, in the reader's language.
+def translated(text: str) -> str:
+    """Words or sentences that come from Python, in the reader's language; what has no translation stays as it is.
 
-    What has no translation stays as it is. For the portal's own words only: a customer may well be called "Active".
+    For the portal's own words only: a customer may well be called "Active". Markup is none of them.
     """
-    if not sentence:
-        return sentence
-    found = _catalogues().get_translations()
-    if isinstance(sentence, Sentence):
-        told = {name: translated(value) if isinstance(value, str) else value for name, value in sentence.values.items()}
-        return found.gettext(sentence.pattern).format(**told)
-    return found.gettext(str(sentence))
+    if not text or isinstance(text, Markup):
+        return text
+    return _catalogues().mine().sentences.find(str(text))
 
 
 def language() -> str:
@@ -100,7 +113,5 @@ def init_app(app: Flask, folder: Path = FOLDER) -> None:
 
 
 def _catalogues() -> Catalogues:
-    from flask import current_app
-
     found: Catalogues = current_app.extensions["languages"].domain_instance
     return found
