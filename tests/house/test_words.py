@@ -14,12 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
 # The sandbox and the API's documentation are read by developers, in English.
 ENGLISH = ("sandbox/", "api/")
-# Not marked yet.
-LATER = ("admin/", "account/", *(f"pages/{letter}" for letter in "mnoprst"))
 MARKED = [
-    path
-    for path in sorted(TEMPLATES.rglob("*.html"))
-    if not path.relative_to(TEMPLATES).as_posix().startswith(ENGLISH + LATER)
+    path for path in sorted(TEMPLATES.rglob("*.html")) if not path.relative_to(TEMPLATES).as_posix().startswith(ENGLISH)
 ]
 CATALOGUES = sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
 # Names are names everywhere, and these are no words.
