@@ -10,6 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 from flask import Flask
 
+from portal.channels import registry
 from portal.translations.extracting import extracted
 from portal.web import languages
 from tests.web import test_every_route
@@ -48,10 +49,12 @@ def pretending(app: Flask, folder: Path) -> Flask:
     return app
 
 
-# What no language changes: what people and machines named, and units.
+# What no language changes: what people and machines named, units, and what Babel itself says in that language.
 NAMES = re.compile(
-    r"Acme (dentists|line)|Acme|For Acme's eyes|contact wrote STOP|^See$|location-|company-|Anna Example|user-anna|simulator|Simulator|"
-    r"Sendero|HighLevel|WhatsApp|Viber|SMS|UTC|CSV|JSON|KiB|MiB|\bms\b|STOP|^See$|[\w.]+@[\w.]+|https?://\S+|text/plain"
+    r"Acme( dentists| line)?|For Acme's eyes|contact wrote STOP|location-|company-|Anna Example|user-anna|simulator|"
+    r"^See$|Sendero|HighLevel|WhatsApp|Viber|SMS|UTC|CSV|JSON|KiB|MiB|\bms\b|STOP|[\w.]+@[\w.]+|https?://\S+|"
+    r"text/plain|^.+ \([A-Z]{2}\)$|(\w+, la \d+-a de )?\w+ 20\d\d$|"
+    + "|".join(re.escape(channel.name) for channel in registry.all()),
 )
 READ = ("placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards", "data-stale", "data-failed")
 # Names and texts of people, moments, and what is to be copied as it stands.
@@ -84,7 +87,7 @@ def in_english(html: str) -> list[str]:
     whole = "\x1f".join(reader.texts)
     while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", "", whole)) != whole:
         whole = shorter
-    left = [" ".join(NAMES.sub("", each).split()) for each in whole.split("\x1f")]
+    left = [NAMES.sub("", " ".join(each.split())) for each in whole.split("\x1f")]
     return [each for each in left if re.search(r"[^\W\d_]{2,}", each)]
 
 
