@@ -27,7 +27,7 @@ CALLS: Mapping[str, tuple[int | str, ...]] = {
     "CredentialField": (1, "label", "help"),
     "Guide": ("summary", "steps", "after", "address"),
 }
-_SENTENCE = re.compile(r"[A-Z“].*\s.*[.?!…:]", re.DOTALL)
+_SENTENCE = re.compile(r"[A-Z“{].*\s.*[.?!…:]( ?\{\w*\})?", re.DOTALL)
 _FEWEST_WORDS = 3
 # Nobody reads these in a page.
 _NO_NAMES = frozenset(("if", "else", "for", "in", "or", "and", "not", "is", "None", "len", "str", "join", "r"))
@@ -114,7 +114,7 @@ def _table(node: ast.AnnAssign) -> Iterator[tuple[ast.expr, str]]:
     if not isinstance(value, ast.Dict) or not ast.unparse(node.annotation).endswith(", str]"):
         return
     for each in value.values:
-        if isinstance(each, ast.Constant) and _words(text := _text(each)) and text[0].isalpha():
+        if isinstance(each, ast.Constant) and _words(text := _text(each)) and text[0].isalnum():
             yield each, text
 
 

@@ -1,5 +1,6 @@
 """What people read can be translated: no sentence of a template is left unmarked, and catalogues fit the sources."""
 
+import functools
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
-from portal.translations.extracting import FOLDER, TEMPLATE, extracted, untranslated, updated
+from portal.translations import extracting
+from portal.translations.extracting import FOLDER, TEMPLATE, untranslated, updated
 
+extracted = functools.cache(extracting.extracted)
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
 # The sandbox and the API's documentation are read by developers, in English.
@@ -20,7 +23,7 @@ MARKED = [
 CATALOGUES = sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
 # Names are names everywhere, and these are no words.
 NAMES = re.compile(r"\b(Sendero|HighLevel|WhatsApp|SMS|UTC|CSV|JSON|[a-z]+=\S*)\b|&\w+;|%[+.\d]*[df]")
-READ = {"placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards"}
+READ = {"placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards", "data-stale", "data-failed"}
 # Stands in the text where an expression was: what it may say itself is looked at too.
 SPOT = "\ue000{}\ue001"
 

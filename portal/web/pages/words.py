@@ -12,7 +12,7 @@ from portal import clock
 from portal.alerts import notices
 from portal.channels import registry
 from portal.channels.base import LineState
-from portal.channels.content import AddressKind, Kind, Relation
+from portal.channels.content import AddressKind, Relation
 from portal.messaging import measuring, telling, template_sending, template_texts
 from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
@@ -32,6 +32,7 @@ from portal.models import (
     Source,
 )
 from portal.web.languages import translated
+from portal.web.pages.names import KIND
 from portal.wording import noted
 
 EVENT: Mapping[str, str] = {
@@ -181,18 +182,6 @@ ATTEMPT: Mapping[str, str] = {
     "refused": "the provider refused it",
     "unknown": "nobody can say whether the provider took it",
     "": "no answer is known yet",
-}
-KIND: Mapping[str, str] = {
-    Kind.TEXT: "",
-    Kind.AUDIO: "voice message",
-    Kind.TAP: "tap on a button",
-    Kind.CONTACT: "contact card",
-    Kind.TEMPLATE: "buttons",
-    Kind.FLOW: "form to fill in",
-    Kind.LOCATION_REQUEST: "question for a place",
-    Kind.INVITE: "invitation",
-    Kind.UNREADABLE: "could not be read",
-    Kind.UNSUPPORTED: "unknown kind",
 }
 RELATION: Mapping[str, str] = {
     Relation.REPLY: "answers",

@@ -1,0 +1,105 @@
+"""The pages in another language: what the browser asks for is given, and nothing is left in English."""
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import write_po
+from flask import Flask
+
+from portal.channels import registry
+from portal.translations.extracting import extracted
+from portal.web import languages
+from tests.web import test_every_route
+from tests.web.framed import connect, framed
+
+# A language that the portal does not have: its catalogue is made of the English sentences, each in brackets.
+PRETENDED = "eo"
+ids = test_every_route.ids
+SPEAKS = {"Accept-Language": PRETENDED}
+
+
+def pretend(folder: Path) -> None:
+    catalogue = Catalog(locale=PRETENDED)
+    for message in extracted():
+        if message.id:
+            plural = not isinstance(message.id, str)
+            said = tuple(f"⟦{each}⟧" for each in message.id) if plural else f"⟦{message.id}⟧"
+            catalogue.add(message.id, said, flags=message.flags)
+    file = folder / PRETENDED / "LC_MESSAGES" / "messages.po"
+    file.parent.mkdir(parents=True)
+    text = io.BytesIO()
+    write_po(text, catalogue)
+    file.write_bytes(text.getvalue())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("translations")
+    pretend(made)
+    return made
+
+
+@pytest.fixture
+def pretending(app: Flask, folder: Path) -> Flask:
+    app.extensions["languages"].domain_instance = languages.Catalogues(folder)
+    return app
+
+
+# What no language changes: what people and machines named, units, and what Babel itself says in that language.
+NAMES = re.compile(
+    r"Acme( dentists| line)?|For Acme's eyes|contact wrote STOP|location-|company-|Anna Example|user-anna|simulator|"
+    r"^See$|Sendero|HighLevel|WhatsApp|Viber|SMS|UTC|CSV|JSON|KiB|MiB|\bms\b|STOP|[\w.]+@[\w.]+|https?://\S+|"
+    r"text/plain|^.+ \([A-Z]{2}\)$|(\w+, la \d+-a de )?\w+ 20\d\d$|"
+    + "|".join(re.escape(channel.name) for channel in registry.all()),
+)
+READ = ("placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards", "data-stale", "data-failed")
+# Names and texts of people, moments, and what is to be copied as it stands.
+ASIDE = ("time", "bdi", "code", "script", "style", "textarea")
+
+
+class Reader(HTMLParser):
+    """What a page says outside of the brackets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.aside = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.aside += tag in ASIDE
+        self.texts += [value for name, value in attrs if name in READ and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.aside -= tag in ASIDE
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append("" if self.aside else data)
+
+
+def in_english(html: str) -> list[str]:
+    """The texts of a page that went through no catalogue."""
+    reader = Reader()
+    reader.feed(html)
+    whole = "\x1f".join(reader.texts)
+    while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", "", whole)) != whole:
+        whole = shorter
+    left = [NAMES.sub("", " ".join(each.split())) for each in whole.split("\x1f")]
+    return [each for each in left if re.search(r"[^\W\d_]{2,}", each)]
+
+
+def test_every_page_of_the_custom_page_speaks_the_readers_language(pretending, ids, acme, database) -> None:
+    connect(database, acme)
+    page = framed(pretending.test_client(), acme)
+    found = {}
+    for method, address, _ in test_every_route.addresses(pretending, ids, test_every_route.FRAMED):
+        if method == "GET":
+            answer = page.get(address, headers=SPEAKS, follow_redirects=True)
+            if answer.mimetype == "text/html" and (left := in_english(answer.text)):
+                found[address] = left
+    for a, left in found.items():
+        print("##", a, left)
+    assert found == {}
