@@ -1,6 +1,6 @@
 """A message's path as steps in words, in the reader's language: a pure reading of its rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,15 @@ _TONES = {
     Status.UNKNOWN: WAIT,
     Status.FAILED: BAD,
     Status.EXPIRED: BAD,
+}
+
+# Who moved a message, where it was no person.
+_WHO: Mapping[str, str] = {
+    "portal": "portal",
+    "the portal": "the portal",
+    "restore": "restore",
+    "late match": "late match",
+    "test key": "test key",
 }
 
 
@@ -145,7 +154,8 @@ def _next(job: Job, moment: datetime, gate: Gate | None) -> Next:
 
 
 def _evidence(who: str, code: str) -> str:
-    return gettext("%(who)s, code %(code)s", who=translated(who), code=code) if code else translated(who)
+    said = translated(_WHO[who]) if who in _WHO else who
+    return gettext("%(who)s, code %(code)s", who=said, code=code) if code else said
 
 
 def _part(row: StatusChange | Attempt | ReceiptRow, numbers: dict[int, int]) -> int | None:
