@@ -51,10 +51,10 @@ def pretending(app: Flask, folder: Path) -> Flask:
 
 # What no language changes: what people and machines named, units, and what Babel itself says in that language.
 NAMES = re.compile(
-    r"Acme( dentists| line)?|For Acme's eyes|contact wrote STOP|location-|company-|Anna Example|user-anna|simulator|"
+    "|".join(re.escape(channel.name) for channel in sorted(registry.all(), key=lambda each: -len(each.name)))
+    + r"|Acme( dentists| line)?|For Acme's eyes|contact wrote STOP|location-|company-|Anna Example|user-anna|simulator|"
     r"^See$|Sendero|HighLevel|WhatsApp|Viber|SMS|UTC|CSV|JSON|KiB|MiB|\bms\b|STOP|[\w.]+@[\w.]+|https?://\S+|"
-    r"text/plain|^.+ \([A-Z]{2}\)$|(\w+, la \d+-a de )?\w+ 20\d\d$|"
-    + "|".join(re.escape(channel.name) for channel in registry.all()),
+    r"text/plain|^.+ \([A-Z]{2}\)$|(\w+, la \d+-a de )?\w+ 20\d\d$"
 )
 READ = ("placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards", "data-stale", "data-failed")
 # Names and texts of people, moments, and what is to be copied as it stands.
