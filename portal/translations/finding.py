@@ -67,8 +67,8 @@ class Sentences:
     def _filled(self, text: str) -> Iterator[str]:
         for pattern in (*self.patterns.get(_first_word(text), ()), *self.patterns.get("", ())):
             found = pattern.shape.fullmatch(text)
-            if found and not any(_ENDS.search(value) and not _ended(value) for value in found.groups()):
-                yield pattern.filled([self._value(value) for value in found.groups()])
+            if found and not any(_ENDS.search(value) and not _ended(value) for value in found.groups("")):
+                yield pattern.filled([self._value(value) for value in found.groups("")])
 
     def _value(self, value: str) -> str:
         """A name or a number stays; a whole sentence inside of another has a translation of its own."""
@@ -78,6 +78,8 @@ class Sentences:
 def _pattern(sentence: str, said: str) -> _Pattern:
     pieces = _VALUE.split(sentence)  # text, name, text, name, …, text
     shape = "".join("(.*?)" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
+    # A reason that follows on the sentence may be missing, and with it the space before it.
+    shape = re.sub(r"\\ \(\.\*\?\)$", r"(?:\\ (.*?))?", shape)
     return _Pattern(re.compile(shape, re.DOTALL), tuple(pieces[1::2]), said)
 
 

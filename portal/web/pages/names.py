@@ -1,9 +1,9 @@
-"""What kinds of messages, their places and their statuses are called on pages: each in a word or two."""
+"""What kinds, statuses, states and roles are called on pages: each in a word or two."""
 
 from collections.abc import Mapping
 
 from portal.channels.content import Kind
-from portal.models import Status
+from portal.models import DeliveryState, EventState, Role, Status
 
 KIND: Mapping[str, str] = {
     Kind.TEXT: "",
@@ -49,4 +49,23 @@ STATUS: Mapping[str, str] = {
     Status.EXPIRED: "expired",
     Status.CANCELLED: "cancelled",
     Status.RECEIVED: "received",
+}
+EVENT_STATE: Mapping[str, str] = {
+    EventState.PENDING: "pending",
+    EventState.APPLIED: "applied",
+    EventState.IGNORED: "ignored",
+    EventState.PARKED: "parked",
+    EventState.REFUSED: "refused",
+}
+DELIVERY_STATE: Mapping[str, str] = {
+    DeliveryState.WAITING: "waiting",
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.GIVEN_UP: "given up",
+}
+ROLE: Mapping[str, str] = {
+    Role.OWNER: "owner",
+    Role.ADMIN: "admin",
+    Role.AGENT: "agent",
+    Role.VIEWER: "viewer",
+    Role.CLIENT: "client",
 }

@@ -32,6 +32,7 @@ from portal.models import (
     Source,
 )
 from portal.web.languages import translated
+from portal.web.pages import names
 from portal.web.pages.names import KIND
 from portal.wording import noted
 
@@ -176,6 +177,7 @@ POOL: Mapping[str, str] = {
     "send": "calls to providers",
     "ghl": "calls to HighLevel",
     "media": "files to fetch",
+    "hook": "webhooks to post",
 }
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
@@ -204,8 +206,10 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "category": CATEGORY,
     "channel": CHANNEL,
     "credit_source": CREDIT_SOURCE,
+    "delivery_state": names.DELIVERY_STATE,
     "entry": ENTRY,
     "event": EVENT,
+    "event_state": names.EVENT_STATE,
     "file": FILE,
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
@@ -216,6 +220,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "pool": POOL,
     "quality": QUALITY,
     "relation": RELATION,
+    "role": names.ROLE,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
     "status": STATUS,
