@@ -13,7 +13,7 @@ from functools import lru_cache
 from babel.messages.catalog import Catalog
 
 # Longer texts are no sentences of ours, and laying patterns over them takes time.
-LONGEST = 600
+LONGEST = 400
 _VALUE = re.compile(r"\{(\w*)\}")
 _ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 

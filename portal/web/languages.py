@@ -77,15 +77,21 @@ class Languages(Babel):
 
 
 def chosen() -> str:
-    """What the browser asks for, as far as there is a catalogue for it.
+    """What the browser asks for first of what there is a catalogue for; English without any.
 
-    HighLevel's handshake names no language, and the frame's browser is the reader's own.
+    HighLevel's handshake names no language, and the frame's browser is the reader's own. `es-MX` is content with `es`:
+    werkzeug's `best_match` would rather give a reader of `es-MX, en;q=0.5` English.
     """
     if not has_request_context():
         return ENGLISH
-    there = [ENGLISH, *_catalogues().languages]
-    found = request.accept_languages.best_match([name.replace("_", "-") for name in there], ENGLISH)
-    return found.replace("-", "_")
+    there = {name.replace("_", "-").lower(): name for name in (ENGLISH, *_catalogues().languages)}
+    for asked, quality in request.accept_languages:
+        wanted = asked.replace("_", "-").lower()
+        while quality > 0 and wanted:
+            if wanted in there:
+                return there[wanted]
+            wanted = wanted.rpartition("-")[0]
+    return ENGLISH
 
 
 def translated(text: str) -> str:

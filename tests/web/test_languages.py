@@ -103,3 +103,65 @@ def test_every_page_of_the_custom_page_speaks_the_readers_language(pretending, i
     for a, left in found.items():
         print("##", a, left)
     assert found == {}
+
+
+def test_the_shell_speaks_it_before_anybody_is_known(pretending) -> None:
+    answer = pretending.test_client().get("/app", headers=SPEAKS)
+    assert '<html lang="eo">' in answer.text and 'id="handshake"' in answer.text
+    assert in_english(answer.text) == []
+
+
+SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
+
+
+ASKED = {
+    "": "en",
+    "es": "es",
+    "es-419,es;q=0.9": "es",
+    "es-MX,en;q=0.5": "es",
+    "en-US,es;q=0.9": "en",
+    "tlh,es;q=0.3": "es",
+    "tlh": "en",
+    "*": "en",
+    "es;q=0": "en",
+    ";;=,es;q=0.1": "es",
+}
+
+
+def test_the_browser_chooses_among_the_languages_that_are_there(app) -> None:
+    for asked, given in ASKED.items():
+        answer = app.test_client().get("/login", headers={"Accept-Language": asked})
+        assert f'<html lang="{given}">' in answer.text, asked
+        assert ("Iniciar sesión" in answer.text) == (given == "es"), asked
+
+
+def test_spanish_counts_as_spanish_does(app) -> None:
+    with app.test_request_context(headers=SPANISH):
+        forms = [app.jinja_env.from_string(PARTS).render(count=count) for count in (0, 1, 2)]
+    assert forms == ["0 partes", "1 parte", "2 partes"]
+
+
+PARTS = "{% trans count=count %}{{ count }} part{% pluralize %}{{ count }} parts{% endtrans %}"
+
+
+def test_machines_are_answered_in_english(app, client) -> None:
+    answer = client.get("/api/v1/messages", headers=SPANISH)
+    assert answer.status_code == 401
+    assert answer.json["detail"] == client.get("/api/v1/messages").json["detail"]
+    assert client.get("/nowhere", headers=SPANISH).text.count("Aquí no hay nada") == 1
+    told = client.get("/nowhere", headers={**SPANISH, "Accept": "application/json"})
+    assert told.json["error"] == "There is nothing here, or it is not yours to see."
+
+
+def test_what_stands_where_a_value_stood_is_put_there_and_escaped(app) -> None:
+    with app.test_request_context(headers=SPANISH):
+        shown = app.jinja_env.from_string("{{ text|translated }}").render(text="<b>Line</b> has no phone to link.")
+    assert shown == "&lt;b&gt;Line&lt;/b&gt; no tiene ningún teléfono que vincular."
+
+
+def test_a_page_is_told_in_english_where_the_catalogue_says_nothing(app, tmp_path) -> None:
+    (tmp_path / "fr" / "LC_MESSAGES").mkdir(parents=True)
+    (tmp_path / "fr" / "LC_MESSAGES" / "messages.po").write_text('msgid "Sign in"\nmsgstr "Se connecter"\n')
+    app.extensions["languages"].domain_instance = languages.Catalogues(tmp_path)
+    answer = app.test_client().get("/login", headers={"Accept-Language": "fr"})
+    assert '<html lang="fr">' in answer.text and "Se connecter" in answer.text and "Forgotten password" in answer.text
