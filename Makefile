@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: install install-dev run test drill lint bench lock clean broken
+.PHONY: install install-dev run test drill lint words bench lock clean broken
 
 python := .venv/bin/python
 
@@ -62,6 +62,10 @@ lint: install-dev
 	$(python) -m mypy --strict portal
 	$(python) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	[ ! -d templates ] || $(python) -m djlint templates --lint --quiet
+
+# Finds what the pages say and brings the catalogues up to date. WORDS=fr begins another language.
+words: install
+	@$(python) -m portal.translations $(WORDS)
 
 bench: install
 	@$(python) -m bench $(ARGS)

@@ -61,7 +61,7 @@
     known.skip = successful ? 0 : Math.min(2 ** known.failures, 12);
     if (successful) known.tag = xhr.getResponseHeader("ETag") || "";
     if (successful) expire(elt);
-    say(successful ? "" : "This page is not up to date: the portal does not answer.");
+    say(successful ? "" : words().stale);
   });
 
   // What is good for some seconds only, a code to scan: it goes when nothing has said since that it still is.
@@ -87,6 +87,7 @@
 
   // What a request of htmx came to, said where screen readers listen
 
+  const words = () => document.getElementById("notices").dataset; // in the reader's language
   const say = (sentence) => {
     const place = document.getElementById("notices");
     let line = document.getElementById("live-notice");
@@ -101,7 +102,7 @@
   };
 
   const failed = (event) => {
-    if (!polls(event.detail.elt)) say("The portal did not answer as it should: try again.");
+    if (!polls(event.detail.elt)) say(words().failed);
   };
   document.addEventListener("htmx:responseError", failed);
   document.addEventListener("htmx:sendError", failed);

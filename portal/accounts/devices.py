@@ -1,5 +1,7 @@
 """What a browser calls itself, in words: enough to know one's own again."""
 
+from portal.wording import noted
+
 # The first that is in the text counts: browsers name those that they descend from, too.
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -29,4 +31,4 @@ def in_words(device: str) -> str:
     system = next((name for mark, name in _SYSTEMS if mark in device), "")
     if browser and system:
         return f"{browser} on {system}"
-    return browser or system or "an unknown device"
+    return browser or system or noted("an unknown device")

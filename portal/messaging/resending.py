@@ -33,9 +33,10 @@ from portal.models import (
     StatusChange,
 )
 from portal.models.base import new_uuid
+from portal.wording import noted
 
 RESENT = "resent"
-ENDED = "its outcome was not known, and a person counted it as failed"
+ENDED = noted("its outcome was not known, and a person counted it as failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,18 @@ def _missing(message: Message) -> list[Part]:
 def _doubt(session: Session, message: Message, missing: Sequence[Part]) -> str:
     """Why something of what is missing may have arrived, to go on after "because"; "" when that cannot be."""
     if any(part.code == RESTORED for part in missing):
-        return "a backup was restored since, and nobody knows what went out before"
+        return noted("a backup was restored since, and nobody knows what went out before")
     if message.error_code == "given_up":
         return ENDED
     if any(part.status == Status.EXPIRED and part.accepted_at is not None for part in missing):
-        return "the provider took it, and only its time ran out: it may yet be delivered"
+        return noted("the provider took it, and only its time ran out: it may yet be delivered")
     ids = [part.id for part in missing]
     unclear = select(Attempt.id).where(Attempt.part_id.in_(ids), Attempt.outcome.in_(("unknown", "")))
     if any(part.in_doubt for part in missing) or session.scalar(unclear.limit(1)) is not None:
-        return "of one attempt nobody knows whether the provider took it"
+        return noted("of one attempt nobody knows whether the provider took it")
     told = select(StatusChange.id).where(StatusChange.part_id.in_(ids), StatusChange.before == StatusChange.after)
     if session.scalar(told.limit(1)) is not None:
-        return "the provider has reported a message that it may be"
+        return noted("the provider has reported a message that it may be")
     return ""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from portal.models import FailoverPolicy
+from portal.wording import noted
 
 
 class Verdict(StrEnum):
@@ -27,7 +28,7 @@ class Candidate:
     family: str
     usable: bool
     is_default: bool
-    phrase: str = "is paused"
+    phrase: str = noted("is paused")
     sentence: str = "is paused: resume it, and this goes out."
     ill: str = ""
 
@@ -156,14 +157,16 @@ def questions(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish) -
     """All of them in their order; the first that picks somebody decides, and the rest is not asked."""
     by_id = {sender.id: sender for sender in senders}
     if wish.named is not None:
-        yield Question("named by the request", by_id.get(wish.named))
-    yield Question("the conversation's own sender", by_id.get(wish.sticky) if wish.sticky is not None else None)
-    yield Question("the line that the contact's tag names", by_id.get(wish.before) if wish.before is not None else None)
+        yield Question(noted("named by the request"), by_id.get(wish.named))
+    yield Question(noted("the conversation's own sender"), by_id.get(wish.sticky) if wish.sticky is not None else None)
+    yield Question(
+        noted("the line that the contact's tag names"), by_id.get(wish.before) if wish.before is not None else None
+    )
     for rule in rules:
         fits = by_id.get(rule.sender_id) if _matches(rule, wish) else None
         yield Question(f"rule: {rule.kind} {rule.value}", fits, rule)
-    yield Question("the default sender", next((sender for sender in senders if sender.is_default), None))
-    yield Question("the only sender", senders[0] if len(senders) == 1 else None)
+    yield Question(noted("the default sender"), next((sender for sender in senders if sender.is_default), None))
+    yield Question(noted("the only sender"), senders[0] if len(senders) == 1 else None)
 
 
 def _pick(senders: Sequence[Candidate], rules: Sequence[Rule], wish: Wish) -> tuple[Candidate, str] | None:

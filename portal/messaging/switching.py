@@ -14,6 +14,7 @@ from portal import clock
 from portal.errors import InvalidInput, NotFound
 from portal.messaging.releasing import release_held
 from portal.models import FailoverPolicy, Location, Sender, SenderState, SenderSwitch
+from portal.wording import noted
 
 PORTAL = "the portal"
 LONGEST_REASON = 300
@@ -21,10 +22,10 @@ FURTHEST = timedelta(days=90)
 MOST_SHOWN = 20
 # What a person chooses from: which policy it is, whether it reaches over the whole family, and what it is called.
 POLICIES = {
-    "hold": (FailoverPolicy.HOLD, False, "its messages wait for it"),
-    "channel": (FailoverPolicy.SAME_CHANNEL, False, "another sender of the same provider stands in"),
-    "family": (FailoverPolicy.SAME_CHANNEL, True, "another sender of the same kind stands in, of any provider"),
-    "fail": (FailoverPolicy.FAIL, False, "its messages fail"),
+    "hold": (FailoverPolicy.HOLD, False, noted("its messages wait for it")),
+    "channel": (FailoverPolicy.SAME_CHANNEL, False, noted("another sender of the same provider stands in")),
+    "family": (FailoverPolicy.SAME_CHANNEL, True, noted("another sender of the same kind stands in, of any provider")),
+    "fail": (FailoverPolicy.FAIL, False, noted("its messages fail")),
 }
 
 

@@ -15,6 +15,7 @@ from portal.messaging.storable import storable
 from portal.messaging.template_forms import Form
 from portal.messaging.templates import APPROVED, reason
 from portal.models import Message, Sender, SenderState, TemplateRow
+from portal.wording import noted
 
 # What each status means, to go on after "It is". Others stand for themselves.
 STATUS: Mapping[str, str] = {
@@ -30,7 +31,7 @@ STATUS: Mapping[str, str] = {
     "DELETED": "deleted",
     "ARCHIVED": "archived",
 }
-GONE = "not listed any more"
+GONE = noted("not listed any more")
 
 
 def form_of(row: TemplateRow) -> Form:

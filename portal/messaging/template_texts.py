@@ -14,10 +14,16 @@ from portal.channels.content import Content, Kind
 from portal.errors import InvalidInput
 from portal.messaging import template_forms as forms
 from portal.messaging.template_forms import PLACE, Blank, Button, Form, header_key, places
+from portal.wording import noted
 
 MOST_HEADER, MOST_BODY, MOST_BODY_ALONE, MOST_URL = 60, 1024, 32_768, 2000
 MOST_COUPON, MOST_CODE = 20, 15
 MEDIA_WORDS: Mapping[str, str] = {"image": "Photo", "video": "Video", "document": "File"}
+MEDIA_ADDRESSES: Mapping[str, str] = {
+    "image": "Address of the photo above the text",
+    "video": "Address of the video above the text",
+    "document": "Address of the file above the text",
+}
 _BREAKS = re.compile(r"[\n\r\t\u2028\u2029]")
 _MANY_SPACES = re.compile(r" {5,}")
 
@@ -65,13 +71,13 @@ def _filled(text: str, given: Values) -> str:
 def label(blank: Blank) -> str:
     """What a field is called."""
     if blank.kind in forms.MEDIA:
-        return f"Address of the {MEDIA_WORDS[blank.kind].lower()} above the text"
+        return MEDIA_ADDRESSES[blank.kind]
     if blank.kind == forms.CODE:
-        return "One-time code"
+        return noted("One-time code")
     if blank.kind == forms.COUPON:
-        return f"Offer code that {blank.where} copies"
+        return noted(f"Offer code that {blank.where} copies")
     if blank.kind == forms.SUFFIX:
-        return f"End of the address that {blank.where} opens"
+        return noted(f"End of the address that {blank.where} opens")
     return "{{1}} in the header" if blank.key == forms.HEADER_TEXT else f"{{{{{blank.key}}}}} in the {blank.where}"
 
 

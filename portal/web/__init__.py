@@ -18,7 +18,7 @@ class RowId(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Registers the blueprints."""
-    from portal.web import custom_page, pages, replaced
+    from portal.web import custom_page, languages, pages, replaced
     from portal.web.account import bp as account
     from portal.web.admin import bp as admin
     from portal.web.api import bp as api
@@ -31,6 +31,7 @@ def init_app(app: Flask) -> None:
     from portal.web.webhooks import bp as webhooks
 
     app.url_map.converters["int"] = RowId
+    languages.init_app(app)
     pages.init_app(app)
     for blueprint in (webhooks, health, media, oauth, auth, account, admin, client_link, operator_api, api):
         app.register_blueprint(blueprint)

@@ -1,6 +1,7 @@
 """`/admin/api-keys`: keys to the JSON API: made and shown once, listed with their last use, revoked."""
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from portal.web.viewer import viewer
 log = logging.getLogger(__name__)
 
 NOT_YOURS = "There is no such key, or it is not yours to see."
-SCOPES = {
+SCOPES: Mapping[Scope, str] = {
     Scope.READ: "Read: messages, conversations, senders, credits",
     Scope.SEND: "Send: messages, cancel them, add opt-outs",
     Scope.ADMIN: "Admin: webhooks, replays, lifting opt-outs",

@@ -1,6 +1,7 @@
 """`/admin/users`: the people of an agency, inviting somebody, and whether a second factor is asked for."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from flask import flash, redirect, request, url_for
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 LONGEST_TEXT = 200
 NO_LIST = "There is no such list of users."
 NO_AGENCY = "There is no such agency, or it is not yours to see."
-ROLES = {
+ROLES: Mapping[Role, str] = {
     Role.OWNER: "Owner: everything in the agency",
     Role.ADMIN: "Admin: senders, settings, credits and people, but not the owners",
     Role.AGENT: "Agent: sees everything, writes to customers, sends again, cancels",

@@ -14,6 +14,7 @@ from portal.web.custom_page.framing import Frames
 from portal.web.custom_page.kept_session import PREFIX, Sessions
 from portal.web.pages.reply import make_room_in_frame
 from portal.web.routes import Routes
+from portal.wording import noted
 
 bp = Blueprint("app", __name__, url_prefix=PREFIX)
 # A header that a script has to set is no other site's form; where the cookie lets in, the guard asks for the token.
@@ -24,15 +25,15 @@ routes = Routes()
 
 # Endpoint and text; what does not exist here is left out.
 NAV = (
-    ("sender_list", "Senders"),
-    ("conversation_list", "Conversations"),
-    ("message_list", "Activity"),
-    ("location_test", "Test message"),
-    ("location_routing", "Routing"),
-    ("location_numbers", "Numbers"),
-    ("opt_out_list", "Opt-outs"),
-    ("location_credits", "Credits"),
-    ("location_checks", "Settings check"),
+    ("sender_list", noted("Senders")),
+    ("conversation_list", noted("Conversations")),
+    ("message_list", noted("Activity")),
+    ("location_test", noted("Test message")),
+    ("location_routing", noted("Routing")),
+    ("location_numbers", noted("Numbers")),
+    ("opt_out_list", noted("Opt-outs")),
+    ("location_credits", noted("Credits")),
+    ("location_checks", noted("Settings check")),
 )
 
 

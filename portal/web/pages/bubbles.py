@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from portal.channels.content import Kind, Relation
 from portal.messaging import telling, wording
 from portal.models import ConversationNote, Direction, Message, Status
+from portal.web.languages import translated
 from portal.web.pages import files
 from portal.web.pages.files import ShownFile
 from portal.web.pages.queries.talk import Stretch
+from portal.wording import noted
 
 # One tick: the provider has it. Two: the phone has it. The word stands beside them.
 TICKS: Mapping[str, str] = {
@@ -113,7 +115,7 @@ def _author(message: Message) -> str:
     if message.author:
         return message.author
     if message.from_us:
-        return "another program" if message.by_api else "typed on the phone"
+        return translated(noted("another program") if message.by_api else noted("typed on the phone"))
     return "HighLevel"
 
 
@@ -121,14 +123,22 @@ def _quote(message: Message, stretch: Stretch, here: set[int]) -> Quote | None:
     if message.about_relation not in (Relation.REPLY, Relation.ANSWER):
         return None
     quoted = stretch.quoted.get(message.about_id or 0)
-    said = message.about_text or (telling.brief(quoted) if quoted is not None else "") or wording.EARLIER
+    said = (
+        message.about_text
+        or (telling.brief(quoted) if quoted is not None else "")
+        or translated(noted("an earlier message"))
+    )
     return Quote(said, quoted.id if quoted is not None else None, quoted is not None and quoted.id in here)
 
 
 def _fold(target: Bubble, message: Message) -> None:
     """The latest reaction of each person counts; an empty one takes it back."""
     if message.kind == Kind.REACTION or message.about_relation == Relation.REACTION:
-        who = message.author_name or message.author_address or ("customer" if message.direction == "in" else "us")
+        who = (
+            message.author_name
+            or message.author_address
+            or translated(noted("customer") if message.direction == "in" else noted("us"))
+        )
         target.reactions.pop(who, None)
         if message.body:
             target.reactions[who] = message.body

@@ -13,11 +13,12 @@ from portal.channels.content import Kind
 from portal.errors import NotFound
 from portal.messaging.storable import storable
 from portal.models import Direction, Location, Sender, SenderState, Status
-from portal.web.pages import words
+from portal.web.pages import names, words
 from portal.web.pages.queries import scope
 from portal.web.pages.queries.conversations import Wanted
 from portal.web.pages.queries.keyset import Key
 from portal.web.pages.queries.scope import Scope
+from portal.wording import noted
 
 # A longer list is no help to choose from: an address with `location=` or `sender=` works for all.
 MOST_CHOICES = 500
@@ -42,12 +43,12 @@ class Choices:
     @property
     def kind_pairs(self) -> list[tuple[str, str]]:
         """What a message can be, in words."""
-        return [(each.value, words.in_words(each.value, "kind") or each.value.replace("_", " ")) for each in Kind]
+        return [(each.value, words.in_words(each.value, "kind") or noted("text")) for each in Kind]
 
     @property
     def status_pairs(self) -> list[tuple[str, str]]:
         """Where a message can be."""
-        return [(each.value, each.value) for each in Status]
+        return list(names.STATUS.items())
 
 
 def read(session: Session, mine: Scope, args: Mapping[str, str]) -> Wanted:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request
 from flask.typing import ResponseReturnValue
+from flask_babel import format_date
 from sqlalchemy.orm import Session
 
 from portal import clock, htmx
@@ -32,7 +33,7 @@ def credit_statement(location_id: int) -> ResponseReturnValue:
         begins, ends = _month(zone)
         found = statements.of(session, purse.id, begins, ends) if purse is not None else None
     context: dict[str, Any] = {"place": place, "statement": found, "month": f"{begins:%Y-%m}", "zone": str(zone)}
-    context |= {"title": f"{begins:%B %Y}", "months": months_before(zone), "over": ends <= clock.now()}
+    context |= {"title": _called(begins), "months": months_before(zone), "over": ends <= clock.now()}
     context["unlimited"] = purse is not None and purse.unlimited
     return htmx.render("pages/credit_statement.html", "content", **context)
 
@@ -94,4 +95,9 @@ def months_before(zone: Any) -> list[tuple[str, str]]:
     here = clock.now().astimezone(zone)
     number = here.year * 12 + here.month - 1
     found = [datetime((number - back) // 12, (number - back) % 12 + 1, 1, tzinfo=zone) for back in range(SHOWN)]
-    return [(f"{each:%Y-%m}", f"{each:%B %Y}") for each in found]
+    return [(f"{each:%Y-%m}", _called(each)) for each in found]
+
+
+def _called(month: datetime) -> str:
+    """The month in words: "November 2026"."""
+    return str(format_date(month.date(), "LLLL y"))

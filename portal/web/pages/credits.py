@@ -1,5 +1,7 @@
 """`/locations/<id>/credits`: what is left, how long it will do, and what it went for."""
 
+from collections.abc import Mapping
+
 from flask import request
 from flask.typing import ResponseReturnValue
 
@@ -14,7 +16,7 @@ from portal.web.pages.credit_chart import HEIGHT, WIDTH, bars
 from portal.web.pages.places import mine
 from portal.web.pages.queries import credits
 
-SPANS = {"7": "7 days", "30": "30 days", "90": "90 days"}
+SPANS: Mapping[str, str] = {"7": "7 days", "30": "30 days", "90": "90 days"}
 
 
 @routes.get("/locations/<int:location_id>/credits", Permission.VIEW)

@@ -1,13 +1,16 @@
-"""A message's path as steps in words: a pure reading of its rows."""
+"""A message's path as steps in words, in the reader's language: a pure reading of its rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+from flask_babel import gettext
 
 from portal.channels.base import Outcome
 from portal.messaging import composing, resending
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
+from portal.web.languages import translated
 from portal.web.pages import words
 from portal.web.pages.queries.messages import Path
 
@@ -19,6 +22,15 @@ _TONES = {
     Status.UNKNOWN: WAIT,
     Status.FAILED: BAD,
     Status.EXPIRED: BAD,
+}
+
+# Who moved a message, where it was no person.
+_WHO: Mapping[str, str] = {
+    "portal": "portal",
+    "the portal": "the portal",
+    "restore": "restore",
+    "late match": "late match",
+    "test key": "test key",
 }
 
 
@@ -75,7 +87,7 @@ def told(message: Message) -> str:
         return "HighLevel does not know this message."
     if message.pushed_at is None:
         return "HighLevel was told nothing yet: there it is pending."
-    return f"HighLevel was told: {message.pushed_status}."
+    return str(gettext("HighLevel was told: %(status)s.", status=translated(message.pushed_status)))
 
 
 def _steps(path: Path) -> Iterator[Step]:
@@ -94,35 +106,45 @@ def _steps(path: Path) -> Iterator[Step]:
     if message.direction == Direction.IN:
         yield Step(message.created_at, "Received.", tone=GOOD)
     if message.pushed_at is not None:
-        yield Step(message.pushed_at, told(message), evidence="the newest of what it was told")
+        yield Step(message.pushed_at, told(message), evidence=gettext("the newest of what it was told"))
 
 
 def _changed(change: StatusChange, numbers: dict[int, int]) -> Step:
     after = Status(change.after)
-    title = f"{_part(change.part_id, numbers)}{after.value.capitalize()}. {SENTENCES[after]}"
+    said = f"{translated(after.value).capitalize()}. {translated(SENTENCES[after])}"
     if change.before == change.after:  # evidence that moved nothing
         resent = change.code == resending.RESENT
-        told = "Sent again." if resent else "Something to know before you decide."
-        title = f"{_part(change.part_id, numbers)}{told}"
+        said = gettext("Sent again.") if resent else gettext("Something to know before you decide.")
+    title = gettext("Part %(number)s: %(said)s", number=part, said=said) if (part := _part(change, numbers)) else said
     tone = _TONES.get(after, PLAIN)
     return Step(change.at, title, change.detail, _evidence(change.who, change.code), tone)
 
 
 def _attempted(attempt: Attempt, numbers: dict[int, int], names: dict[int, str]) -> Step:
-    sender = names.get(attempt.sender_id, "its sender")
-    took = f" after {words.took(attempt.started_at, attempt.ended_at)}" if attempt.ended_at else ""
-    title = f"Attempt {attempt.number}{_of_part(attempt.part_id, numbers)} with {sender}: "
-    outcome = words.ATTEMPT.get(attempt.outcome, attempt.outcome)
+    said = {
+        "number": attempt.number,
+        "part": _part(attempt, numbers) if len(numbers) > 1 else None,
+        "sender": names.get(attempt.sender_id) or gettext("its sender"),
+        "outcome": translated(words.ATTEMPT.get(attempt.outcome, attempt.outcome)),
+    }
+    if said["part"]:
+        title = gettext("Attempt %(number)s for part %(part)s with %(sender)s: %(outcome)s", **said)
+    else:
+        title = gettext("Attempt %(number)s with %(sender)s: %(outcome)s", **said)
+    if attempt.ended_at:
+        title = gettext("%(what)s after %(time)s", what=title, time=words.took(attempt.started_at, attempt.ended_at))
     tone = WAIT if attempt.outcome in ("unknown", "") else PLAIN
-    key = f"key {attempt.idempotency_key}"
-    return Step(attempt.started_at, f"{title}{outcome}{took}.", attempt.detail, _evidence(key, attempt.code), tone)
+    key = gettext("key %(key)s", key=attempt.idempotency_key)
+    return Step(attempt.started_at, f"{title}.", attempt.detail, _evidence(key, attempt.code), tone)
 
 
 def _receipted(receipt: ReceiptRow, numbers: dict[int, int]) -> Step:
-    who = "by the provider's clock"
-    title = f"The provider reports{_of_part(receipt.part_id, numbers)}: {receipt.outcome}."
+    outcome, part = translated(receipt.outcome), _part(receipt, numbers) if len(numbers) > 1 else None
+    title = gettext("The provider reports: %(outcome)s.", outcome=outcome)
+    if part:
+        title = gettext("The provider reports for part %(part)s: %(outcome)s.", part=part, outcome=outcome)
     detail = receipt.detail or ("" if receipt.part_id else "It came before its message was known.")
-    evidence = _evidence(who, receipt.code)
+    evidence = _evidence(gettext("by the provider's clock"), receipt.code)
     return Step(receipt.at, title, detail, evidence, event_id=receipt.event_id, heard=receipt.received_at)
 
 
@@ -132,15 +154,13 @@ def _next(job: Job, moment: datetime, gate: Gate | None) -> Next:
 
 
 def _evidence(who: str, code: str) -> str:
-    return f"{who}, code {code}" if code else who
+    said = translated(_WHO[who]) if who in _WHO else who
+    return gettext("%(who)s, code %(code)s", who=said, code=code) if code else said
 
 
-def _part(part_id: int | None, numbers: dict[int, int]) -> str:
-    return f"Part {numbers[part_id]}: " if part_id in numbers else ""
-
-
-def _of_part(part_id: int | None, numbers: dict[int, int]) -> str:
-    return f" for part {numbers[part_id]}" if part_id in numbers and len(numbers) > 1 else ""
+def _part(row: StatusChange | Attempt | ReceiptRow, numbers: dict[int, int]) -> int | None:
+    """The number of the part that the row is about, None where it is about the whole message."""
+    return numbers.get(row.part_id) if row.part_id is not None else None
 
 
 def settled(path: Path) -> bool:

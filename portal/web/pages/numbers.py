@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from portal import htmx
@@ -16,6 +17,7 @@ from portal.messaging import number_settings
 from portal.messaging.country_names import names
 from portal.messaging.storable import storable
 from portal.web.context import services
+from portal.web.languages import ENGLISH
 from portal.web.pages import routes
 from portal.web.pages.places import mine
 from portal.web.viewer import viewer
@@ -57,7 +59,7 @@ def _page(location_id: int, faults: Mapping[str, str] | None = None) -> Response
     chosen = place.country if place.country_chosen else ""
     context: dict[str, Any] = {
         "place": place,
-        "names": names(),
+        "names": _names(),
         "chosen": request.form.get("country", chosen),
         "offers": "gsm7" in request.form if faults else place.offers_gsm7,
         "examples": number_settings.examples(place.country),
@@ -65,3 +67,12 @@ def _page(location_id: int, faults: Mapping[str, str] | None = None) -> Response
         "faults": faults or {},
     }
     return htmx.render("pages/numbers.html", "content", 422 if faults else 200, **context)
+
+
+def _names() -> Mapping[str, str]:
+    """The countries in the reader's language and in its order; in English as the portal calls them."""
+    locale = get_locale()
+    if locale is None or locale.language == ENGLISH:
+        return names()
+    called = {code: locale.territories.get(code, name) for code, name in names().items()}
+    return dict(sorted(called.items(), key=lambda pair: pair[1].casefold()))

@@ -1,10 +1,13 @@
-"""A dry run's questions as steps in words: a pure reading of them."""
+"""A dry run's questions as steps in words, in the reader's language: a pure reading of them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from flask_babel import gettext
+
 from portal.messaging.dry_run import Trial
 from portal.messaging.routing import Question, Rule
+from portal.web.languages import translated
 
 GOOD, BAD, WAIT, PLAIN = "good", "bad", "wait", "plain"
 _TITLES = {
@@ -48,9 +51,12 @@ def _steps(trial: Trial, names: Mapping[int, str]) -> Iterator[Step]:
     if picked.well:
         yield Step(f"Can {picked.name} send?", "Yes.", GOOD)
     else:
-        yield Step(f"Can {picked.name} send?", f"It {picked.ill or picked.phrase}.", WAIT)
+        yield Step(
+            f"Can {picked.name} send?", gettext("It %(what)s.", what=translated(picked.ill or picked.phrase)), WAIT
+        )
     if trial.sender_id is not None and trial.sender_id != picked.id:
-        yield Step(f"{names.get(trial.sender_id, 'Another')} stands in.", trial.sender_reason, WAIT)
+        other = names.get(trial.sender_id) or gettext("Another")
+        yield Step(gettext("%(sender)s stands in.", sender=other), trial.sender_reason, WAIT)
     if trial.sender_id is None:
         tone = WAIT if trial.status == "held" else BAD
         yield Step("May this message go out?", trial.reason or "No.", tone)
@@ -67,4 +73,4 @@ def _title(question: Question) -> str:
 def _no(rule: Rule | None, names: Mapping[int, str]) -> str:
     if rule is not None and rule.sender_id not in names:
         return "Passed over: its sender was removed."
-    return "No."
+    return str(gettext("No."))

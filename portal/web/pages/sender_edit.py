@@ -92,7 +92,8 @@ def move_sender(sender_id: int) -> ResponseReturnValue:
         with audit.deed(session, viewer(), "moved in the order", line.sender):
             sender_settings.move(session, sender_id, up=up)
     _note(sender_id, "moved")
-    flash(f"{line.sender.name} stands one place {'higher' if up else 'lower'}.", "ok")
+    name = line.sender.name
+    flash(f"{name} stands one place higher." if up else f"{name} stands one place lower.", "ok")
     place = None if viewer().location_id else line.location.ghl_id
     return redirect(url_for(".sender_list", location=place, _anchor=f"sender-{sender_id}"), 303)
 

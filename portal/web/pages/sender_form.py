@@ -84,7 +84,7 @@ def laid_out(
 
 def last_four(secret: str) -> str:
     """How a secret is told apart without being told; "" for a short one."""
-    return f", which ends in {secret[-4:]}," if len(secret) >= LONG_ENOUGH else ""
+    return secret[-4:] if len(secret) >= LONG_ENOUGH else ""
 
 
 def _field(
@@ -113,9 +113,13 @@ def _field(
 
 def _known(name: str, kept: Mapping[str, str], stored: Mapping[str, str]) -> str:
     if typed := kept.get(name, ""):
-        return f"What you typed{last_four(typed)} is kept: leave this empty to use it."
+        if ends := last_four(typed):
+            return f"What you typed, which ends in {ends}, is kept: leave this empty to use it."
+        return "What you typed is kept: leave this empty to use it."
     if there := stored.get(name, ""):
-        return f"What is stored{last_four(there)} stays in use while this is empty."
+        if ends := last_four(there):
+            return f"What is stored, which ends in {ends}, stays in use while this is empty."
+        return "What is stored stays in use while this is empty."
     return ""
 
 

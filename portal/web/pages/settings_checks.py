@@ -16,6 +16,7 @@ from portal.installations.standing import Repair
 from portal.messaging.accounts import reaches_us
 from portal.models import GrantState
 from portal.web.pages.queries.checks import Facts, Heard
+from portal.wording import noted
 
 GOOD, WAIT, BAD, PLAIN = "good", "wait", "bad", "plain"
 UNPROVEN = (
@@ -79,7 +80,7 @@ def _permission(facts: Facts) -> Iterator[Line]:
 
 
 def _delivery(facts: Facts) -> Line:
-    about, found = "Messages from HighLevel", facts.delivery
+    about, found = noted("Messages from HighLevel"), facts.delivery
     if found is None:
         return Line(about, WAIT, "none yet", CHOOSE_PROVIDER)
     text = "This app is HighLevel's provider: it handed a message over at the delivery URL"
@@ -109,7 +110,7 @@ def of_sender(heard: Heard, settings: Settings) -> list[Line]:
 
 
 def _webhook(heard: Heard, settings: Settings) -> Line:
-    about, row = "Webhook", heard.line.sender
+    about, row = noted("Webhook"), heard.line.sender
     channel = registry.get(row.channel)
     came = max(filter(None, (heard.inbound_at, heard.receipt_at)), default=None)
     if not channel.calls_back:

@@ -23,7 +23,13 @@ from portal.web.viewer import viewer
 
 log = logging.getLogger(__name__)
 
-HOURS = {"": "until I say otherwise", "1": "for an hour", "4": "for 4 hours", "24": "for a day", "168": "for a week"}
+HOURS: Mapping[str, str] = {
+    "": "until I say otherwise",
+    "1": "for an hour",
+    "4": "for 4 hours",
+    "24": "for a day",
+    "168": "for a week",
+}
 
 
 @routes.get("/senders/<int:sender_id>/stand-ins", Permission.VIEW)

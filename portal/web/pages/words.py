@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from flask_babel import gettext, ngettext
 from markupsafe import Markup
 
 from portal import clock
 from portal.alerts import notices
 from portal.channels import registry
 from portal.channels.base import LineState
-from portal.channels.content import AddressKind, Kind, Relation
+from portal.channels.content import AddressKind, Relation
 from portal.messaging import measuring, telling, template_sending, template_texts
 from portal.messaging.silence import MARKETING
 from portal.messaging.statuses import SENTENCES
@@ -30,6 +31,10 @@ from portal.models import (
     SenderState,
     Source,
 )
+from portal.web.languages import translated
+from portal.web.pages import names
+from portal.web.pages.names import KIND
+from portal.wording import noted
 
 EVENT: Mapping[str, str] = {
     EventState.PENDING: "Waiting to be applied.",
@@ -179,24 +184,13 @@ POOL: Mapping[str, str] = {
     "send": "calls to providers",
     "ghl": "calls to HighLevel",
     "media": "files to fetch",
+    "hook": "webhooks to post",
 }
 ATTEMPT: Mapping[str, str] = {
     "accepted": "the provider took it",
     "refused": "the provider refused it",
     "unknown": "nobody can say whether the provider took it",
     "": "no answer is known yet",
-}
-KIND: Mapping[str, str] = {
-    Kind.TEXT: "",
-    Kind.AUDIO: "voice message",
-    Kind.TAP: "tap on a button",
-    Kind.CONTACT: "contact card",
-    Kind.TEMPLATE: "buttons",
-    Kind.FLOW: "form to fill in",
-    Kind.LOCATION_REQUEST: "question for a place",
-    Kind.INVITE: "invitation",
-    Kind.UNREADABLE: "could not be read",
-    Kind.UNSUPPORTED: "unknown kind",
 }
 RELATION: Mapping[str, str] = {
     Relation.REPLY: "answers",
@@ -219,8 +213,10 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "category": CATEGORY,
     "channel": CHANNEL,
     "credit_source": CREDIT_SOURCE,
+    "delivery_state": names.DELIVERY_STATE,
     "entry": ENTRY,
     "event": EVENT,
+    "event_state": names.EVENT_STATE,
     "file": FILE,
     "install": INSTALL,
     "install_event": INSTALL_EVENT,
@@ -231,6 +227,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "pool": POOL,
     "quality": QUALITY,
     "relation": RELATION,
+    "role": names.ROLE,
     "sender": SENDER,
     "source": {"ghl": "HighLevel"},
     "status": STATUS,
@@ -242,7 +239,7 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 def in_words(value: str, table: str) -> str:
     """What people call it; a value without a word stands for itself."""
-    return _TABLES[table].get(value, value)
+    return translated(_TABLES[table].get(value, value))
 
 
 # Meta's words (Cloud API webhooks, `pricing`). What is not here stands for itself.
@@ -259,16 +256,21 @@ def billed(billing: Mapping[str, Any]) -> str:
     category = str(billing.get("category") or "").replace("_", " ")
     kind = str(billing.get("type") or "")
     if billing.get("billable") is False:
-        why = PRICE_TYPE.get(kind, kind.replace("_", " ") if kind != "regular" else "")
-        return "The provider does not charge it" + (f": {why}." if why else ".")
-    return "The provider charges it" + (f" as {category}." if category else ".")
+        why = translated(PRICE_TYPE.get(kind, kind.replace("_", " ") if kind != "regular" else ""))
+        plain = gettext("The provider does not charge it.")
+        return str(gettext("The provider does not charge it: %(why)s.", why=why) if why else plain)
+    plain = gettext("The provider charges it.")
+    return str(gettext("The provider charges it as %(category)s.", category=category) if category else plain)
+
+
+FREE, NOT_FREE = noted("Free messages may go out until"), noted("Only templates may go out since")
 
 
 def free_until(closes_at: datetime | None) -> str:
     """What a customer's service window means for what is written to them now."""
     if closes_at is None:
-        return "It is not known when the customer wrote last."
-    return "Free messages may go out until" if closes_at > clock.now() else "Only templates may go out since"
+        return translated("It is not known when the customer wrote last.")
+    return translated(FREE if closes_at > clock.now() else NOT_FREE)
 
 
 def said(message: Message) -> str:
@@ -276,13 +278,14 @@ def said(message: Message) -> str:
     return telling.heading(message)
 
 
+NOBODY = noted("Somebody without a number")
+
+
 def contact_name(row: Any) -> str:
     """What a conversation's contact is called, of the conversation itself or of a row of their list."""
     talk = getattr(row, "conversation", row)
     message = getattr(row, "message", None)
-    return (
-        talk.contact.name or talk.sticky_address or (message.address if message else "") or "Somebody without a number"
-    )
+    return talk.contact.name or talk.sticky_address or (message.address if message else "") or translated(NOBODY)
 
 
 def blank_label(blank: Blank) -> str:
@@ -302,26 +305,40 @@ def when(moment: datetime | None) -> Markup:
 def age(moment: datetime) -> str:
     """How long ago, in the largest whole unit."""
     seconds = max(int((clock.now() - moment).total_seconds()), 0)
-    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= length:
-            return _many(seconds // length, unit)
-    return _many(seconds, "second")
+    if seconds >= 86400:
+        return str(ngettext("%(num)d day", "%(num)d days", seconds // 86400))
+    if seconds >= 3600:
+        return str(ngettext("%(num)d hour", "%(num)d hours", seconds // 3600))
+    if seconds >= 60:
+        return str(ngettext("%(num)d minute", "%(num)d minutes", seconds // 60))
+    return str(ngettext("%(num)d second", "%(num)d seconds", seconds))
 
 
 def measured(health: AccountHealth) -> str:
     """What was counted of a provider account, with the numbers that it was counted from."""
     numbers = measuring.of_row(health)
-    slow = f"{numbers.slow} of {numbers.messages} messages slow ({numbers.slow_share:.0%})"
-    failed = f"{numbers.faults + numbers.unknowns} of {numbers.calls} calls failed ({numbers.fault_share:.0%})"
-    return f"{slow if numbers.slow is not None else 'speed not known'}, {failed}, {numbers.call_ms} ms a call"
+    slow = gettext("speed not known")
+    if numbers.slow is not None:
+        share = f"{numbers.slow_share:.0%}"
+        slow = gettext(
+            "%(slow)s of %(all)s messages slow (%(share)s)", slow=numbers.slow, all=numbers.messages, share=share
+        )
+    faults, share = numbers.faults + numbers.unknowns, f"{numbers.fault_share:.0%}"
+    failed = gettext("%(faults)s of %(all)s calls failed (%(share)s)", faults=faults, all=numbers.calls, share=share)
+    return f"{slow}, {failed}, {gettext('%(time)s ms a call', time=numbers.call_ms)}"
 
 
 def pace_in_words(gate: Gate | None) -> str:
     """How fast messages go out, and who said so."""
     if gate is None or gate.pace <= 0:
-        return "As fast as the provider takes them."
-    speed = f"{gate.pace:g} a second" if gate.pace >= 1 else f"one in {1 / gate.pace:.3g} seconds"
-    return f"At most {speed}, as set here." if gate.own_pace else f"At most {speed}, as the provider takes them."
+        return translated("As fast as the provider takes them.")
+    if gate.pace >= 1:
+        speed = gettext("%(number)s a second", number=f"{gate.pace:g}")
+    else:
+        speed = gettext("one in %(number)s seconds", number=f"{1 / gate.pace:.3g}")
+    if gate.own_pace:
+        return str(gettext("At most %(speed)s, as set here.", speed=speed))
+    return str(gettext("At most %(speed)s, as the provider takes them.", speed=speed))
 
 
 def took(start: datetime, end: datetime) -> str:
@@ -333,7 +350,7 @@ def took(start: datetime, end: datetime) -> str:
 def size(count: int) -> str:
     """A number of bytes."""
     if count < 1024:
-        return _many(count, "byte")
+        return str(ngettext("%(num)d byte", "%(num)d bytes", count))
     return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
 
 
@@ -345,7 +362,3 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
         yield found[0], True
         last = found.end()
     yield text[last:], False
-
-
-def _many(count: int, unit: str) -> str:
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
