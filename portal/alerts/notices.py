@@ -43,6 +43,8 @@ ACCOUNT_WELL = "account_well"
 CREDITS_LOW = "credits_low"
 CREDITS_BURN = "credits_burn"
 CREDITS_AGENCY = "credits_agency"
+WALLET_EMPTY = "wallet_empty"
+CHARGES_WAIT = "charges_wait"
 CALLBACK_GIVEN_UP = "callback_given_up"
 
 

@@ -17,6 +17,7 @@ READS = frozenset(
     {
         "admin list",
         "contact merges",
+        "credits charges",
         "credits prove",
         "doctor",
         "events list",

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.credits import campaigns, totals
+from portal.credits import campaigns, charging, totals
 from portal.credits.proof import prove as prove
 from portal.database import insert, insert_unless_there
 from portal.models import EntryKind, LedgerEntry, Wallet
@@ -212,6 +212,7 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
     rows = [_row(each, moment) for each in moving]
     statement = insert_unless_there(session, LedgerEntry, "key").returning(LedgerEntry.key)
     written = set(session.connection().scalars(statement, rows))
+    charging.follow(session, [row for row in rows if row["key"] in written])
     for each in moving:
         if each.key in written:
             totals.move(
@@ -257,6 +258,7 @@ def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) 
             totals.move(session, wallet, held=-each.amount, spent=each.amount)
     if rows:
         session.connection().execute(_APPEND, rows)
+        charging.follow(session, rows)
 
 
 _APPEND = LedgerEntry.__table__.insert()  # type: ignore[attr-defined]

@@ -46,6 +46,7 @@ from portal.models.tenants import (
     InstallState,
     Location,
 )
+from portal.models.wallet_charges import ChargeState, WalletCharge, WalletPolicy
 
 __all__ = [
     "AccessLink",
@@ -67,6 +68,7 @@ __all__ = [
     "Bucket",
     "BulkCall",
     "CampaignUse",
+    "ChargeState",
     "ClientLink",
     "Contact",
     "ContactDnd",
@@ -126,5 +128,7 @@ __all__ = [
     "UserLocation",
     "UserSession",
     "Wallet",
+    "WalletCharge",
     "WalletDay",
+    "WalletPolicy",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.accounts import idempotency
 from portal.callbacks import sending as callbacks
+from portal.credits import charging
 from portal.database import Database, is_away
 from portal.installations import checks
 from portal.installations.tokens import AHEAD
@@ -159,8 +160,10 @@ class Clockwork:
             self._sweep(sweep)
 
     def watch_credits(self) -> None:
-        """Tells of wallets that run out, or burn faster than usual."""
+        """Tells of wallets that run out, or burn faster than usual; has HighLevel asked for funds."""
         self._sweep_at_once(funding.watch)
+        self._sweep_at_once(charging.enqueue_looks)
+        self._sweep_at_once(charging.enqueue_forgotten)
 
     def free_oldest(self) -> None:
         """Frees credits on hold that the look of every minute does not come to."""
