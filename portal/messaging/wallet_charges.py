@@ -163,7 +163,7 @@ class WalletCharges(IntoGhl):
         living = [each for each in found if not each.refunded]
         for each in living[1:]:
             ghl.billing.refund(token, each.id)
-            log.warning("a charge was there twice", extra={"charge": row.id})
+            log.warning("a charge was there twice", extra={"subject": row.id})
         if not found:
             return False
         kept = (living or found)[0]

@@ -33,12 +33,12 @@ ROLES = {"sqlite": ("all",), "postgresql": ("web", "worker", "worker")}
 
 
 class Payer(threading.Thread):
-    """Tops the wallets up while the load lasts, each payment told twice."""
+    """Tops the wallets up while the load lasts; one payment is told twice."""
 
-    def __init__(self, deployment: Deployment, wanted: dict[str, int], load: Load, chance: random.Random) -> None:
+    def __init__(self, deployment: Deployment, wanted: dict[str, int], load: Load) -> None:
         super().__init__(name="payer", daemon=True)
         self.error: Exception | None = None
-        self._deployment, self._wanted, self._load, self._chance = deployment, wanted, load, chance
+        self._deployment, self._wanted, self._load = deployment, wanted, load
 
     def run(self) -> None:
         try:
@@ -124,7 +124,7 @@ def test_wallets_that_run_out_under_kills_end_exact(deployment, sandbox):
     spoil(sandbox, chance)
     load = Load(deployment, contacts, SCALE.ids)
     chaos = Chaos(deployment, SCALE, chance, lambda: load.answered() / load.count)
-    payer = Payer(deployment, dict(needed), load, chance)
+    payer = Payer(deployment, dict(needed), load)
     for thread in (chaos, payer):
         thread.start()
     sent = load.finish()
