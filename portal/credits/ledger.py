@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.credits import campaigns, charging, totals
+from portal.credits import at_once, campaigns, charging, totals
 from portal.credits.proof import prove as prove
 from portal.database import insert, insert_unless_there
 from portal.models import EntryKind, LedgerEntry, Wallet
@@ -82,9 +82,12 @@ def hold(session: Session, location_id: int, message_id: int, amount: int, bulk:
     wallet = known_wallet(session, location_id)
     key = f"{EntryKind.HOLD}:{message_id}"
     known = totals.limits(session, wallet)
-    if not known.asks and not (bulk and known.bulk_cap is not None):
+    capped = bulk and known.bulk_cap is not None
+    if not known.asks and not capped:
         if _append(session, _held(wallet, key, message_id, amount, None)):
             totals.move(session, wallet, available=-amount, held=amount)
+        return True
+    if not capped and at_once.hold(session, wallet, key, message_id, amount, clock.now()):
         return True
     taken = _take(session, wallet, amount, bulk)
     if taken is None:

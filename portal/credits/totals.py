@@ -93,6 +93,11 @@ def take(session: Session, wallet_id: int, amount: int) -> Hold | None:
     return Hold(taken.bucket_id, moment)
 
 
+def is_moving(session: Session, wallet_id: int) -> bool:
+    """Has this transaction something for the wallet that has not reached it yet?"""
+    return wallet_id in session.info.get(_MOVES, {})
+
+
 def limits(session: Session, wallet_id: int) -> Limits:
     """Looked up once in a transaction. One that is given a limit meanwhile counts as limited from the next one on."""
     known: dict[int, Limits] = session.info.setdefault(_LIMITS, {})
