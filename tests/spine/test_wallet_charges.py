@@ -1,14 +1,17 @@
 """What the ledger settles is charged to the wallet in HighLevel: each entry once, whatever becomes of the answers."""
 
+import json
+
 import pytest
 from sqlalchemy import select, update
 
 from portal import clock
 from portal.alerts.notices import CHARGES_WAIT, SCOPES_MISSING, WALLET_EMPTY
 from portal.channels.base import Outcome, Receipt
-from portal.credits import charging, ledger, refusals
+from portal.credits import agencies, charging, ledger, refusals
 from portal.ghl.billing import Meter
 from portal.messaging import receipts, wallet_charges
+from portal.messaging.outbound import fail
 from portal.models import (
     AgencyWallet,
     Alert,
@@ -29,6 +32,7 @@ from portal.worker.tasks import handlers
 from tests.ghl_spec import check_request
 from tests.hand import work
 from tests.portal import PLACE, Portal
+from tests.spine.api import OTHER, Client, new_key
 
 CONTACT = world.DEMO_PEOPLE[0][0][1]
 LOST = ("status_after", "half_answer", "reset_after")
@@ -141,9 +145,25 @@ def test_the_requests_are_those_of_the_official_specification(shop, time):
     seen = [call for call in shop.sandbox.records.calls() if call.path.startswith("/marketplace/billing")]
     assert {call.route for call in seen} == {"ghl.charge", "ghl.list_charges", "ghl.delete_charge", "ghl.has_funds"}
     for call in seen:
-        body = b"" if not call.body else __import__("json").dumps(call.body).encode()
+        body = b"" if not call.body else json.dumps(call.body).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {call.token}"}
         check_request(call.method, call.path, headers, call.query, body)
+
+
+def test_the_api_lists_them(shop):
+    out(shop, "One", "Two")
+    go(shop)
+    api = Client(shop, new_key(shop))
+    page = api.get("/credits/charges?limit=1")
+    [newest] = page["data"]
+    told = (newest["state"], newest["amount"], newest["units"], newest["message"])
+    assert told == ("charged", 0.02, 1, shop.messages()[1].uuid)
+    assert newest["charge_id"] == till(shop)[1].id
+    [oldest] = api.get(f"/credits/charges?limit=1&cursor={page['next']}")["data"]
+    assert oldest["message"] == shop.messages()[0].uuid
+    shop.install(OTHER)
+    elsewhere = Client(shop, new_key(shop, places=(OTHER.id,), name="another"))
+    assert elsewhere("GET", "/credits/charges").json().get("data", []) == []
 
 
 def test_nothing_is_charged_where_it_is_off(shop):
@@ -159,8 +179,6 @@ def test_an_agencys_policy_counts_for_its_sub_accounts_that_have_none(shop):
     assert charges(shop) == []
     with shop.database.write() as session:
         agency = session.get_one(Location, 1).agency_id
-        from portal.credits import agencies
-
         agencies.wallet_of(session, agency)
         charging.set_agency_policy(session, agency, "go_on")
     out(shop, "Two")
@@ -266,8 +284,6 @@ def test_what_failed_before_it_was_taken_is_not_charged(shop):
     deliver(shop, "One")
     with shop.database.write() as session:
         part = session.scalars(select(Part)).one()
-        from portal.messaging.outbound import fail
-
         fail(session, part.message, "It failed.", "9")
     work(shop, SEND)
     go(shop)
@@ -332,8 +348,6 @@ def test_a_refused_token_is_renewed(shop):
 
 def test_without_the_scope_charges_wait_and_a_person_is_told(shop, time):
     out(shop, "One")
-    shop.sandbox.faults.arm("ghl.charge", "status", status=401, times=None)
-    shop.sandbox.faults.clear()
     shop.sandbox.ghl.grants.scope = shop.sandbox.ghl.grants.scope.replace("charges.write", "")
     shop.install()
     go(shop)
