@@ -92,6 +92,12 @@ ALERT: Mapping[str, str] = {
     notices.ACCOUNT_SLOW: "A provider is slow",
     notices.ACCOUNT_FAILING: "A provider fails",
     notices.ACCOUNT_WELL: "A provider's incident is over",
+    notices.CREDITS_LOW: "Credits run out",
+    notices.CREDITS_BURN: "Credits are used unusually fast",
+    notices.CREDITS_AGENCY: "An agency has too few credits for a month",
+    notices.WALLET_EMPTY: "A wallet in HighLevel is empty",
+    notices.CHARGES_WAIT: "HighLevel takes no charges",
+    notices.CALLBACK_GIVEN_UP: "A program could not be told",
 }
 LINE: Mapping[str, str] = {
     "": "has none",

@@ -22,8 +22,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How charging stands. `waiting` of the charges are still to be made or taken back, the oldest since `since`;
-    `charged_micros` is what was taken and not given back within the newest that a page reads."""
+    """How charging stands. `waiting` of the charges are still to be made or taken back, the oldest since `since`."""
 
     policy: str
     unit_micros: int
