@@ -300,8 +300,8 @@ def account_of(session: Session, message_id: int, part: int, price: int) -> Part
     entries = session.scalars(wanted).all()
     whole = [entry for entry in entries if entry.key == f"{EntryKind.HOLD}:{message_id}"]
     own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
-    kinds = [entry.kind for entry in own]
-    again = max((kinds.count(kind) for kind in set(kinds)), default=0)
+    # Above every number that was used: a charge, its refund and another charge are three entries.
+    again = max((int((*entry.key.split(":"), "1")[3]) for entry in own), default=0)
     held = (price if whole else 0) + sum(entry.held for entry in own)
     holds = [*whole, *(entry for entry in own if entry.kind == EntryKind.HOLD)]
     hold = totals.Hold(holds[-1].bucket_id, holds[-1].at) if holds else None

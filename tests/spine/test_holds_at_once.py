@@ -63,3 +63,21 @@ def test_no_entry_is_left_of_a_hold_that_is_refused(place):  # noqa: F811
     assert not hold(place, one) and standing(place) == (0, 0, 0, [])
     with place.database.read() as session:
         assert session.get_one(Message, one).created_at <= clock.now()
+
+
+def test_a_part_that_is_charged_late_refunded_and_charged_again_is_paid_for(place):  # noqa: F811
+    """Each has an entry of its own, although a release came before them."""
+    with place.database.write() as session:
+        grants.set_limit(session, session.get_one(Location, place.id), False, "a test", 5)
+    [one] = place.messages(1)
+    assert hold(place, one)
+    place.end(one, 1, sent=False)
+    for late in (True, False, True):
+        with place.database.write() as session:
+            account = ledger.account_of(session, one, 1, 1)
+            if late:
+                entry = ledger.charge_late(place.wallet_id, one, 1, 1, "late", account.round)
+            else:
+                entry = ledger.refund(place.wallet_id, one, 1, 1, "no", account.round, account.hold)
+            ledger.write(session, [entry])
+    assert standing(place)[:2] == (4, 0)
