@@ -67,8 +67,7 @@ def test_no_entry_is_left_of_a_hold_that_is_refused(place):  # noqa: F811
 
 def test_a_part_that_is_charged_late_refunded_and_charged_again_is_paid_for(place):  # noqa: F811
     """Each has an entry of its own, although a release came before them."""
-    with place.database.write() as session:
-        grants.set_limit(session, session.get_one(Location, place.id), False, "a test", 5)
+    assert place.give(5)
     [one] = place.messages(1)
     assert hold(place, one)
     place.end(one, 1, sent=False)
