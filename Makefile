@@ -54,7 +54,7 @@ test: install-dev
 
 # Thousands of messages under 20 kills, and a database that is away for a minute. DRILL_SEED repeats a run.
 drill: install-dev
-	@DRILL=full REQUIRE_POSTGRES=1 $(python) -m pytest -q -s $(addprefix tests/processes/test_,kills.py line_kills.py cloud_kills.py outage.py) $(ARGS)
+	@DRILL=full REQUIRE_POSTGRES=1 $(python) -m pytest -q -s $(addprefix tests/processes/test_,kills.py line_kills.py cloud_kills.py wallet_kills.py outage.py) $(ARGS)
 
 lint: install-dev
 	$(python) -m ruff check .

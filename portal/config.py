@@ -4,18 +4,18 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography.fernet import Fernet
 
-from portal import mail
+from portal import mail, sentry_dsn
 from portal.environment import PLACEHOLDERS as PLACEHOLDERS
 from portal.environment import ROOT as ROOT
 from portal.environment import Reader
 from portal.errors import SettingsError
+from portal.ghl.billing import Meter, parse_meter
 from portal.ghl.signature import DEFAULT_PUBLIC_KEY, parse_public_keys
 from portal.media.s3 import Bucket, parse_bucket
 from portal.sockets import is_public
@@ -49,6 +49,7 @@ class Settings:
     ghl_api_url: str = "https://services.leadconnectorhq.com"
     ghl_public_keys: tuple[str, ...] = (DEFAULT_PUBLIC_KEY,)
     ghl_app_id: str = ""
+    ghl_meter: Meter | None = None
     metrics_token: str = field(default="", repr=False)
     cast_admin_key: str = field(default="", repr=False)
     ghl_workflow_token: str = field(default="", repr=False)
@@ -114,6 +115,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         ghl_api_url=_ghl_api_url(reader, sandbox=sandbox),
         ghl_public_keys=_public_keys(reader),
         ghl_app_id=reader.text("GHL_APP_ID", client_id.split("-", 1)[0]),
+        ghl_meter=parse_meter(reader.text("GHL_METER_ID"), reader.faults),
         bind_host=bind_host,
         port=port,
         web_processes=reader.number("WEB_PROCESSES", 1, 1, 64),
@@ -140,7 +142,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         media_upload=reader.flag("MEDIA_UPLOAD"),
         instance_dir=instance,
         retention_days=reader.number("RETENTION_DAYS", 90, 1, 3650),
-        sentry_dsn=_sentry_dsn(reader),
+        sentry_dsn=sentry_dsn.read(reader.text("SENTRY_DSN"), reader.faults),
         mail_server=mail.read(reader.text("SMTP_URL"), reader.text("SMTP_FROM"), reader.faults),
     )
     if not client_id:
@@ -325,19 +327,6 @@ def _public(host: str) -> bool:
         return is_public(host)
     except ValueError:
         return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test"))
-
-
-def _sentry_dsn(reader: Reader) -> str:
-    dsn = reader.text("SENTRY_DSN")
-    parts = urlsplit(dsn)
-    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.path.strip("/")):
-        reader.faults.append("SENTRY_DSN is no DSN: copy it from the project's Client Keys in Sentry, or leave it out.")
-    elif dsn and find_spec("sentry_sdk") is None:
-        reader.faults.append(
-            "SENTRY_DSN needs the package sentry-sdk, which is not installed:"
-            " pip install --require-hashes -r requirements-sentry.txt, or leave SENTRY_DSN out."
-        )
-    return dsn
 
 
 def sandbox_file(instance: Path) -> Path:

@@ -49,6 +49,7 @@ def write_settings(environ: Mapping[str, str], instance: Path) -> None:
         "GHL_CLIENT_SECRET": world.CLIENT_SECRET,
         "GHL_SHARED_SECRET": world.SHARED_SECRET,
         "GHL_CONVERSATION_PROVIDER_ID": f"{world.PROVIDER_ID}:sms,{world.CUSTOM_PROVIDER_ID}:custom",
+        "GHL_METER_ID": f"{world.METER_ID}:dynamic",
         "GHL_API_URL": f"http://127.0.0.1:{sandbox_port}",
         "GHL_WEBHOOK_PUBLIC_KEYS": SigningKey.load(_key_file(instance)).public_key,
         "WHATSAPP_APP_SECRET": world.CLOUD_APP_SECRET,

@@ -29,6 +29,7 @@ from portal.messaging.looking import Looker
 from portal.messaging.polling import Poller
 from portal.messaging.sending import Outbox
 from portal.messaging.template_watch import TemplateWatch
+from portal.messaging.wallet_charges import WalletCharges
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Services:
     linking: Linking
     into_ghl: IntoGhl
     dnd_into_ghl: DndIntoGhl
+    wallet_charges: WalletCharges
     stores: Stores
     keeper: Keeper
     late_files: LateFiles
@@ -96,6 +98,7 @@ def make_services(settings: Settings, database: Database) -> Services:
         linking=Linking(database, accounts, line_watch),
         into_ghl=into_ghl,
         dnd_into_ghl=DndIntoGhl(database, settings, http, tokens, files),
+        wallet_charges=WalletCharges(database, settings, http, tokens, files),
         stores=stores,
         keeper=Keeper(database, settings, http, vault, accounts, stores),
         late_files=LateFiles(database, settings, files, into_ghl),

@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
     from portal.cli import credit_plans as _plans  # noqa: F401 - the same
     from portal.cli import line as _commands_of_sender  # noqa: F401 - adds them to its group
     from portal.cli import stand_ins as _more_of_sender  # noqa: F401 - the same
+    from portal.cli import wallet_charges as _charges  # noqa: F401 - the same
 
     for group in (
         admin.admin,

@@ -19,6 +19,7 @@ READS = frozenset(
         "alerts list",
         "alerts recipients",
         "contact merges",
+        "credits charges",
         "credits prove",
         "doctor",
         "events list",

@@ -4,6 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.answers import say, services
+from portal.credits import charging
 from portal.errors import PortalError
 from portal.journal.replay import drain
 from portal.messaging import decisions, replay, restoring, windows
@@ -44,6 +45,7 @@ def hold(trust_spool: bool) -> None:
         events += parked
     with parts.database.write() as session:
         looked_up = restoring.look_before_posting(session)
+        charges = charging.doubt(session)
         windows.doubt(session)
         restoring.waiting(session)
     say(
@@ -52,6 +54,7 @@ def hold(trust_spool: bool) -> None:
             "repetitions_dropped": repetitions,
             "events_parked": events,
             "inbound_to_look_up": looked_up,
+            "charges_to_look_up": charges,
             "spooled_replayed": spooled,
         }
     )

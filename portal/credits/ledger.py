@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.credits import campaigns, totals
+from portal.credits import at_once, campaigns, charging, totals
 from portal.credits.proof import prove as prove
 from portal.database import insert, insert_unless_there
 from portal.models import EntryKind, LedgerEntry, Wallet
@@ -82,9 +82,12 @@ def hold(session: Session, location_id: int, message_id: int, amount: int, bulk:
     wallet = known_wallet(session, location_id)
     key = f"{EntryKind.HOLD}:{message_id}"
     known = totals.limits(session, wallet)
-    if not known.asks and not (bulk and known.bulk_cap is not None):
+    capped = bulk and known.bulk_cap is not None
+    if not known.asks and not capped:
         if _append(session, _held(wallet, key, message_id, amount, None)):
             totals.move(session, wallet, available=-amount, held=amount)
+        return True
+    if not capped and at_once.hold(session, wallet, key, message_id, amount, clock.now()):
         return True
     taken = _take(session, wallet, amount, bulk)
     if taken is None:
@@ -212,6 +215,7 @@ def write(session: Session, movements: Sequence[Movement]) -> None:
     rows = [_row(each, moment) for each in moving]
     statement = insert_unless_there(session, LedgerEntry, "key").returning(LedgerEntry.key)
     written = set(session.connection().scalars(statement, rows))
+    charging.follow(session, [row for row in rows if row["key"] in written])
     for each in moving:
         if each.key in written:
             totals.move(
@@ -257,6 +261,7 @@ def settle_new(session: Session, settlements: Sequence[tuple[int, Settlement]]) 
             totals.move(session, wallet, held=-each.amount, spent=each.amount)
     if rows:
         session.connection().execute(_APPEND, rows)
+        charging.follow(session, rows)
 
 
 _APPEND = LedgerEntry.__table__.insert()  # type: ignore[attr-defined]
@@ -295,8 +300,8 @@ def account_of(session: Session, message_id: int, part: int, price: int) -> Part
     entries = session.scalars(wanted).all()
     whole = [entry for entry in entries if entry.key == f"{EntryKind.HOLD}:{message_id}"]
     own = [entry for entry in entries if entry.key.split(":")[1:3] == [str(message_id), str(part)]]
-    kinds = [entry.kind for entry in own]
-    again = max((kinds.count(kind) for kind in set(kinds)), default=0)
+    # Above every number that was used: a charge, its refund and another charge are three entries.
+    again = max((int((*entry.key.split(":"), "1")[3]) for entry in own), default=0)
     held = (price if whole else 0) + sum(entry.held for entry in own)
     holds = [*whole, *(entry for entry in own if entry.kind == EntryKind.HOLD)]
     hold = totals.Hold(holds[-1].bucket_id, holds[-1].at) if holds else None

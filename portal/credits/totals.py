@@ -32,16 +32,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a wallet; None is no bound."""
+    """What bounds a wallet; None is no bound. `stopped`: nothing more is sent before HighLevel's wallet has funds."""
 
     unlimited: bool
     day_cap: int | None
     bulk_cap: int | None
+    stopped: bool = False
 
     @property
     def asks(self) -> bool:
         """May it refuse a message, so that it has to be asked before?"""
-        return not self.unlimited or self.day_cap is not None
+        return not self.unlimited or self.day_cap is not None or self.stopped
 
 
 @dataclass(slots=True)
@@ -73,6 +74,8 @@ def take(session: Session, wallet_id: int, amount: int) -> Hold | None:
     if not known.asks:
         move(session, wallet_id, available=-amount, held=amount)
         return Hold(None, moment)
+    if known.stopped:
+        return None
     earlier: _Move | None = session.info.get(_MOVES, {}).pop(wallet_id, None)
     if earlier is not None:
         _move(session, wallet_id, earlier)  # what was given back in this transaction may be taken in it
@@ -90,12 +93,17 @@ def take(session: Session, wallet_id: int, amount: int) -> Hold | None:
     return Hold(taken.bucket_id, moment)
 
 
+def is_moving(session: Session, wallet_id: int) -> bool:
+    """Has this transaction something for the wallet that has not reached it yet?"""
+    return wallet_id in session.info.get(_MOVES, {})
+
+
 def limits(session: Session, wallet_id: int) -> Limits:
     """Looked up once in a transaction. One that is given a limit meanwhile counts as limited from the next one on."""
     known: dict[int, Limits] = session.info.setdefault(_LIMITS, {})
     if wallet_id not in known:
         row = session.connection().execute(_LOOK, {"b_wallet": wallet_id}).one()
-        known[wallet_id] = Limits(row.unlimited, row.day_cap, row.bulk_cap)
+        known[wallet_id] = Limits(row.unlimited, row.day_cap, row.bulk_cap, row.ghl_stops)
     return known[wallet_id]
 
 
@@ -151,7 +159,7 @@ def _free_day(session: Session, wallet_id: int, moved: Any, totals: _Move) -> No
 
 
 _THIS = Wallet.id == bindparam("b_wallet")
-_LOOK = select(Wallet.unlimited, Wallet.day_cap, Wallet.bulk_cap).where(_THIS)
+_LOOK = select(Wallet.unlimited, Wallet.day_cap, Wallet.bulk_cap, Wallet.ghl_stops).where(_THIS)
 _MOVE = (
     update(Wallet.__table__)  # type: ignore[arg-type]
     .where(_THIS)

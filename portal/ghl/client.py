@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypedDict, TypeVar
 
 from portal.ghl import dnd, records
+from portal.ghl.billing import Billing
 from portal.ghl.errors import GhlError, Kind, excerpt
 from portal.ghl.fields import identifier, mapping, text
 from portal.ghl.records import Contact, Conversation, Location, Message, Posted
@@ -54,6 +55,7 @@ class GhlClient:
 
     def __init__(self, http: HttpClient, base_url: str, on_rate_limit: OnRateLimit | None = None) -> None:
         self._transport = Transport(http, base_url, on_rate_limit)
+        self.billing = Billing(self._transport)
 
     def update_status(self, token: str, message_id: str, status: str, error: StatusFault | None = None) -> None:
         """Tells HighLevel a message's status. TOO_EARLY until HighLevel has stored the message itself: wait it out."""

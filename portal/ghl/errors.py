@@ -37,6 +37,7 @@ class Kind(StrEnum):
     NO_SCOPE = "no_scope"
     NO_ACCESS = "no_access"
     NOT_FOUND = "not_found"
+    NO_FUNDS = "no_funds"
     INVALID = "invalid"
     SERVER = "server"
 
@@ -52,6 +53,7 @@ SENTENCES = {
     Kind.NO_SCOPE: "The app lacks a permission (scope) for this: connect it again, so that it is given.",
     Kind.NO_ACCESS: "HighLevel refuses access: check the app's scopes and where it is installed.",
     Kind.NOT_FOUND: "HighLevel does not know what was asked for: it may have been deleted there.",
+    Kind.NO_FUNDS: "The sub-account's wallet in HighLevel has no funds for this: it has to be topped up there.",
     Kind.INVALID: "HighLevel did not accept the request.",
     Kind.SERVER: "HighLevel has trouble of its own.",
 }
@@ -70,6 +72,8 @@ WORDS = tuple(
         (r"user type mismatch|auth ?class type is not allowed", Kind.NO_ACCESS),
         (r"(does not|do not|don't) have access|invalid[ _]client|client credentials", Kind.NO_ACCESS),
         (r"version header|api version", Kind.INVALID),
+        # Not documented. Whoever charges asks `has-funds` besides.
+        (r"insufficient (wallet|fund|balance|credit)|not (have )?(enough|sufficient) (fund|balance)", Kind.NO_FUNDS),
         (r"\b(message|contact|conversation|location)\b.{0,60}\bnot found", Kind.NOT_FOUND),
         (r"\bno (message|contact|conversation|location) found", Kind.NOT_FOUND),
     )
@@ -77,6 +81,7 @@ WORDS = tuple(
 
 STATUSES = {
     401: Kind.TOKEN_REJECTED,
+    402: Kind.NO_FUNDS,
     403: Kind.NO_ACCESS,
     404: Kind.NOT_FOUND,
     408: Kind.SERVER,

@@ -41,6 +41,8 @@ _OF_INSTALLED = (
     notices.LOCATION_GONE,
     notices.UNLISTED,
     notices.SCOPES_MISSING,
+    notices.WALLET_EMPTY,
+    notices.CHARGES_WAIT,
 )
 
 

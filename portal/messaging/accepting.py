@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.callbacks import outbox
 from portal.channels.base import Accepted, ChannelError, Scope
-from portal.credits import ledger, totals
+from portal.credits import charging, ledger, totals
 from portal.database import padded
 from portal.messaging import at_once, reading
 from portal.messaging.charges import settles_when_accepted
 from portal.messaging.outcomes import Result
 from portal.messaging.receipts import lock_part, match_early_receipts
-from portal.models import Attempt, Job, Message, Part, ReceiptRow, Status, StatusChange
+from portal.models import Attempt, EntryKind, Job, Message, Part, ReceiptRow, Status, StatusChange
 from portal.models.base import UtcDateTime
 
 FIRST_POLL = timedelta(seconds=2)
@@ -36,9 +36,10 @@ def accept_simple(session: Session, results: Sequence[Result]) -> set[int]:
     if session.get_bind().dialect.name == "postgresql":
         rows = [_row(session, each, moment) for each in results]
         accepted = at_once.accept(session, rows, moment)
-        for row in rows:
-            if row["part"] in accepted:
-                totals.move(session, row["wallet"], held=-row["price"], spent=row["price"])
+        paid = [row for row in rows if row["part"] in accepted and row["price"]]
+        for row in paid:
+            totals.move(session, row["wallet"], held=-row["price"], spent=row["price"])
+        charging.follow(session, [_entry(row, moment) for row in paid])
     else:
         accepted = _accept_in_turn(session, results, moment)
     mine = [each for each in results if each.passed.part_id in accepted]
@@ -91,6 +92,12 @@ def _row(session: Session, result: Result, moment: datetime) -> dict[str, Any]:
         "ledger_key": settled.key,
         "price": passed.price if _is_due(session, result) else 0,
     }
+
+
+def _entry(row: dict[str, Any], moment: datetime) -> dict[str, object]:
+    """The entry of the ledger that `at_once` wrote."""
+    what = {"wallet_id": row["wallet"], "message_id": row["message"], "key": row["ledger_key"]}
+    return {**what, "kind": EntryKind.SETTLE.value, "spent": row["price"], "at": moment}
 
 
 def _is_due(session: Session, result: Result) -> bool:

@@ -97,7 +97,7 @@ def _payable(session: Session) -> Iterator[tuple[int, int]]:
         .group_by(Message.conversation_id)
         .subquery()
     )
-    can = Wallet.unlimited | (Wallet.available + Wallet.overdraft > 0)
+    can = Wallet.ghl_stops.is_(False) & (Wallet.unlimited | (Wallet.available + Wallet.overdraft > 0))
     rows = session.execute(
         select(Message.location_id, Message.conversation_id, Message.credits, Message.bulk, Message.funded)
         .join(heads, and_(heads.c.conversation_id == Message.conversation_id, heads.c.position == Message.position))

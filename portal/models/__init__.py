@@ -48,6 +48,7 @@ from portal.models.tenants import (
     InstallState,
     Location,
 )
+from portal.models.wallet_charges import ChargeState, WalletCharge, WalletPolicy
 
 __all__ = [
     "AccessLink",
@@ -73,6 +74,7 @@ __all__ = [
     "Bucket",
     "BulkCall",
     "CampaignUse",
+    "ChargeState",
     "ClientLink",
     "Contact",
     "ContactDnd",
@@ -138,6 +140,8 @@ __all__ = [
     "UserLocation",
     "UserSession",
     "Wallet",
+    "WalletCharge",
     "WalletDay",
+    "WalletPolicy",
     "Way",
 ]

@@ -38,6 +38,9 @@ class Wallet(Base):
     `settles_on_delivery`: a message costs something when it arrived, not when the provider took it. `filled` is what
     was there after the last credits came, and `alert_level` the percentage of it that was last told of.
     `next_grant_at` is the next month's beginning.
+
+    `ghl_policy` is a `WalletPolicy` for the wallet in HighLevel, "" for the agency's. That one has been empty since
+    `ghl_empty_since`, as of `ghl_looked_at`; `ghl_stops`: messages are held for it.
     """
 
     __tablename__ = "wallet"
@@ -62,6 +65,10 @@ class Wallet(Base):
     settles_on_delivery: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     filled: Mapped[int] = mapped_column(BigInteger, default=0, server_default=NOUGHT)
     alert_level: Mapped[int] = mapped_column(Integer, default=100, server_default=text("100"))
+    ghl_policy: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    ghl_stops: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    ghl_empty_since: Mapped[datetime | None]
+    ghl_looked_at: Mapped[datetime | None]
 
 
 class LedgerEntry(Base):

@@ -67,7 +67,7 @@ class AgencyWallet(Base):
 
     `available` may be given, `given` is what its sub-accounts got. One that is `unlimited` gives as it likes: then
     `available` is below zero by what it gave. In its `timezone` (IANA, "" for each sub-account's own) months and days
-    begin.
+    begin. `ghl_policy` is a `WalletPolicy`, "" for off: that of its sub-accounts that have none of their own.
     """
 
     __tablename__ = "agency_wallet"
@@ -78,6 +78,7 @@ class AgencyWallet(Base):
     available: Mapped[int] = mapped_column(BigInteger, default=0)
     given: Mapped[int] = mapped_column(BigInteger, default=0)
     timezone: Mapped[str] = mapped_column(String(64), default="")
+    ghl_policy: Mapped[str] = mapped_column(String(8), default="", server_default="")
     filled: Mapped[int] = mapped_column(BigInteger, default=0)
     alert_level: Mapped[int] = mapped_column(Integer, default=100)
 

@@ -36,6 +36,14 @@ def _bad_signature(sandbox: "Sandbox", on: bool, _: int | None) -> None:
     sandbox.deliveries.signature = Signature.BAD if on else Signature.GOOD
 
 
+def _wallets_empty(sandbox: "Sandbox", on: bool, _: int | None) -> None:
+    for location_id in sandbox.world.locations:
+        if on:
+            sandbox.ghl.till.funds[location_id] = 0.0
+        else:
+            sandbox.ghl.till.funds.pop(location_id, None)
+
+
 def _ends(outcome: str) -> Callable[["Sandbox", bool, int | None], None]:
     def turn(sandbox: "Sandbox", on: bool, _: int | None) -> None:
         sandbox.cast.progress = replace(sandbox.cast.progress, outcome=outcome if on else "delivered")
@@ -155,6 +163,15 @@ SWITCHES: dict[str, Switch] = {
             _expire,
             lambda sandbox: False,
             momentary=True,
+        ),
+        Switch(
+            "ghl_wallets_empty",
+            GHL,
+            "Empty wallets",
+            "The sub-accounts' wallets in GHL hold nothing: no charge is taken.",
+            "Where use is charged to them, charges wait, by policy messages too, and all goes on once there are funds.",
+            _wallets_empty,
+            lambda sandbox: any(left <= 0 for left in sandbox.ghl.till.funds.values()),
         ),
         Switch(
             "duplicate_deliveries",

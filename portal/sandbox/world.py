@@ -14,6 +14,8 @@ CLIENT_SECRET = "5a4d6f0e-7b1c-4f4e-9d52-0c1e8a7b3f60"
 SHARED_SECRET = "b0f7c1d2-3e45-4a6b-8c9d-1f2a3b4c5d6e"
 PROVIDER_ID = hashlib.sha256(b"sandbox conversation provider").hexdigest()[:24]
 CUSTOM_PROVIDER_ID = hashlib.sha256(b"sandbox extra channel").hexdigest()[:24]
+# What the app's use is counted by in its pricing.
+METER_ID = hashlib.sha256(b"sandbox billing meter").hexdigest()[:24]
 PROVIDER_IDS = (PROVIDER_ID, CUSTOM_PROVIDER_ID)
 # The WhatsApp line of the first demo location.
 GREEN_INSTANCE, GREEN_NUMBER = "7103000001", "+639171110001"
@@ -31,7 +33,7 @@ CLOUD_TOKEN = "EAAG" + hashlib.sha256(b"sandbox meta system user").hexdigest()
 CAST_API_KEY = "cast_" + hashlib.sha256(b"sandbox cast account").hexdigest()
 SCOPE = (
     "conversations.readonly conversations.write conversations/message.readonly conversations/message.write "
-    "contacts.readonly contacts.write locations.readonly oauth.readonly oauth.write"
+    "contacts.readonly contacts.write locations.readonly oauth.readonly oauth.write charges.readonly charges.write"
 )
 
 

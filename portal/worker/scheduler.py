@@ -14,6 +14,7 @@ from portal import clock
 from portal.accounts import idempotency
 from portal.alarms import detecting, recipients, rule
 from portal.callbacks import sending as callbacks
+from portal.credits import charging
 from portal.database import Database, is_away
 from portal.figures import counting, standing
 from portal.installations import checks
@@ -165,8 +166,10 @@ class Clockwork:
             self._sweep(sweep)
 
     def watch_credits(self) -> None:
-        """Tells of wallets that run out, or burn faster than usual."""
+        """Tells of wallets that run out, or burn faster than usual; has HighLevel asked for funds."""
         self._sweep_at_once(funding.watch)
+        self._sweep_at_once(charging.enqueue_looks)
+        self._sweep_at_once(charging.enqueue_forgotten)
 
     def add_up(self) -> None:
         """Brings the figures of the wall forward: messages by hour and day, and how sub-accounts stand."""

@@ -15,6 +15,7 @@ from portal.alarms import recipients
 from portal.alarms.telling import Teller
 from portal.callbacks import outbox
 from portal.callbacks.sending import CallBacks
+from portal.credits import charging
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
 from portal.messaging import bulk, dnd, lines, optouts, reading, receipts, templates
@@ -215,6 +216,8 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         READ: TagReader(services.database, services.settings, services.http, services.tokens).read,
         dnd.KIND: services.dnd_into_ghl.push_dnd,
         optouts.KIND: Silencing(services.database).end_waiting,
+        charging.KIND: services.wallet_charges.charge,
+        charging.LOOK: services.wallet_charges.ask_funds,
         "post_files": services.late_files.post,
         "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,

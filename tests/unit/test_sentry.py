@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from portal import config, create_app
+from portal import config, create_app, sentry_dsn
 from portal.errors import SettingsError
 from portal.logs import log_context
 from tests.portal import eventually, settings_for
@@ -114,7 +114,7 @@ def test_a_missing_package_and_a_bad_dsn_are_one_sentence_each(sandbox, tmp_path
     with pytest.raises(SettingsError) as caught:
         config.load({**environment, "SENTRY_DSN": "https://sentry.example.com/7"})
     assert len(caught.value.faults) == 1 and "Client Keys" in caught.value.message
-    monkeypatch.setattr(config, "find_spec", lambda name: None)
+    monkeypatch.setattr(sentry_dsn, "find_spec", lambda name: None)
     with pytest.raises(SettingsError) as caught:
         config.load({**environment, "SENTRY_DSN": f"https://{PUBLIC}@sentry.example.com/7"})
     assert len(caught.value.faults) == 1 and "requirements-sentry.txt" in caught.value.message

@@ -173,6 +173,17 @@ def disturb(contact_id: str) -> Response:
     return jsonify(plain(contact))
 
 
+@blueprint.patch("/locations/<location_id>/funds")
+def set_funds(location_id: str) -> Response:
+    """What is in the wallet of a location, `{dollars}`; null for one that is never empty."""
+    till, dollars = sandbox().ghl.till, body()["dollars"]
+    if dollars is None:
+        till.funds.pop(location_id, None)
+    else:
+        till.funds[location_id] = float(dollars)
+    return jsonify(has_funds=till.has_funds(location_id))
+
+
 @blueprint.post("/codes")
 def mint_code() -> Response:
     """An authorization code: `{location_id}` for a location, `{company_id}` for a whole agency."""

@@ -103,3 +103,10 @@ def _contact(contact_id: str) -> Contact:
     if found is None:
         raise KeyError(contact_id)
     return found
+
+
+@blueprint.get("/charges")
+def charges() -> Response:
+    """What was charged to the wallets, of one `location` or of all."""
+    found = sandbox().ghl.till.all(request.args.get("location", ""))
+    return jsonify([plain(one) | {"amount": one.amount} for one in found])

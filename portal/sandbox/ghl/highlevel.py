@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from portal.sandbox.ghl import contacts, conversations, inbound, locations, oauth, outbound, uploads
+from portal.sandbox.ghl import billing, contacts, conversations, inbound, locations, oauth, outbound, uploads
 from portal.sandbox.ghl.access import blueprint
+from portal.sandbox.ghl.billing import Till
 from portal.sandbox.ghl.directory import Directory
 from portal.sandbox.ghl.grants import Grants
 from portal.sandbox.ghl.limits import RateLimit
@@ -15,7 +16,7 @@ from portal.sandbox.signing import SigningKey
 from portal.sandbox.world import Ids, World, demo_contacts
 
 # Importing a module of routes adds them to the blueprint.
-ROUTES = (contacts, conversations, inbound, locations, oauth, outbound, uploads)
+ROUTES = (billing, contacts, conversations, inbound, locations, oauth, outbound, uploads)
 
 
 class HighLevel:
@@ -28,6 +29,7 @@ class HighLevel:
         self.directory = Directory(ids, clock, keep, demo_contacts())
         self.mailbox = Mailbox(ids, clock, keep)
         self.uploads = Uploads(ids)
+        self.till: Till = Till(ids, clock)
         self.early_403_seconds: float = 0.0
 
     def uninstall(self, location_id: str) -> None:

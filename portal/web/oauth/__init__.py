@@ -7,8 +7,9 @@ import time
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
+from portal.ghl import billing
 from portal.ghl.errors import GhlError, Kind
-from portal.ghl.oauth import install_url
+from portal.ghl.oauth import SCOPES, install_url
 from portal.models import GrantKind
 from portal.web.context import services
 
@@ -42,7 +43,9 @@ def install() -> ResponseReturnValue:
     state = secrets.token_urlsafe(24)
     known = sorted(_states().items(), key=lambda each: each[1])[-(MOST_STATES - 1) :]
     session[STATES] = {**dict(known), state: int(time.time())}
-    return redirect(install_url(settings.ghl_client_id, settings.redirect_uri, state, app_id=settings.ghl_app_id), 302)
+    wanted = (*SCOPES, *billing.SCOPES) if settings.ghl_meter else SCOPES
+    where = install_url(settings.ghl_client_id, settings.redirect_uri, state, scopes=wanted, app_id=settings.ghl_app_id)
+    return redirect(where, 302)
 
 
 @bp.get("/callback")

@@ -39,6 +39,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     template_message,
     templates,
     test_message,
+    wallet_charges,
 )
 
 
@@ -61,4 +62,5 @@ def init_app(app: Flask) -> None:
         app.add_template_filter(filter_)
     app.add_template_global(viewer, "viewer")
     app.add_template_global(places.pages, "place_pages")
+    app.add_template_global(wallet_charges.charges_wallets, "charges_wallets")
     app.url_value_preprocessor(reply.make_room)

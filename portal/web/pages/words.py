@@ -103,6 +103,8 @@ ALERT: Mapping[str, str] = {
     notices.CREDITS_LOW: "Credits run low",
     notices.CREDITS_BURN: "Credits burn faster than usual",
     notices.CREDITS_AGENCY: "An agency's credits do not cover a plan",
+    notices.WALLET_EMPTY: "A wallet in HighLevel is empty",
+    notices.CHARGES_WAIT: "HighLevel takes no charges",
     notices.CALLBACK_GIVEN_UP: "A program could not be told",
 }
 LINE: Mapping[str, str] = {

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.models import LedgerEntry, Location, Message, Wallet
+from portal.models import LedgerEntry, Location, Message, Wallet, WalletCharge
 from portal.web.api.queries import newest_first
 
 
@@ -36,3 +36,14 @@ def entries(session: Session, location: Location, cursor: str, limit: int) -> tu
         .where(LedgerEntry.wallet_id == (wallet or 0))
     )
     return newest_first(session, wanted, LedgerEntry.id, cursor, limit)
+
+
+def charges(session: Session, location: Location, cursor: str, limit: int) -> tuple[Sequence[Any], str]:
+    """What was charged to the location's wallet in HighLevel with the messages' uuids, newest first."""
+    wanted = (
+        select(WalletCharge, Message.uuid)
+        .join(Message, Message.id == WalletCharge.message_id)
+        .join(Wallet, Wallet.id == WalletCharge.wallet_id)
+        .where(Wallet.location_id == location.id)
+    )
+    return newest_first(session, wanted, WalletCharge.id, cursor, limit)

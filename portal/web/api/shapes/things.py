@@ -185,6 +185,24 @@ class Entry(Struct):
     at: Moment
 
 
+class Charge(Struct):
+    """A charge to the location's wallet in HighLevel for one entry of the ledger.
+
+    `amount` is what was taken, in US dollars, once that is known; `waits_for` why it is not made yet.
+    """
+
+    id: int
+    message: str
+    state: str
+    units: int
+    amount: float | None
+    charge_id: str
+    at: Moment
+    charged_at: Moment | None
+    refunded_at: Moment | None
+    waits_for: str
+
+
 class Event(Struct):
     """A webhook that came in, or a draft, and what became of it."""
 
