@@ -90,6 +90,7 @@ class Request:
     written: str | None = None
     ttl_seconds: int | None = None
     callback_id: int | None = None
+    retry_of_id: int | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -150,6 +151,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
         return _Place(None, hold=why_not_installed(session, location))
+    if message.held_by:
+        return _Place(None, hold=held_by(message))
     if choosing.several(session, location) and first_line.must_ask(session, conversation, message):
         return _Place(None, hold=first_line.ASKING)
     choice = choosing.route(session, location, conversation, message)
@@ -314,6 +317,11 @@ def _hold(session: Session, conversation: Conversation, message: Message, reason
         move_message(session, message, Status.HELD, who=WHO, detail=reason)
 
 
+def held_by(message: Message) -> str:
+    """That a person holds it back, in a sentence."""
+    return f"{message.held_by} holds it back."
+
+
 def let_go(session: Session, conversation_id: int) -> None:
     """A conversation with nothing held any more must not hold what comes next."""
     held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
@@ -374,6 +382,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         scheduled_at=request.scheduled_at,
         expires_at=start + timedelta(seconds=request.ttl_seconds or location.ttl_seconds),
         callback_id=request.callback_id,
+        retry_of_id=request.retry_of_id,
         created_at=moment,
         parts=[],
         **columns(request.quotes),

@@ -84,7 +84,7 @@ def may_go(session: Session, conversation_id: int) -> bool:
     """Is what holds the conversation's first held message gone? Only looks, and locks nothing."""
     held = select(Message).where(HELD, Message.conversation_id == conversation_id)
     message = session.scalar(held.order_by(Message.position, Message.id).limit(1))
-    if message is None or message.location.install_state != InstallState.INSTALLED:
+    if message is None or message.held_by or message.location.install_state != InstallState.INSTALLED:
         return False
     if route(session, message.location, message.conversation, message).verdict is routing.Verdict.HOLD:
         return False

@@ -17,6 +17,7 @@ from portal.models.contacts import (
 )
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
+from portal.models.deeds import Deed, DeedItem, DeedKind, DeedState, ItemState
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
 from portal.models.funds import AgencyEntry, AgencyKind, AgencyWallet, Bucket, CampaignUse, Source, WalletDay
@@ -74,6 +75,10 @@ __all__ = [
     "Conversation",
     "ConversationNote",
     "CreditPlan",
+    "Deed",
+    "DeedItem",
+    "DeedKind",
+    "DeedState",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryState",
@@ -90,6 +95,7 @@ __all__ = [
     "InboundPiece",
     "InstallEvent",
     "InstallState",
+    "ItemState",
     "Job",
     "LedgerEntry",
     "LinkKind",

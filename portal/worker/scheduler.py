@@ -19,6 +19,7 @@ from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
+    deeds,
     first_sender,
     funding,
     incidents,
@@ -187,6 +188,7 @@ class Clockwork:
         self._sweep_at_once(relations.link_orphans)
         self._sweep_at_once(media.enqueue_forgotten)
         self._sweep_at_once(callbacks.enqueue_forgotten)
+        self._sweep_at_once(deeds.enqueue_forgotten)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
         self._note(sweep.__name__, sweep(self._database))
@@ -233,7 +235,7 @@ class Clockwork:
 
     def purge_api(self) -> None:
         """Forgets answers to repeated requests, test messages and what our webhooks told, when their time is over."""
-        for forget in (idempotency.forget, rehearsal.forget, callbacks.forget):
+        for forget in (idempotency.forget, rehearsal.forget, callbacks.forget, deeds.forget):
             self._sweep_at_once(forget)
 
     def purge(self) -> None:

@@ -15,7 +15,7 @@ from portal.callbacks import outbox
 from portal.callbacks.sending import CallBacks
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts, reading, receipts, templates
+from portal.messaging import bulk, deeds, dnd, lines, optouts, reading, receipts, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.completing import Completer
 from portal.messaging.first_line import READ
@@ -208,6 +208,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "fetch_media": services.keeper.fetch,
         "release_held": upkeep.release_held,
         "release": upkeep.release,
+        deeds.KIND: deeds.Deeds(services.database).carry_out,
         receipts.MATCH: upkeep.match_receipt,
         "check_location": installing.check_location,
         "mint_token": installing.mint_token,

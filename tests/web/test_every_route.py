@@ -12,6 +12,7 @@ from werkzeug.routing import Rule
 from portal import clock
 from portal.accounts import api_keys
 from portal.accounts.api_keys import NewKey
+from portal.accounts.audit import Person
 from portal.accounts.permissions import Permission
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
 from portal.callbacks import subscriptions
@@ -19,9 +20,20 @@ from portal.channels.base import Inbound
 from portal.channels.content import File
 from portal.database import Database
 from portal.media.stores import stored_name
-from portal.messaging import composing, conversation_marks, optouts
+from portal.messaging import composing, conversation_marks, deeds, optouts
 from portal.messaging.inbound import take_inbound
-from portal.models import Alert, Base, ConversationNote, Location, MediaFile, MediaState, Message, Sender, StatusChange
+from portal.models import (
+    Alert,
+    Base,
+    ConversationNote,
+    DeedKind,
+    Location,
+    MediaFile,
+    MediaState,
+    Message,
+    Sender,
+    StatusChange,
+)
 from tests.web.conftest import Tenant, record, token
 from tests.web.framed import HEADER, framed
 
@@ -32,6 +44,7 @@ ASIDE = ("app.begin", "app.once", "app.anything")
 # What only an agency's admin who is in no sub-account may ask for.
 CHOOSING = ("app.places", "app.choose")
 LIVE = ("health", "alerts", "places", "recent")
+COMMAND_LINE = Person("anna", "1")
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
@@ -54,6 +67,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
             session, parts.vault, "https://acme.example/", [], "anna", location_id=acme.location, agency_id=acme.agency
         )
         told = subscriptions.ping(session, hook, acme.ghl_id)
+        deed = deeds.choose(session, DeedKind.CANCEL, [message.id], COMMAND_LINE)
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -73,6 +87,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "key_id": [key.id],
         "webhook_id": [hook.id],
         "delivery_id": [told.id],
+        "deed_id": [deed.uuid],
         "block": list(LIVE),
     }
 

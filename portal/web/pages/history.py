@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal.channels.base import Outcome
-from portal.messaging import composing, resending
+from portal.messaging import composing, holding, resending
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
 from portal.web.pages import words
 from portal.web.pages.queries.messages import Path
 
 GOOD, BAD, WAIT, PLAIN = "good", "bad", "wait", "plain"
+# What a person did that moved nothing.
+_TOLD = {resending.RESENT: "Sent again.", holding.RELEASED: "Let go.", holding.HELD: "Held back."}
 _TONES = {
     Status.DELIVERED: GOOD,
     Status.READ: GOOD,
@@ -101,8 +103,7 @@ def _changed(change: StatusChange, numbers: dict[int, int]) -> Step:
     after = Status(change.after)
     title = f"{_part(change.part_id, numbers)}{after.value.capitalize()}. {SENTENCES[after]}"
     if change.before == change.after:  # evidence that moved nothing
-        resent = change.code == resending.RESENT
-        told = "Sent again." if resent else "Something to know before you decide."
+        told = _TOLD.get(change.code, "Something to know before you decide.")
         title = f"{_part(change.part_id, numbers)}{told}"
     tone = _TONES.get(after, PLAIN)
     return Step(change.at, title, change.detail, _evidence(change.who, change.code), tone)

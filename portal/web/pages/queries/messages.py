@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from portal.messaging import marketing_pauses, windows
 from portal.messaging.media import files_of
 from portal.models import (
     Attempt,
     Conversation,
+    Direction,
     Event,
     Gate,
     Job,
@@ -75,6 +76,29 @@ def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> P
         return replace(result, older=found[limit - 1])
     last: int | None = session.scalar(ordered.offset(LOOKED_AT - 1).limit(1)) if narrow else None
     return replace(result, older=last, gave_up=last is not None)
+
+
+def matching(
+    session: Session, scope: Scope, wanted: Wanted, statuses: Sequence[str], most: int, *, not_resent: bool = False
+) -> tuple[list[int], bool]:
+    """The ids of at most `most` outgoing messages that the filters find and that have one of the statuses, newest
+    first, from the cursor on; and whether there are more, or may be: no more rows are read than a page may read."""
+    ordered = _ordered(session, wanted)
+    looked_at = ordered.limit(LOOKED_AT).subquery()
+    narrow = [*_narrow(session, scope, wanted), Message.direction == Direction.OUT, Message.status.in_(statuses)]
+    if not_resent:
+        again = aliased(Message)
+        narrow.append(~exists().where(again.resend_of_id == Message.id))
+    ids = select(Message.id).join(looked_at, looked_at.c.id == Message.id).where(*narrow).order_by(*_order(wanted))
+    found = list(session.scalars(ids.limit(most + 1)))
+    more = len(found) > most or session.scalar(ordered.offset(LOOKED_AT).limit(1)) is not None
+    return found[:most], more
+
+
+def named(session: Session, scope: Scope, uuids: Sequence[str]) -> list[int]:
+    """The ids of those of these messages that are in scope, newest first."""
+    wanted = select(Message.id).join(Location, Location.id == Message.location_id).where(Message.uuid.in_(uuids))
+    return list(session.scalars(scope.narrow(wanted).order_by(Message.id.desc())))
 
 
 def _ordered(session: Session, wanted: Wanted) -> Select[Any]:
