@@ -4,12 +4,12 @@ An id of HighLevel's or of a provider's is unique within a sub-account or a send
 those in scope is asked for it, which is one look-up for each and no scan, however many messages there are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, literal, or_, select
+from sqlalchemy import Select, String, cast, literal, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from portal.messaging import numbers
@@ -58,12 +58,11 @@ def _messages(session: Session, scope: Scope, wanted: str) -> list[Message]:
     ids: set[int] = set()
     if (own := _uuid(wanted)) is not None:
         ids |= _scalars(session, select(Message.id).where(Message.uuid == own))
-    theirs = select(Message.id).join(Location, Location.id == Message.location_id)
-    ids |= _scalars(session, scope.narrow(theirs).where(Message.ghl_message_id == wanted))
+    for some in _in_turn(session, scope.narrow(select(Location.id))):
+        theirs = Message.location_id.in_(some), Message.ghl_message_id == wanted
+        ids |= _scalars(session, select(Message.id).where(*theirs))
     senders = scope.narrow(select(Sender.id).join(Location, Location.id == Sender.location_id))
-    lines = list(session.scalars(senders))
-    for place in range(0, len(lines), 500):
-        some = lines[place : place + 500]
+    for some in _in_turn(session, senders):
         ids |= _scalars(session, select(Part.message_id).where(Part.sender_id.in_(some), Part.external_id == wanted))
         ids |= _scalars(session, select(Message.id).where(Message.sender_id.in_(some), Message.external_id == wanted))
     return _load(session, scope, ids)
@@ -112,13 +111,15 @@ def _of_receipts(session: Session, messages: Sequence[Message]) -> set[int]:
 
 
 def _people(session: Session, scope: Scope, wanted: str) -> list[Person]:
-    named: Any = select(Contact.id).join(Location, Location.id == Contact.location_id)
-    ids = _scalars(session, scope.narrow(named).where(Contact.ghl_contact_id == wanted))
+    ids: set[int] = set()
+    for some in _in_turn(session, scope.narrow(select(Location.id))):
+        named = Contact.location_id.in_(some), Contact.ghl_contact_id == wanted
+        ids |= _scalars(session, select(Contact.id).where(*named))
     reached = select(Address.contact_id).join(Location, Location.id == Address.location_id)
     ids |= _scalars(session, scope.narrow(reached).where(Address.value.in_(_addresses(wanted))))
     rows: Any = select(Contact, Location, Conversation.id).join(Location, Location.id == Contact.location_id)
     same = (Conversation.location_id == Contact.location_id) & (Conversation.contact_id == Contact.id)
-    rows = rows.outerjoin(Conversation, same).where(or_(Contact.id.in_(sorted(ids)))).order_by(Contact.id.desc())
+    rows = rows.outerjoin(Conversation, same).where(Contact.id.in_(sorted(ids))).order_by(Contact.id.desc())
     return [Person(row[0], row[1], row[2]) for row in session.execute(scope.narrow(rows).limit(MOST))]
 
 
@@ -138,6 +139,13 @@ def _uuid(wanted: str) -> str | None:
         return str(UUID(wanted))
     except ValueError:
         return None
+
+
+def _in_turn(session: Session, wanted: Select[Any]) -> Iterator[list[int]]:
+    """The ids, so many at a time. A join in their place is one that SQLite begins with the large table."""
+    ids = list(session.scalars(wanted))
+    for place in range(0, len(ids), 500):
+        yield ids[place : place + 500]
 
 
 def _scalars(session: Session, wanted: Select[Any]) -> set[int]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, text
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from portal.installations import standing
 from portal.installations.standing import Standing
+from portal.messaging.releasing import HELD
 from portal.models import Agency, Alert, Grant, GrantKind, GrantState, InstallState, Location, Message
 from portal.models.tenants import HERE, PRESENT
 from portal.web.pages.queries.pages import PAGE, Page
@@ -20,8 +21,6 @@ ATTENTION = "attention"
 STATES = (ATTENTION, *InstallState)
 
 MOST_HELD = 100_000
-# The condition of the index, word for word: SQLite uses a partial index only for what it can read in the statement.
-_HELD = text("message.held")
 _Company = aliased(Grant)
 
 
@@ -85,7 +84,7 @@ def alerts(session: Session, location_id: int) -> Sequence[Alert]:
 
 def held(session: Session, location_id: int) -> int:
     """How many messages of a location wait for a person or a setting, as far as it is worth counting."""
-    waiting = select(Message.id).where(_HELD, Message.location_id == location_id).limit(MOST_HELD).subquery()
+    waiting = select(Message.id).where(HELD, Message.location_id == location_id).limit(MOST_HELD).subquery()
     return session.scalar(select(func.count()).select_from(waiting)) or 0
 
 

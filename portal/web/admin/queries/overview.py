@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.channels import registry
 from portal.channels.capabilities import LinksPhone
 from portal.messaging.provider_accounts import gates_of
+from portal.messaging.releasing import HELD
 from portal.models import AccountHealth, Alert, Gate, Job, Location, Message, ProviderAccount, Sender, SenderState
 from portal.queue.gates import ghl_gate, sender_gate
 from portal.web.pages import sender_standing
@@ -21,8 +22,6 @@ from portal.web.pages.sender_standing import Standing
 MOST_LOCATIONS = 200
 MOST_NOTICES = 50
 MOST_HELD = 100_000
-# The condition of the index, word for word: SQLite uses a partial index only for what it can read in the statement.
-_HELD = text("message.held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +190,6 @@ def _closed(session: Session, senders: Sequence[Sender], places: Sequence[int]) 
 
 def _held(session: Session, places: Sequence[int]) -> dict[int, int]:
     """Counted in the index of held messages, whoever holds them; the caller keeps the locations that are asked for."""
-    held = select(Message.location_id).where(_HELD).limit(MOST_HELD).subquery()
+    held = select(Message.location_id).where(HELD).limit(MOST_HELD).subquery()
     counted = session.execute(select(held.c.location_id, func.count()).group_by(held.c.location_id))
     return {row[0]: row[1] for row in counted if row[0] in places}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, tuple_
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -12,6 +12,7 @@ from portal.channels import registry
 from portal.channels.base import Channel
 from portal.channels.capabilities import LinksPhone
 from portal.messaging.line_states import IN_VAIN, SENDING
+from portal.messaging.releasing import HELD
 from portal.models import Alert, Gate, Location, Message, Sender, SenderState
 from portal.queue.gates import sender_gate
 from portal.web.pages import sender_standing
@@ -22,8 +23,6 @@ from portal.web.pages.sender_standing import Standing
 ATTENTION = "attention"
 MOST_HELD = 100_000
 MOST_ALERTS = 10
-# The condition of the index, word for word: SQLite uses a partial index only for what it can read in the statement.
-_HELD = text("message.held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,6 @@ def _lines(session: Session, rows: Sequence[Any]) -> list[Line]:
 
 def _held(session: Session, places: set[int]) -> dict[int, int]:
     """By sender, as far as it is worth counting; what waits for the choice of a sender has none."""
-    own = select(Message.sender_id).where(_HELD, Message.location_id.in_(places), Message.sender_id.is_not(None))
+    own = select(Message.sender_id).where(HELD, Message.location_id.in_(places), Message.sender_id.is_not(None))
     few = own.limit(MOST_HELD).subquery()
     return {row[0]: row[1] for row in session.execute(select(few.c.sender_id, func.count()).group_by(few.c.sender_id))}
