@@ -65,9 +65,12 @@ def upgrade() -> None:
     op.create_index("ix_message_retry_of", "message", ["retry_of_id"], postgresql_where=retried, sqlite_where=retried)
     op.add_column("attempt", sa.Column("request", sa.Text(), nullable=True))
     op.add_column("attempt", sa.Column("response", sa.Text(), nullable=True))
+    recorded = sa.text("request IS NOT NULL")
+    op.create_index("ix_attempt_recorded", "attempt", ["id"], postgresql_where=recorded, sqlite_where=recorded)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_attempt_recorded", "attempt")
     op.drop_column("attempt", "response")
     op.drop_column("attempt", "request")
     op.drop_index("ix_message_retry_of", "message")

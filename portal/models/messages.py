@@ -272,7 +272,16 @@ class Attempt(Base):
     """
 
     __tablename__ = "attempt"
-    __table_args__ = (UniqueConstraint("part_id", "number"), Index("ix_attempt_recent", "sender_id", "ended_at"))
+    __table_args__ = (
+        UniqueConstraint("part_id", "number"),
+        Index("ix_attempt_recent", "sender_id", "ended_at"),
+        Index(
+            "ix_attempt_recorded",
+            "id",
+            postgresql_where=text("request IS NOT NULL"),
+            sqlite_where=text("request IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     part_id: Mapped[int] = mapped_column(ForeignKey("part.id"))

@@ -19,6 +19,7 @@ from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
+    attempts,
     deeds,
     first_sender,
     funding,
@@ -245,6 +246,8 @@ class Clockwork:
             pieces.forget(session, before)
             # Evidence of forgeries has no key worth keeping.
             session.execute(delete(Event).where(Event.state == EventState.REFUSED, Event.received_at < before))
+        while attempts.forget(self._database, before) == attempts.AT_ONCE:
+            pass
         while True:
             with self._database.write() as session:
                 old = session.scalars(

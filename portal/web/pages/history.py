@@ -1,7 +1,7 @@
 """A message's path as steps in words: a pure reading of its rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from portal.channels.base import Outcome
@@ -27,6 +27,7 @@ _TONES = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that happened: when, what, why, and on whose word. `heard` is when we learnt of it, if that was later.
+    `request` and `response` are the HTTP of an attempt, without secrets.
 
     Providers' clocks may have whole seconds only, and be ahead of ours: what is heard last is shown last.
     """
@@ -38,6 +39,8 @@ class Step:
     tone: str = PLAIN
     event_id: int | None = None
     heard: datetime | None = None
+    request: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ def _attempted(attempt: Attempt, numbers: dict[int, int], names: dict[int, str])
     outcome = words.ATTEMPT.get(attempt.outcome, attempt.outcome)
     tone = WAIT if attempt.outcome in ("unknown", "") else PLAIN
     key = f"key {attempt.idempotency_key}"
-    return Step(attempt.started_at, f"{title}{outcome}{took}.", attempt.detail, _evidence(key, attempt.code), tone)
+    step = Step(attempt.started_at, f"{title}{outcome}{took}.", attempt.detail, _evidence(key, attempt.code), tone)
+    return replace(step, request=attempt.request or "", response=attempt.response or "")
 
 
 def _receipted(receipt: ReceiptRow, numbers: dict[int, int]) -> Step:
