@@ -118,7 +118,9 @@ def portal(database_url: str, folder: Path) -> Flask:
     env = environment(folder, 1, database_url, APP_URL="http://localhost")
     app = create_app(load(env))
     app.config["WTF_CSRF_ENABLED"] = False
-    Base.metadata.create_all(app.extensions["portal"].database.engine)
+    engine = app.extensions["portal"].database.engine
+    Base.metadata.drop_all(engine)  # of the bench before
+    Base.metadata.create_all(engine)
     return app
 
 
