@@ -15,6 +15,7 @@ from bench.accept import accept, hello
 from bench.dispatch import dispatch, dispatch_by_processes, loop
 from bench.holds import holds
 from bench.latency import latency
+from bench.pages import MILLION, pages
 from bench.rest import at_rest
 from bench.world import write_requests
 from tests import postgres
@@ -33,6 +34,7 @@ def main() -> None:
         holding(urls, scale)
         travelling(urls, scale)
         resting(urls, scale)
+        looking(urls, scale)
 
 
 @contextmanager
@@ -96,6 +98,13 @@ def resting(urls: dict[str, str], scale: float) -> None:
     for engine, url in urls.items():
         got = at_rest(url, max(int(60 * scale), 10))
         show(f"at rest, {engine}, memory", got["memory"], "MiB", f"{got['processor']:.1f} % of a processor")
+
+
+def looking(urls: dict[str, str], scale: float) -> None:
+    """Every list and thread in a database of very many messages, and how much longer it takes than in a small one."""
+    for engine, url in urls.items():
+        print(f"\npages, {engine}", flush=True)
+        pages(url, int(MILLION * scale))
 
 
 def holding(urls: dict[str, str], scale: float) -> None:

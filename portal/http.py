@@ -21,6 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
+from portal import recording
 from portal.clock import now
 from portal.connections import Adapter, Origin, Prepared, Unreached
 from portal.errors import PortalError
@@ -155,7 +156,9 @@ class HttpClient:
         call.start(min(deadline, self.longest), private_hosts)
         outcome = self._exchange(request)
         if isinstance(outcome, Response):
+            recording.note(method, _whole(request), request.body, outcome.status, outcome.body)
             return outcome
+        recording.note(method, _whole(request), request.body, None, outcome.message)
         raise outcome  # Here, outside the handler: the original error, which names the URL, is not its context.
 
     def open(
@@ -237,6 +240,11 @@ def _prepare(
     request.body = data.encode("utf-8", "replace") if isinstance(data, str) else data
     request.headers = _headers(headers, content_type, _length(request.body))  # type: ignore[assignment]
     return request
+
+
+def _whole(request: Prepared) -> str:
+    """The address with its query."""
+    return f"{request.origin.scheme}://{request.origin.host}{request.target}"
 
 
 def _length(body: Any) -> int | None:

@@ -88,6 +88,8 @@ def _row(session: Session, result: Result, moment: datetime) -> dict[str, Any]:
         "sender": passed.sender_id,
         "idempotency_key": passed.idempotency_key,
         "started_at": passed.started_at,
+        "request": result.heard.request if result.heard else None,
+        "response": result.heard.response if result.heard else None,
         "wallet": settled.wallet_id,
         "ledger_key": settled.key,
         "price": passed.price if _is_due(session, result) else 0,
@@ -185,6 +187,8 @@ def attempt_row(result: Result, moment: datetime) -> dict[str, object]:
         "fault": _is_fault(outcome),
         "code": outcome.code[:64],
         "detail": "" if isinstance(outcome, Accepted) else outcome.message[:500],
+        "request": result.heard.request if result.heard else None,
+        "response": result.heard.response if result.heard else None,
     }
 
 

@@ -23,6 +23,8 @@ _COLUMNS = {
     "sender": "bigint",
     "idempotency_key": "varchar",
     "started_at": "timestamptz",
+    "request": "text",
+    "response": "text",
     "wallet": "bigint",
     "ledger_key": "varchar",
     "price": "bigint",
@@ -51,8 +53,10 @@ _ACCEPT = text(
         INSERT INTO status_change (message_id, before, after, who, code, detail, at)
         SELECT message, 'sending', 'accepted', who, code, '', :moment FROM done
     ), attempts AS (
-        INSERT INTO attempt (part_id, number, sender_id, idempotency_key, started_at, ended_at, outcome, code, detail)
-        SELECT part, attempt, sender, idempotency_key, started_at, :moment, 'accepted', code, '' FROM done
+        INSERT INTO attempt (part_id, number, sender_id, idempotency_key, started_at, ended_at, outcome, code, detail,
+            request, response)
+        SELECT part, attempt, sender, idempotency_key, started_at, :moment, 'accepted', code, '', request, response
+        FROM done
         ON CONFLICT DO NOTHING
     ), spent AS (
         INSERT INTO ledger_entry (wallet_id, key, kind, message_id, available, held, spent, note, at)

@@ -10,8 +10,9 @@ from portal.channels import registry
 from portal.credits import ledger
 from portal.errors import InvalidInput
 from portal.messaging.charges import move_credits
+from portal.messaging.held import let_go
 from portal.messaging.locks import lock_whole
-from portal.messaging.outbound import enqueue_parts, let_go, place, push_status
+from portal.messaging.outbound import enqueue_parts, place, push_status
 from portal.messaging.receipts import match_early_receipts
 from portal.messaging.statuses import FINAL, RESTORED, SENTENCES, follow_parts, move_message, move_part
 from portal.models import Conversation, Direction, Message, Part, Sender, Status, StatusChange

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -27,7 +27,7 @@ from portal.messaging import (
 )
 from portal.messaging.charges import move_credits, price_of
 from portal.messaging.content_commands import take as take_content
-from portal.messaging.locks import lock_conversation
+from portal.messaging.held import held_by, hold
 from portal.messaging.not_installed import why_not_installed
 from portal.messaging.quoting import Quoted, columns
 from portal.messaging.recut import cut_anew
@@ -50,14 +50,13 @@ from portal.models import (
 )
 from portal.models.base import new_uuid
 from portal.queue.gates import ghl_gate, sender_gate
-from portal.queue.jobs import GHL, SEND, drop, enqueue, job
+from portal.queue.jobs import GHL, SEND, enqueue, job
 
 # Replies go before bulk: somebody waits for them.
 REPLY, BULK = 10, 20
 REPLY_WINDOW = timedelta(hours=24)
 WHO = "portal"
 TO_BE_LOGGED = "wanted"
-LOOK_AGAIN = "look_again"
 REACHED_PROVIDER = (Status.ACCEPTED, Status.SENT, Status.DELIVERED, Status.READ)
 
 
@@ -91,6 +90,7 @@ class Request:
     written: str | None = None
     ttl_seconds: int | None = None
     callback_id: int | None = None
+    retry_of_id: int | None = None
 
 
 def queue_message(session: Session, location: Location, request: Request) -> Message:
@@ -151,6 +151,8 @@ def _prepare(session: Session, location: Location, conversation: Conversation, m
     """Decides, and cuts the message into parts. Writes nothing: a new message is written once, whole."""
     if location.install_state != InstallState.INSTALLED:
         return _Place(None, hold=why_not_installed(session, location))
+    if message.held_by:
+        return _Place(None, hold=held_by(message))
     if choosing.several(session, location) and first_line.must_ask(session, conversation, message):
         return _Place(None, hold=first_line.ASKING)
     choice = choosing.route(session, location, conversation, message)
@@ -203,7 +205,7 @@ def _settle_place(
     elif placed.sender is None and placed.hold in refusals.ALL:
         _leave_unpaid(session, conversation, message, placed.hold)
     elif placed.sender is None:
-        _hold(session, conversation, message, placed.hold)
+        hold(session, conversation, message, placed.hold)
     elif not ledger.hold(session, message.location_id, message.id, message.credits, message.bulk):
         message.funded = False
         _leave_unpaid(session, conversation, message, _why_unpaid(session, message))
@@ -226,7 +228,7 @@ def _leave_unpaid(session: Session, conversation: Conversation, message: Message
         fail(session, message, refusals.FAILED[reason], refusals.CODE)
         return
     told = message.status == Status.HELD and message.reason == reason
-    _hold(session, conversation, message, reason)
+    hold(session, conversation, message, reason)
     if not told:
         push_status(session, message)
 
@@ -306,54 +308,6 @@ def status_job(message_id: int, location_id: int) -> dict[str, Any]:
     return job(GHL, "push_status", message_id, f"status:{message_id}", gate=ghl_gate(location_id), priority=20)
 
 
-def _hold(session: Session, conversation: Conversation, message: Message, reason: str) -> None:
-    """Holds a message, and with it what comes later in the conversation.
-
-    Whoever takes the reason away at this very moment does not see this message yet, so it would never be tried again:
-    the first that a conversation holds is looked at once more when all can see it.
-    """
-    first, conversation.held_reason = not conversation.held_reason, reason
-    if message.status == Status.HELD:
-        message.reason = reason
-        return
-    move_message(session, message, Status.HELD, who=WHO, detail=reason)
-    if first:
-        gate = release_gate(message.location_id)
-        enqueue(session, [job(SEND, LOOK_AGAIN, message.id, f"look:{message.id}", gate=gate, priority=0)])
-
-
-def release_gate(location_id: int) -> str:
-    """What lets held messages of a location go is done one at a time: no location keeps all threads busy."""
-    return f"release:{location_id}"
-
-
-def let_go(session: Session, conversation_id: int) -> None:
-    """A conversation with nothing held any more must not hold what comes next."""
-    held = select(Message.id).where(Message.conversation_id == conversation_id, Message.status == Status.HELD)
-    conversation = lock_conversation(session, conversation_id)
-    if session.scalar(held.limit(1)) is None:
-        conversation.held_reason = ""
-
-
-def hold_conversation(session: Session, message: Message, reason: str) -> None:
-    """Holds a message that was about to go out, and all that is queued behind it, under the same reason."""
-    conversation = lock_conversation(session, message.conversation_id)
-    waiting = session.scalars(
-        select(Message)
-        .where(
-            Message.conversation_id == message.conversation_id,
-            Message.direction == Direction.OUT,
-            Message.status == Status.QUEUED,
-            Message.position >= message.position,
-        )
-        .order_by(Message.position)
-        .with_for_update()
-    ).all()
-    for each in waiting:
-        _hold(session, conversation, each, reason)
-        drop(session, "send", [part.id for part in each.parts])
-
-
 def _new_message(location: Location, conversation: Conversation, request: Request) -> Message:
     moment = clock.now()
     recent = conversation.last_inbound_at and conversation.last_inbound_at > moment - REPLY_WINDOW
@@ -387,6 +341,7 @@ def _new_message(location: Location, conversation: Conversation, request: Reques
         scheduled_at=request.scheduled_at,
         expires_at=start + timedelta(seconds=request.ttl_seconds or location.ttl_seconds),
         callback_id=request.callback_id,
+        retry_of_id=request.retry_of_id,
         created_at=moment,
         parts=[],
         **columns(request.quotes),

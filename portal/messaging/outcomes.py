@@ -6,6 +6,7 @@ from portal.channels.base import Accepted, ChannelError
 from portal.messaging.fence import Pass
 from portal.messaging.storable import storable
 from portal.queue.jobs import Due
+from portal.recording import Heard
 
 MOST_SEGMENTS = 1000
 
@@ -27,7 +28,7 @@ def clean_outcome(outcome: Accepted | ChannelError) -> Accepted | ChannelError:
 class Result:
     """One ended call: what came back, or the error, and the job that made it.
 
-    `bulk`: a share of a bulk call, which sees to its repetition itself.
+    `bulk`: a share of a bulk call, which sees to its repetition itself. `heard` is its HTTP, as far as it is kept.
     """
 
     due: Due
@@ -37,6 +38,7 @@ class Result:
     polls: bool
     acceptance_counts: bool
     bulk: bool = False
+    heard: Heard | None = None
 
     @property
     def simple(self) -> bool:

@@ -17,7 +17,8 @@ from portal.channels.base import Loss, Outcome, Receipt
 from portal.database import insert
 from portal.messaging import hints, optouts, rejections, segment_receipts, setbacks, windows
 from portal.messaging.charges import move_credits
-from portal.messaging.outbound import let_go, push_status
+from portal.messaging.held import let_go
+from portal.messaging.outbound import push_status
 from portal.messaging.statuses import FINAL, RESTORED, follow_parts, from_outcome, move_part
 from portal.messaging.storable import storable, storable_details
 from portal.models import Direction, Message, Part, ReceiptRow, Sender, Status, StatusChange

@@ -18,7 +18,17 @@ from portal.ghl import payloads
 from portal.installations import lifecycle
 from portal.installations.lifecycle import IGNORED
 from portal.journal.entry import SEALED, without_secrets
-from portal.messaging import app_webhooks, composing, contact_events, contacts, effects, media, numbers, quoting
+from portal.messaging import (
+    app_webhooks,
+    composing,
+    contact_events,
+    contacts,
+    effects,
+    families,
+    media,
+    numbers,
+    quoting,
+)
 from portal.messaging.accounts import account_of
 from portal.messaging.mirroring import EchoUnresolved
 from portal.messaging.outbound import Request, queue_message
@@ -106,7 +116,8 @@ def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) 
         raise Parked(text, alert=NO_MESSAGE_ID)
     location = lifecycle.ensure_location(session, payload.location_id)
     wanted = {"location": location.id, "message": payload.message_id, "contact": payload.contact_id}
-    known, echo_open = session.connection().execute(_SEEN, wanted).one()
+    wanted |= {"body": payload.message, "since": clock.now() - families.RETRY_WINDOW}
+    known, echo_open, failed = session.connection().execute(_SEEN, wanted).one()
     if known:
         return f"{IGNORED}the message is known already"
     if echo_open:
@@ -129,6 +140,7 @@ def _apply_delivery(session: Session, event: Event, payload: payloads.Delivery) 
             user_id=payload.user_id,
             refusal=refusal,
             quotes=quoting.by_alt_id(session, location.id, payload.reply_to_alt_id),
+            retry_of_id=families.retried(session, failed, payload.attachments),
         ),
     )
     return f"message {message.uuid}"
@@ -160,7 +172,7 @@ _ECHO_OPEN = (
     .where(Contact.ghl_contact_id == bindparam("contact"))
 )
 # Built once: every delivery asks it.
-_SEEN = select(media.known_here(bindparam("location"), bindparam("message")), _ECHO_OPEN)
+_SEEN = select(media.known_here(bindparam("location"), bindparam("message")), _ECHO_OPEN, families.FAILED_BEFORE)
 
 
 def _apply_provider(session: Session, context: Context, event: Event) -> str:

@@ -14,8 +14,9 @@ from portal.alerts import notices
 from portal.credits import refusals
 from portal.messaging import routing
 from portal.messaging.choosing import route
+from portal.messaging.held import release_gate
 from portal.messaging.locks import lock_conversation
-from portal.messaging.outbound import place, release_gate
+from portal.messaging.outbound import place
 from portal.models import Conversation, InstallState, Location, Message, Status
 from portal.queue.jobs import GHL, SEND, Due, complete, job, request
 
@@ -94,7 +95,7 @@ def may_go(session: Session, conversation_id: int) -> bool:
     """Is what holds the conversation's first held message gone? Only looks, and locks nothing."""
     held = select(Message).where(HELD, Message.conversation_id == conversation_id)
     message = session.scalar(held.order_by(Message.position, Message.id).limit(1))
-    if message is None or message.location.install_state != InstallState.INSTALLED:
+    if message is None or message.held_by or message.location.install_state != InstallState.INSTALLED:
         return False
     if route(session, message.location, message.conversation, message).verdict is routing.Verdict.HOLD:
         return False

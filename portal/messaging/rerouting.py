@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import Database
 from portal.messaging import choosing, routing
+from portal.messaging.held import hold_conversation
 from portal.messaging.locks import lock_conversation
-from portal.messaging.outbound import hold_conversation
 from portal.messaging.releasing import release_conversations
 from portal.models import (
     Conversation,

@@ -4,7 +4,7 @@ The first stays as it ended, because HighLevel was told so. Where some of what i
 only a person lets it go, and that stands in the first one's history.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.channels.content import Kind, Relation
 from portal.errors import InvalidInput
-from portal.messaging import contacts, content_commands, kinds, template_commands
+from portal.messaging import contacts, content_commands, families, kinds, template_commands
 from portal.messaging.addressing import PHONE
 from portal.messaging.composing import SOURCE
 from portal.messaging.locks import lock_whole
@@ -36,34 +36,85 @@ from portal.models.base import new_uuid
 from portal.wording import noted
 
 RESENT = "resent"
+# Messages that are judged together.
+AT_ONCE = 200
 ENDED = noted("its outcome was not known, and a person counted it as failed")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """Whether a message can be sent again. `refusal` says why not; `doubt` why it may have arrived, "" when it cannot
-    have; `again` is the message that was sent in its place, `first` the one in whose place it was sent."""
+    have; `again` is the message that was sent in its place."""
 
     refusal: str
     doubt: str
     missing: int
     parts: int
     again: Message | None
-    first: Message | None
 
 
 def look(session: Session, message: Message) -> View:
     """How a message stands. Only looks."""
-    again = session.scalar(select(Message).where(Message.resend_of_id == message.id))
-    first = session.get(Message, message.resend_of_id) if message.resend_of_id is not None else None
-    missing = _missing(message)
-    refusal = _refusal(message, again)
-    doubt = "" if refusal else _doubt(session, message, missing)
-    return View(refusal, doubt, len(missing), len(message.parts), again, first)
+    return look_at_many(session, [message])[0]
 
 
-def resend(session: Session, message_id: int, who: str, *, overrule: bool = False) -> Message:
-    """Queues what is missing of a message as a new one.
+def look_at_many(session: Session, messages: Sequence[Message]) -> list[View]:
+    """How each of the messages stands, in few questions for all of them. Their parts should be loaded."""
+    return [view for place in range(0, len(messages), AT_ONCE) for view in _views(session, messages[place:][:AT_ONCE])]
+
+
+def _views(session: Session, messages: Sequence[Message]) -> list[View]:
+    ids = [message.id for message in messages]
+    again = {row.resend_of_id: row for row in session.scalars(select(Message).where(Message.resend_of_id.in_(ids)))}
+    known = _evidence(session, messages)
+    views = []
+    for message in messages:
+        missing = _missing(message)
+        refusal = _refusal(message, again.get(message.id)) or _newer(known, message)
+        doubt = "" if refusal else _doubt(known, message, missing)
+        views.append(View(refusal, doubt, len(missing), len(message.parts), again.get(message.id)))
+    return views
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Parts of which an attempt is unclear or that a report may be about; by message, its other tries."""
+
+    unclear: set[int]
+    reported: set[int]
+    tries: Mapping[int, Sequence[Message]]
+
+
+def _evidence(session: Session, messages: Sequence[Message]) -> _Evidence:
+    parts = [part.id for message in messages if message.status in FINAL for part in _missing(message)]
+    unclear = select(Attempt.part_id).where(Attempt.part_id.in_(parts), Attempt.outcome.in_(("unknown", "")))
+    told = select(StatusChange.part_id).where(
+        StatusChange.message_id.in_([message.id for message in messages]),
+        StatusChange.part_id.in_(parts),
+        StatusChange.before == StatusChange.after,
+    )
+    retried = families.with_retries(session, [message.id for message in messages])
+    related = [each for each in messages if each.resend_of_id or each.retry_of_id or each.id in retried]
+    tries = {
+        each.id: [other for other in families.family(session, each) if other.id != each.id]
+        for each in related
+        if each.status in FINAL
+    }
+    reported = {id_ for id_ in session.scalars(told) if id_ is not None}
+    return _Evidence(set(session.scalars(unclear)), reported, tries)
+
+
+def _newer(known: _Evidence, message: Message) -> str:
+    """Of several tries that all failed the last is sent again: else one press of a button sends two."""
+    others = known.tries.get(message.id, ())
+    if any(each.status not in FINAL for each in others):
+        return ""
+    later = any((each.position, each.id) > (message.position, message.id) for each in others)
+    return "There was a later try of it, which ended too: that one can be sent again, not this." if later else ""
+
+
+def resend(session: Session, message_id: int, who: str, *, overrule: bool = False, reason: str = "") -> Message:
+    """Queues what is missing of a message as a new one. `reason`: why somebody overrules, in their own words.
 
     Raises `NotFound`, or `InvalidInput` when it cannot be sent again, or may have arrived and nobody overrules that.
     """
@@ -83,10 +134,11 @@ def resend(session: Session, message_id: int, who: str, *, overrule: bool = Fals
         event_id=event.id,
         uuid=uuid,
         author=who[:128],
+        callback_id=message.callback_id,
     )
     made = queue_message(session, message.location, request)
     made.resend_of_id = message.id
-    _record(session, message, who, view, uuid)
+    _record(session, message, who, view, uuid, reason)
     session.flush()
     return made
 
@@ -117,7 +169,7 @@ def _missing(message: Message) -> list[Part]:
     return [part for part in message.parts if part.status not in TAKEN]
 
 
-def _doubt(session: Session, message: Message, missing: Sequence[Part]) -> str:
+def _doubt(known: _Evidence, message: Message, missing: Sequence[Part]) -> str:
     """Why something of what is missing may have arrived, to go on after "because"; "" when that cannot be."""
     if any(part.code == RESTORED for part in missing):
         return noted("a backup was restored since, and nobody knows what went out before")
@@ -125,14 +177,12 @@ def _doubt(session: Session, message: Message, missing: Sequence[Part]) -> str:
         return ENDED
     if any(part.status == Status.EXPIRED and part.accepted_at is not None for part in missing):
         return noted("the provider took it, and only its time ran out: it may yet be delivered")
-    ids = [part.id for part in missing]
-    unclear = select(Attempt.id).where(Attempt.part_id.in_(ids), Attempt.outcome.in_(("unknown", "")))
-    if any(part.in_doubt for part in missing) or session.scalar(unclear.limit(1)) is not None:
+    if any(part.in_doubt or part.id in known.unclear for part in missing):
         return noted("of one attempt nobody knows whether the provider took it")
-    told = select(StatusChange.id).where(StatusChange.part_id.in_(ids), StatusChange.before == StatusChange.after)
-    if session.scalar(told.limit(1)) is not None:
+    if any(part.id in known.reported for part in missing):
         return noted("the provider has reported a message that it may be")
-    return ""
+    alive = [each.status for each in known.tries.get(message.id, ()) if each.status not in FINAL]
+    return f"another try of it is {alive[-1]}" if alive else ""
 
 
 def _missing_of(message: Message) -> Request:
@@ -188,10 +238,11 @@ def _event(session: Session, message: Message, uuid: str, who: str) -> Event:
     return event
 
 
-def _record(session: Session, message: Message, who: str, view: View, uuid: str) -> None:
+def _record(session: Session, message: Message, who: str, view: View, uuid: str, reason: str) -> None:
     some = f"What was missing, {view.missing} of {view.parts} parts," if view.missing < view.parts else "It"
     detail = f"{some} was sent again as {uuid}"
     detail += f", although it may have arrived: {view.doubt}." if view.doubt else "."
+    detail += f" Why: {reason}" if view.doubt and reason else ""
     session.add(
         StatusChange(
             message_id=message.id,

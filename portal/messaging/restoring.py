@@ -16,7 +16,7 @@ from portal.alerts.notices import RESTORED, close_alert, raise_alert
 from portal.channels import registry
 from portal.ghl.peek import PeekKind, peek
 from portal.messaging import statuses
-from portal.messaging.outbound import let_go
+from portal.messaging.held import let_go
 from portal.messaging.receipts import match_by_key
 from portal.messaging.statuses import move_message, move_part
 from portal.models import Direction, Event, EventState, Job, Location, Message, Part, Status

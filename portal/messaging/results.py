@@ -17,8 +17,9 @@ from portal.database import padded
 from portal.messaging import marketing_pauses, optouts, reading, setbacks, windows
 from portal.messaging.accepting import accept_simple, attempt_row, first_poll
 from portal.messaging.charges import give_back, move_credits
+from portal.messaging.held import hold_conversation, let_go
 from portal.messaging.lines import ask_now
-from portal.messaging.outbound import hold_conversation, let_go, push_status
+from portal.messaging.outbound import push_status
 from portal.messaging.outcomes import Result
 from portal.messaging.provider_accounts import end_faults, stop, tell_of_fault
 from portal.messaging.receipts import has_failed, lock_part, match_by_key, match_early_receipts

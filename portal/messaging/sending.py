@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from portal import clock
+from portal import clock, recording
 from portal.channels import reading, registry
 from portal.channels.base import Accepted, Account, Channel, ChannelError, Outgoing, Scope
 from portal.channels.capabilities import SendsKinds, limits_of, wants_files_described
@@ -181,9 +181,10 @@ class Outbox:
         files = self._files(due, passed, looked)
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
-        outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
+        with recording.calls(known.account.credentials) as heard:
+            outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         asks = reading.polls(channel, known.account.credentials)
-        return Result(due, passed, outcome, channel.idempotent, asks, counts)
+        return Result(due, passed, outcome, channel.idempotent, asks, counts, heard=heard)
 
     def _stale(self, cargo: Cargo) -> ChannelError | None:
         """Why a template is not what it was when it was queued, which may be long ago. Nothing went out."""

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from portal.database import Database
 from portal.messaging import optouts
+from portal.messaging.held import let_go
 from portal.messaging.locks import lock_whole
-from portal.messaging.outbound import fail, let_go
+from portal.messaging.outbound import fail
 from portal.models import OptOut, Status
 from portal.queue.jobs import Due, complete, drop
 

@@ -17,8 +17,9 @@ from portal.database import Database, is_away
 from portal.messaging import hints
 from portal.messaging.bulk import KIND as BULK
 from portal.messaging.charges import give_back
+from portal.messaging.held import let_go
 from portal.messaging.locks import lock_whole
-from portal.messaging.outbound import let_go, place, push_status
+from portal.messaging.outbound import place, push_status
 from portal.messaging.receipts import RECEIPT_WAIT, lock_part, match_by_key, match_early_receipts, waiting_by_key
 from portal.messaging.releasing import HELD, may_go, release_conversations
 from portal.messaging.results import end_message

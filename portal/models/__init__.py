@@ -18,6 +18,7 @@ from portal.models.contacts import (
 )
 from portal.models.credits import EntryKind, LedgerEntry, Wallet
 from portal.models.custom_page import ClientLink, PageSession, UsedLink
+from portal.models.deeds import Deed, DeedItem, DeedKind, DeedState, ItemState
 from portal.models.events import Event, EventState
 from portal.models.failover import AccountHealth, SenderSwitch
 from portal.models.figures import CountMark, MessageDay, MessageHour, PlaceStanding
@@ -83,6 +84,10 @@ __all__ = [
     "ConversationNote",
     "CountMark",
     "CreditPlan",
+    "Deed",
+    "DeedItem",
+    "DeedKind",
+    "DeedState",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryState",
@@ -99,6 +104,7 @@ __all__ = [
     "InboundPiece",
     "InstallEvent",
     "InstallState",
+    "ItemState",
     "Job",
     "LedgerEntry",
     "LinkKind",

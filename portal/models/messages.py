@@ -64,7 +64,8 @@ class Message(Base):
     `from_us`: it went out without us, typed on the phone, or `by_api` from another program. `backfilled`: it is older
     than the line, and only kept. `written_body` is the text as it was written, where its writer chose to send it in
     plain letters. `resend_of_id` is the message that did not go out, or not whole, whose missing parts it sends.
-    `callback_id` is the address that its request wants told of it (`portal.models.callbacks`).
+    `callback_id` is the address that its request wants told of it (`portal.models.callbacks`). `retry_of_id` is the
+    failed message of which it seems to be HighLevel's own retry. `held_by` is the person who holds it back.
     """
 
     __tablename__ = "message"
@@ -102,6 +103,12 @@ class Message(Base):
             unique=True,
             postgresql_where=text("resend_of_id IS NOT NULL"),
             sqlite_where=text("resend_of_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_message_retry_of",
+            "retry_of_id",
+            postgresql_where=text("retry_of_id IS NOT NULL"),
+            sqlite_where=text("retry_of_id IS NOT NULL"),
         ),
         # No index knows `status`: PostgreSQL then changes it in place (HOT) and leaves all indexes alone.
         {"postgresql_with": {"fillfactor": 75}},
@@ -142,6 +149,7 @@ class Message(Base):
     status: Mapped[str] = mapped_column(String(12))
     status_at: Mapped[datetime]
     held: Mapped[bool] = mapped_column(Boolean, default=False)
+    held_by: Mapped[str] = mapped_column(String(128), default="", server_default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     error_code: Mapped[str] = mapped_column(String(64), default="")
     priority: Mapped[int] = mapped_column(Integer, default=20)
@@ -149,6 +157,7 @@ class Message(Base):
     author: Mapped[str] = mapped_column(String(128), default="")
     bulk: Mapped[str] = mapped_column(String(36), default="")
     resend_of_id: Mapped[int | None] = mapped_column(BigId)
+    retry_of_id: Mapped[int | None] = mapped_column(BigId)
     ghl_message_id: Mapped[str | None] = mapped_column(String(128))
     provider_id: Mapped[str] = mapped_column(String(128), default="")
     pushed_status: Mapped[str] = mapped_column(String(12), default="pending")
@@ -257,10 +266,22 @@ class StatusChange(Base):
 
 
 class Attempt(Base):
-    """One call to a provider for one part, written when it has ended. `fault`: it was refused for the sender's sake."""
+    """One call to a provider for one part, written when it has ended. `fault`: it was refused for the sender's sake.
+
+    `request` and `response` are the HTTP of it without secrets (`portal.recording`), None where nothing was recorded.
+    """
 
     __tablename__ = "attempt"
-    __table_args__ = (UniqueConstraint("part_id", "number"), Index("ix_attempt_recent", "sender_id", "ended_at"))
+    __table_args__ = (
+        UniqueConstraint("part_id", "number"),
+        Index("ix_attempt_recent", "sender_id", "ended_at"),
+        Index(
+            "ix_attempt_recorded",
+            "id",
+            postgresql_where=text("request IS NOT NULL"),
+            sqlite_where=text("request IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     part_id: Mapped[int] = mapped_column(ForeignKey("part.id"))
@@ -273,6 +294,8 @@ class Attempt(Base):
     fault: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     code: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(Text, default="")
+    request: Mapped[str | None] = mapped_column(Text)
+    response: Mapped[str | None] = mapped_column(Text)
 
 
 class ReceiptRow(Base):

@@ -22,6 +22,8 @@ from portal.installations.tokens import AHEAD
 from portal.journal.replay import drain
 from portal.messaging import (
     account_watch,
+    attempts,
+    deeds,
     first_sender,
     funding,
     incidents,
@@ -210,6 +212,7 @@ class Clockwork:
         self._sweep_at_once(relations.link_orphans)
         self._sweep_at_once(media.enqueue_forgotten)
         self._sweep_at_once(callbacks.enqueue_forgotten)
+        self._sweep_at_once(deeds.enqueue_forgotten)
 
     def _sweep(self, sweep: Callable[[Database], int]) -> None:
         self._note(sweep.__name__, sweep(self._database))
@@ -256,7 +259,7 @@ class Clockwork:
 
     def purge_api(self) -> None:
         """Forgets answers to repeated requests, test messages and what our webhooks told, when their time is over."""
-        for forget in (idempotency.forget, rehearsal.forget, callbacks.forget):
+        for forget in (idempotency.forget, rehearsal.forget, callbacks.forget, deeds.forget):
             self._sweep_at_once(forget)
 
     def purge_figures(self) -> None:
@@ -270,6 +273,8 @@ class Clockwork:
             pieces.forget(session, before)
             # Evidence of forgeries has no key worth keeping.
             session.execute(delete(Event).where(Event.state == EventState.REFUSED, Event.received_at < before))
+        while attempts.forget(self._database, before) == attempts.AT_ONCE:
+            pass
         while True:
             with self._database.write() as session:
                 old = session.scalars(

@@ -18,12 +18,12 @@ from portal.callbacks.sending import CallBacks
 from portal.credits import charging
 from portal.database import Database, is_away, is_conflict
 from portal.logs import log_context
-from portal.messaging import bulk, dnd, lines, optouts, reading, receipts, templates
+from portal.messaging import bulk, deeds, dnd, lines, optouts, reading, receipts, templates
 from portal.messaging.calls import TELL, Calls
 from portal.messaging.completing import Completer
 from portal.messaging.first_line import READ
+from portal.messaging.held import LOOK_AGAIN
 from portal.messaging.mirroring import EchoUnresolved
-from portal.messaging.outbound import LOOK_AGAIN
 from portal.messaging.reading import ReadMarker
 from portal.messaging.reading_tags import TagReader
 from portal.messaging.receiving import UNREADABLE, Context, Parked, apply_event, park
@@ -223,6 +223,7 @@ def handlers(services: Services) -> Mapping[str, Handler]:
         "release_held": upkeep.release_held,
         "release": upkeep.release,
         LOOK_AGAIN: upkeep.look_again,
+        deeds.KIND: deeds.Deeds(services.database).carry_out,
         receipts.MATCH: upkeep.match_receipt,
         "check_location": installing.check_location,
         "mint_token": installing.mint_token,

@@ -16,7 +16,8 @@ from portal.channels.base import ChannelError, Outcome, Receipt
 from portal.errors import InvalidInput
 from portal.messaging import contacts, decisions, releasing, senders
 from portal.messaging.fence import open_fence
-from portal.messaging.outbound import Request, hold_conversation, queue_message
+from portal.messaging.held import hold_conversation
+from portal.messaging.outbound import Request, queue_message
 from portal.messaging.outcomes import Result
 from portal.messaging.receipts import take_receipt
 from portal.messaging.results import write_results

@@ -215,7 +215,7 @@ def test_what_is_held_while_its_reason_goes_away_goes_out(on_postgres, monkeypat
     sender = portal.add_sender()
     with portal.database.write() as session:
         senders.pause(session, sender, "For a test.")
-    hold = outbound._hold
+    hold = outbound.hold
 
     def hold_for_long(*args):
         hold(*args)
@@ -223,7 +223,7 @@ def test_what_is_held_while_its_reason_goes_away_goes_out(on_postgres, monkeypat
         held.set()
         assert over.wait(60)
 
-    monkeypatch.setattr(outbound, "_hold", hold_for_long)
+    monkeypatch.setattr(outbound, "hold", hold_for_long)
     portal.sandbox.deliveries.send("Hello")
     applying = threading.Thread(target=work, args=(portal, APPLY), daemon=True)
     applying.start()

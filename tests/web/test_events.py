@@ -5,9 +5,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.alerts.notices import PARKED, raise_alert
-from portal.models import Alert, Event, EventState
+from portal.models import Alert, AuditEntry, Event, EventState, Part
 from portal.web.admin.queries import events as reading
-from tests.web.conftest import jobs, post, record
+from tests.web.conftest import carry_out, jobs, post, record
 
 BOTH_ENGINES = True
 
@@ -113,3 +113,84 @@ def test_a_page_looks_at_so_many_and_offers_to_keep_looking(database, acme, sign
     assert "The old one" not in page
     address = page.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
     assert "The old one" in client.get(address).text
+
+
+def test_several_are_replayed_at_once_and_only_once(database, acme, rival, signed_in) -> None:
+    mine = [record(database, f"ghl:{acme.ghl_id}:contact").id for _ in range(3)]
+    done = record(database, f"ghl:{acme.ghl_id}:contact", state=EventState.APPLIED).id
+    theirs = record(database, f"ghl:{rival.ghl_id}:contact").id
+    client = signed_in(acme.agency)
+    chosen = [*mine[:2], done, theirs]
+    for count in (2, 0):
+        answer = post(client, "/admin/events/replay", event=[str(each) for each in chosen])
+        assert f"applied again: {count}" in client.get(answer.headers["Location"]).text
+    assert jobs(database) == [("apply", each) for each in mine[:2]]
+    answer = post(client, "/admin/events/replay", all="1", source="ghl")
+    assert "applied again: 1" in client.get(answer.headers["Location"]).text
+    assert jobs(database) == [("apply", each) for each in mine]
+    with database.read() as session:
+        assert session.get_one(Event, theirs).state == EventState.PARKED
+        assert session.get_one(Event, done).state == EventState.APPLIED
+        told = session.scalars(select(AuditEntry).where(AuditEntry.action == "replayed")).all()
+    assert len(told) == 3
+    viewer = signed_in(acme.agency, "agent")
+    assert post(viewer, "/admin/events/replay", all="1").status_code == 403
+    assert "Replay several" not in viewer.get("/admin/events").text
+
+
+def test_the_list_is_narrowed_to_a_source(database, acme, signed_in) -> None:
+    record(database, f"ghl:{acme.ghl_id}:contact", note="From HighLevel")
+    record(database, "simulator:x", source="simulator", sender_key=acme.sender_key, note="From the simulator")
+    for client in (signed_in(acme.agency), signed_in()):
+        page = client.get("/admin/events?source=simulator").text
+        assert "From the simulator" in page and "From HighLevel" not in page
+        assert client.get("/admin/events?source=nonsense").status_code == 404
+
+
+def test_a_webhook_shows_what_it_brought(database, acme, rival, queue, signed_in) -> None:
+    message = queue(acme, "Brought by a webhook")
+    page = signed_in(acme.agency).get(f"/admin/events/{message.event_id}").text
+    assert "What it brought" in page and message.uuid in page
+
+
+@pytest.fixture
+def known(parts, database, acme, queue) -> dict[str, str]:
+    """Ids of one message of Acme's and of what belongs to it."""
+    message = queue(acme, "The one that is looked for", phone="+639170000055")
+    carry_out(parts)
+    with database.write() as session:
+        part = session.scalars(select(Part).where(Part.message_id == message.id)).one()
+        event = session.get_one(Event, message.event_id)
+        event.dedupe_key = "event:webhook-1"
+        found = {
+            "our message": message.uuid,
+            "HighLevel's message": message.ghl_message_id,
+            "provider's": part.external_id,
+            "our webhook": event.uuid,
+            "number of the webhook": str(event.id),
+            "HighLevel's webhook": "webhook-1",
+            "dedupe key": "event:webhook-1",
+            "contact": "contact-+639170000055",
+            "phone": "+63 917 000 0055",
+        }
+        assert all(found.values())
+        return found
+
+
+def test_anything_is_found_by_any_of_its_ids(database, known, acme, rival, signed_in) -> None:
+    mine, theirs, operator = signed_in(acme.agency), signed_in(rival.agency), signed_in()
+    for what, value in known.items():
+        for client in (mine, operator):
+            page = client.get("/admin/find", query_string={"q": f" {value} "}).text
+            assert f'href="/admin/events/{known["number of the webhook"]}"' in page, what
+            by_event = what in ("our webhook", "number of the webhook", "HighLevel's webhook", "dedupe key")
+            assert by_event or "The one that is looked for" in page, what
+        page = theirs.get("/admin/find", query_string={"q": value}).text
+        assert "Nothing of yours has this id" in page and "looked for" not in page, what
+    for odd in ("", "%", "9" * 40, "x" * 5000, "\x00", "00000000-0000-0000-0000-000000000000"):
+        assert mine.get("/admin/find", query_string={"q": odd}).status_code == 200
+
+
+def test_a_delivery_that_was_set_aside_is_found_by_its_message(database, acme, signed_in) -> None:
+    event = record(database, f"ghl:{acme.ghl_id}:contact", dedupe_key=f"delivery:{acme.ghl_id}:abc123")
+    assert f"/admin/events/{event.id}" in signed_in(acme.agency).get("/admin/find?q=abc123").text

@@ -12,6 +12,7 @@ from werkzeug.routing import Rule
 from portal import clock
 from portal.accounts import api_keys
 from portal.accounts.api_keys import NewKey
+from portal.accounts.audit import Person
 from portal.accounts.permissions import Permission
 from portal.alarms import recipients
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
@@ -21,13 +22,14 @@ from portal.channels.content import File
 from portal.credits import plans
 from portal.database import Database
 from portal.media.stores import stored_name
-from portal.messaging import composing, conversation_marks, optouts
+from portal.messaging import composing, conversation_marks, deeds, optouts
 from portal.messaging.inbound import take_inbound
 from portal.models import (
     Agency,
     Alert,
     Base,
     ConversationNote,
+    DeedKind,
     Location,
     MediaFile,
     MediaState,
@@ -46,6 +48,7 @@ ASIDE = ("app.begin", "app.once", "app.anything")
 # What only an agency's admin who is in no sub-account may ask for.
 CHOOSING = ("app.places", "app.choose")
 LIVE = ("health", "alerts", "places", "recent", "wall")
+COMMAND_LINE = Person("anna", "1")
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://localhost/admin"}
 
 
@@ -72,6 +75,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         told_of = recipients.add(
             session, parts.vault, Way.WEBHOOK, "https://acme.example/alerts", [], "anna", agency_id=acme.agency
         )
+        deed = deeds.choose(session, DeedKind.CANCEL, [message.id], COMMAND_LINE)
     test_key = uuid4()
     draft = composing.Draft(["+639170000043"], "For Acme's phone", "anna", key=str(test_key))
     composing.compose(database, parts.journal, place, draft)
@@ -93,6 +97,7 @@ def ids(parts, database: Database, acme: Tenant, queue, person) -> dict[str, lis
         "delivery_id": [told.id],
         "plan_id": [plan.id],
         "recipient_id": [told_of.id],
+        "deed_id": [deed.uuid],
         "block": list(LIVE),
     }
 

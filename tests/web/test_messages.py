@@ -11,8 +11,8 @@ from portal import clock
 from portal.channels.base import Inbound
 from portal.channels.content import About, AddressKind, Kind, Peer, Relation
 from portal.crypto import Vault
+from portal.messaging.held import hold_conversation
 from portal.messaging.inbound import take_inbound
-from portal.messaging.outbound import hold_conversation
 from portal.messaging.polling import enqueue_due
 from portal.models import Location, Message, Sender
 from portal.web.pages.queries import messages as reading

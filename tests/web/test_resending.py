@@ -41,7 +41,7 @@ def test_a_failed_message_is_sent_again_once(parts, database, acme, queue, signe
     assert made.status == Status.QUEUED and made.author == f"user{acme.agency}@example.com"
     first, again = client.get(page).text, client.get(answer.headers["Location"]).text
     assert "It was sent again:" in first and made.uuid in first and 'id="resend"' not in first
-    assert "in the place of" in again and message.uuid in again
+    assert "All tries of it" in again and message.uuid in again and "sent again here" in again
     twice = post(client, f"{page}/resend", page)
     assert twice.headers["Location"] == page and "It was sent again already" in client.get(page).text
     assert newest(database).id == made.id and reload(database, message).status == Status.FAILED
@@ -94,10 +94,13 @@ def test_what_may_have_arrived_needs_a_person(database, acme, queue, signed_in, 
     assert newest(database).id == message.id
     assert "It was not sent again, because it may have arrived" in client.get(page).text
     post(client, f"{page}/resend", page, overrule="1")
+    assert newest(database).id == message.id and "Say why" in client.get(page).text
+    post(client, f"{page}/resend", page, overrule="1", reason="Ana rang: nothing came.")
     assert newest(database).resend_of_id == message.id
     with database.read() as session:
         change = session.scalars(select(StatusChange).where(StatusChange.code == resending.RESENT)).one()
     assert change.who == f"user{acme.agency}@example.com" and "although it may have arrived" in change.detail
+    assert change.detail.endswith("Why: Ana rang: nothing came.")
     assert "Sent again." in client.get(page).text
 
 

@@ -22,6 +22,7 @@ from portal.web.admin import (  # noqa: E402, F401 - they add their routes
     credit_margin,
     credits,
     events,
+    finding,
     installations,
     overview,
     plans,

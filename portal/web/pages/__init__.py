@@ -21,6 +21,7 @@ from portal.web.pages import (  # noqa: E402, F401 - they add their routes
     credit_ledger,
     credit_statement,
     credits,
+    deeds,
     dry_runs,
     files,
     linking,

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
-from portal.messaging import decisions, resending
+from portal.messaging import decisions, holding, resending
+from portal.messaging.deeds import LONGEST_REASON
 from portal.messaging.releasing import release_held
 from portal.models import Location
 from portal.web.auth.guard import local_path
@@ -28,6 +29,18 @@ log = logging.getLogger(__name__)
 def cancel(message_id: UUID) -> ResponseReturnValue:
     """Takes a message back that has not gone out."""
     return _decide(message_id, "cancelled", decisions.cancel, "The message is cancelled, and HighLevel will be told.")
+
+
+@routes.post("/messages/<uuid:message_id>/hold", Permission.REPLY)
+def hold(message_id: UUID) -> ResponseReturnValue:
+    """Holds a message back that has not gone out."""
+    return _decide(message_id, "held back", holding.hold, "It is held back, and what comes later behind it.")
+
+
+@routes.post("/messages/<uuid:message_id>/let-go", Permission.REPLY)
+def let_go(message_id: UUID) -> ResponseReturnValue:
+    """Lets a message go that a person has held back."""
+    return _decide(message_id, "let go", holding.release, "It goes on now, unless something else holds it.")
 
 
 @routes.post("/messages/<uuid:message_id>/again", Permission.REPLY)
@@ -58,14 +71,17 @@ def confirm(message_id: UUID) -> ResponseReturnValue:
 @routes.post("/messages/<uuid:message_id>/resend", Permission.REPLY)
 def resend(message_id: UUID) -> ResponseReturnValue:
     """Sends what is missing of a message that did not go out, as a new one."""
-    overrule = "overrule" in request.form
+    overrule, reason = "overrule" in request.form, request.form.get("reason", "").strip()[:LONGEST_REASON]
 
     def do(session: Session) -> str:
         message = messages.one(session, _mine(), str(message_id))
         if message is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        made = resending.resend(session, message.id, viewer().name, overrule=overrule)
-        audit.note(session, viewer(), "sent again", message, after={"as": made.uuid, "overruled": overrule})
+        if overrule and not reason:
+            raise InvalidInput("Say why it is sent again although it may have arrived: that stands in its history.")
+        made = resending.resend(session, message.id, viewer().name, overrule=overrule, reason=reason)
+        after = {"as": made.uuid, "overruled": overrule, "reason": reason}
+        audit.note(session, viewer(), "sent again", message, after=after)
         return made.uuid
 
     try:

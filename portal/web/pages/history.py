@@ -1,13 +1,13 @@
 """A message's path as steps in words, in the reader's language: a pure reading of its rows."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask_babel import gettext
 
 from portal.channels.base import Outcome
-from portal.messaging import composing, resending
+from portal.messaging import composing, holding, resending
 from portal.messaging.statuses import FINAL, SENTENCES
 from portal.models import Attempt, Direction, Gate, Job, Message, ReceiptRow, Status, StatusChange
 from portal.web.languages import translated
@@ -15,6 +15,8 @@ from portal.web.pages import words
 from portal.web.pages.queries.messages import Path
 
 GOOD, BAD, WAIT, PLAIN = "good", "bad", "wait", "plain"
+# What a person did that moved nothing.
+_TOLD = {resending.RESENT: "Sent again.", holding.RELEASED: "Let go.", holding.HELD: "Held back."}
 _TONES = {
     Status.DELIVERED: GOOD,
     Status.READ: GOOD,
@@ -37,6 +39,7 @@ _WHO: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that happened: when, what, why, and on whose word. `heard` is when we learnt of it, if that was later.
+    `request` and `response` are the HTTP of an attempt, without secrets.
 
     Providers' clocks may have whole seconds only, and be ahead of ours: what is heard last is shown last.
     """
@@ -48,6 +51,8 @@ class Step:
     tone: str = PLAIN
     event_id: int | None = None
     heard: datetime | None = None
+    request: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,7 @@ def _changed(change: StatusChange, numbers: dict[int, int]) -> Step:
     after = Status(change.after)
     said = f"{translated(after.value).capitalize()}. {translated(SENTENCES[after])}"
     if change.before == change.after:  # evidence that moved nothing
-        resent = change.code == resending.RESENT
-        said = gettext("Sent again.") if resent else gettext("Something to know before you decide.")
+        said = translated(_TOLD.get(change.code, "Something to know before you decide."))
     title = gettext("Part %(number)s: %(said)s", number=part, said=said) if (part := _part(change, numbers)) else said
     tone = _TONES.get(after, PLAIN)
     return Step(change.at, title, change.detail, _evidence(change.who, change.code), tone)
@@ -135,7 +139,8 @@ def _attempted(attempt: Attempt, numbers: dict[int, int], names: dict[int, str])
         title = gettext("%(what)s after %(time)s", what=title, time=words.took(attempt.started_at, attempt.ended_at))
     tone = WAIT if attempt.outcome in ("unknown", "") else PLAIN
     key = gettext("key %(key)s", key=attempt.idempotency_key)
-    return Step(attempt.started_at, f"{title}.", attempt.detail, _evidence(key, attempt.code), tone)
+    step = Step(attempt.started_at, f"{title}.", attempt.detail, _evidence(key, attempt.code), tone)
+    return replace(step, request=attempt.request or "", response=attempt.response or "")
 
 
 def _receipted(receipt: ReceiptRow, numbers: dict[int, int]) -> Step:

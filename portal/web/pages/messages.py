@@ -1,5 +1,6 @@
 """`/admin/messages`: the list with its filters, and one message with its whole path."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from sqlalchemy.orm import Session
 from portal import clock, htmx
 from portal.accounts.permissions import Permission
 from portal.errors import NotFound
-from portal.messaging import resending, telling, windows
+from portal.messaging import families, holding, resending, telling, windows
 from portal.messaging.decisions import may_cancel, may_decide
+from portal.messaging.deeds import MOST
 from portal.messaging.template_offers import offered
-from portal.models import Direction, Message, Status
+from portal.models import DeedKind, Direction, Message, Status
 from portal.web.context import services
 from portal.web.pages import files, history, routes
 from portal.web.pages.queries import messages, scope
@@ -23,6 +25,13 @@ from portal.web.viewer import viewer
 
 # A longer list is no help to choose from: an address with `location=` works for all.
 MOST_CHOICES = 500
+# What can be done to several messages, and how its button says it.
+DEEDS: Mapping[DeedKind, str] = {
+    DeedKind.RESEND: "Send again…",
+    DeedKind.CANCEL: "Cancel…",
+    DeedKind.HOLD: "Hold back…",
+    DeedKind.RELEASE: "Let go…",
+}
 
 
 @routes.get("/messages", Permission.VIEW)
@@ -30,7 +39,7 @@ def message_list() -> ResponseReturnValue:
     """A page of messages; its address holds the filters."""
     mine = viewer().scope
     with services().database.read() as session:
-        wanted = _wanted(session, mine)
+        wanted = asked_for(session, mine, request.args)
         found = messages.page(session, mine, wanted)
         places = scope.locations(session, mine, MOST_CHOICES)
     return htmx.render(
@@ -41,6 +50,8 @@ def message_list() -> ResponseReturnValue:
         places=places,
         statuses=list(Status),
         chosen=_chosen(wanted),
+        deeds=DEEDS,
+        most=MOST,
     )
 
 
@@ -74,20 +85,22 @@ def facts(session: Session, row: Message) -> dict[str, Any]:
         "window_closed": row.error_code in windows.CODES,
         "undecided": may_decide(row),
         "resending": resending.look(session, row),
+        "family": families.family(session, row),
+        "holdable": not holding.why_not_held(row),
         "moves": not history.settled(path),
     }
 
 
-def _wanted(session: Session, mine: Scope) -> messages.Wanted:
-    """The filters of the address. What does not exist, or is somebody else's, is not found."""
-    ghl_id, status = request.args.get("location", ""), request.args.get("status", "")
-    direction = request.args.get("direction", "")
+def asked_for(session: Session, mine: Scope, args: Mapping[str, str]) -> messages.Wanted:
+    """The filters of an address or a form. What does not exist, or is somebody else's, is not found."""
+    ghl_id, status = args.get("location", ""), args.get("status", "")
+    direction = args.get("direction", "")
     location = scope.location_by_ghl_id(session, mine, ghl_id) if ghl_id else None
     if own := viewer().location_id:  # in the custom page nobody filters by sub-account
         location = scope.location(session, mine, own)
     if ((ghl_id or own) and location is None) or status not in ("", *Status) or direction not in ("", *Direction):
         raise NotFound("There is no such list of messages, or it is not yours to see.")
-    return messages.Wanted(location, status, direction, cursor(request.args.get("before", "")))
+    return messages.Wanted(location, status, direction, cursor(args.get("before", "")))
 
 
 def _chosen(wanted: messages.Wanted) -> dict[str, str]:

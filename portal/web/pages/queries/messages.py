@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.messaging import marketing_pauses, windows
@@ -13,6 +13,7 @@ from portal.messaging.media import files_of
 from portal.models import (
     Attempt,
     Conversation,
+    Direction,
     Event,
     Gate,
     Job,
@@ -62,19 +63,38 @@ class Path:
 def page(session: Session, scope: Scope, wanted: Wanted, limit: int = PAGE) -> Page[Message]:
     """Messages, newest first. `wanted.location` must be in scope."""
     ordered = _ordered(session, wanted)
-    narrow = _narrow(session, scope, wanted)
-    if narrow:
-        looked_at = ordered.limit(LOOKED_AT).subquery()
-        ids = select(Message.id).join(looked_at, looked_at.c.id == Message.id).where(*narrow)
-        ids = ids.order_by(*_order(wanted))
-    else:
-        ids = ordered
+    looked_at = _looked_at(ordered)
+    narrow = _narrow(session, scope, wanted, looked_at)
+    ids = select(looked_at.c.id).where(*narrow).order_by(*_order(wanted, looked_at.c)) if narrow else ordered
     found: Sequence[int] = session.scalars(ids.limit(limit + 1)).all()
     result = Page(_load(session, found[:limit]))
     if len(found) > limit:
         return replace(result, older=found[limit - 1])
     last: int | None = session.scalar(ordered.offset(LOOKED_AT - 1).limit(1)) if narrow else None
     return replace(result, older=last, gave_up=last is not None)
+
+
+def matching(
+    session: Session, scope: Scope, wanted: Wanted, statuses: Sequence[str], most: int, *, not_resent: bool = False
+) -> tuple[list[int], bool]:
+    """The ids of at most `most` outgoing messages that the filters find and that have one of the statuses, newest
+    first, from the cursor on; and whether there are more, or may be: no more rows are read than a page may read."""
+    ordered = _ordered(session, wanted)
+    looked_at = _looked_at(ordered)
+    narrow = _narrow(session, scope, wanted, looked_at)
+    narrow += [looked_at.c.direction == Direction.OUT, looked_at.c.status.in_(statuses)]
+    if not_resent:
+        narrow.append(~exists().where(Message.resend_of_id == looked_at.c.id))
+    ids = select(looked_at.c.id).where(*narrow).order_by(*_order(wanted, looked_at.c))
+    found = list(session.scalars(ids.limit(most + 1)))
+    more = len(found) > most or session.scalar(ordered.offset(LOOKED_AT).limit(1)) is not None
+    return found[:most], more
+
+
+def named(session: Session, scope: Scope, uuids: Sequence[str]) -> list[int]:
+    """The ids of those of these messages that are in scope, newest first."""
+    wanted = select(Message.id).join(Location, Location.id == Message.location_id).where(Message.uuid.in_(uuids))
+    return list(session.scalars(scope.narrow(wanted).order_by(Message.id.desc())))
 
 
 def _ordered(session: Session, wanted: Wanted) -> Select[Any]:
@@ -91,19 +111,26 @@ def _ordered(session: Session, wanted: Wanted) -> Select[Any]:
     return ids.where(Message.position <= place, earlier)
 
 
-def _order(wanted: Wanted) -> tuple[Any, ...]:
-    newest = Message.id.desc()
-    return (newest,) if wanted.location is None else (Message.position.desc(), newest)
+def _order(wanted: Wanted, columns: Any = Message) -> tuple[Any, ...]:
+    newest = columns.id.desc()
+    return (newest,) if wanted.location is None else (columns.position.desc(), newest)
 
 
-def _narrow(session: Session, scope: Scope, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _looked_at(ordered: Select[Any]) -> Any:
+    """As many rows as a page may read, with what its filters ask for. Not joined with the table again: SQLite would
+    then read all of that in its order, and look each up among these."""
+    columns = Message.id, Message.position, Message.location_id, Message.status, Message.direction
+    return ordered.with_only_columns(*columns).limit(LOOKED_AT).subquery()
+
+
+def _narrow(session: Session, scope: Scope, wanted: Wanted, looked_at: Any) -> list[ColumnElement[bool]]:
     narrow: list[ColumnElement[bool]] = []
     if wanted.location is None and not scope.everything:
-        narrow.append(Message.location_id.in_(location_ids(session, scope)))
+        narrow.append(looked_at.c.location_id.in_(location_ids(session, scope)))
     if wanted.status:
-        narrow.append(Message.status == wanted.status)
+        narrow.append(looked_at.c.status == wanted.status)
     if wanted.direction:
-        narrow.append(Message.direction == wanted.direction)
+        narrow.append(looked_at.c.direction == wanted.direction)
     return narrow
 
 
