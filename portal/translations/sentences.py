@@ -20,6 +20,8 @@ CALLS: Mapping[str, tuple[int | str, ...]] = {
     "Forbidden": (0,),
     "NotFound": (0,),
     "WrongField": (1,),
+    "About": (0,),
+    "Repair": (0,),
     "Refused": (0, 1),
     "Line": (0, 2, 3),
     "Standing": (0, 1, 2),

@@ -1,6 +1,7 @@
 """`/admin/alerts`: incidents that last and that are over, what each means, what was told of it, and seeing to it."""
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NOT_YOURS = "There is no such alert, or it is not yours to see."
 LONGEST_ID = 128
-MUTES = {"1": "1 hour", "8": "8 hours", "24": "a day", "168": "a week"}
+MUTES: Mapping[str, str] = {"1": "1 hour", "8": "8 hours", "24": "a day", "168": "a week"}
 
 
 @routes.get("/alerts", Permission.VIEW)

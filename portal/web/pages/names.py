@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from portal.channels.content import Kind
-from portal.models import DeliveryState, EventState, Role, Status
+from portal.models import DeliveryState, EventState, NoticeKind, NoticeState, Role, Status, Way
 
 KIND: Mapping[str, str] = {
     Kind.TEXT: "",
@@ -61,6 +61,22 @@ DELIVERY_STATE: Mapping[str, str] = {
     DeliveryState.WAITING: "waiting",
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.GIVEN_UP: "given up",
+}
+# A notice handed to our webhooks out goes by its delivery's state.
+NOTICE_STATE: Mapping[str, str] = {
+    NoticeState.SENT: "sent",
+    NoticeState.HANDED: "handed",
+    NoticeState.DROPPED: "dropped",
+    **DELIVERY_STATE,
+}
+NOTICE: Mapping[str, str] = {
+    NoticeKind.BEGAN: "began",
+    NoticeKind.OVER: "over",
+    NoticeKind.TEST: "test",
+}
+WAY: Mapping[str, str] = {
+    Way.EMAIL: "email",
+    Way.WEBHOOK: "webhook",
 }
 ROLE: Mapping[str, str] = {
     Role.OWNER: "owner",

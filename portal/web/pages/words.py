@@ -225,6 +225,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "install_filter": INSTALL_FILTER,
     "kind": KIND,
     "family": FAMILY,
+    "notice": names.NOTICE,
+    "notice_state": names.NOTICE_STATE,
     "origin": ORIGIN,
     "pool": POOL,
     "quality": QUALITY,
@@ -234,6 +236,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "source": {"ghl": "HighLevel"},
     "status": STATUS,
     "template": template_sending.STATUS,
+    "way": names.WAY,
 }
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
