@@ -32,7 +32,7 @@ def known(database, sender, **values) -> None:
 def test_the_balance_with_its_time(database, acme, add, signed_in) -> None:
     line = add(acme, "acmecast")
     client = signed_in(acme.agency)
-    assert "credits" not in client.get("/admin").text
+    assert "credits left" not in client.get("/admin").text
     known(database, line, balance=4750, balance_at=clock.now())
     page = client.get("/admin").text
     assert "4750 credits left" in page

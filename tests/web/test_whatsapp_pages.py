@@ -88,10 +88,11 @@ def test_a_message_says_which_advertisement_or_product_it_answers(database, acme
         ({"billable": None, "category": 5}, "The provider charges it as 5."),
     ],
 )
-def test_prices_in_words(billing, words):
-    said = billed(billing)
-    assert said == words if words is not None else said.endswith(".") and "_" not in said
-    assert free_until(None)
+def test_prices_in_words(app, billing, words):
+    with app.test_request_context():
+        said = billed(billing)
+        assert said == words if words is not None else said.endswith(".") and "_" not in said
+        assert free_until(None)
 
 
 def test_an_opt_out_of_marketing_is_called_so(database, acme, signed_in):

@@ -87,7 +87,8 @@ def close(alert_id: int) -> ResponseReturnValue:
         alert = alerts.one(session, viewer().scope, alert_id)
         if alert is None:
             raise NotFound("There is no such alert, or it is not yours to see.")
-        if alert.closed_at is None:  # an old page must not close the next one, which nobody has seen
+        # An old page must not close what came back since, which nobody has seen.
+        if alert.closed_at is None and request.args.get("returns", alert.returns, type=int) == alert.returns:
             with audit.deed(session, viewer(), "closed", alert):
                 close_alert(session, alert.kind, alert.subject, by=viewer().name)
     log.info("alert closed", extra={"user": viewer().id, "alert": alert_id})
