@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -17,19 +18,27 @@ from flask import Flask, current_app, has_request_context, request
 from flask_babel import Babel, Domain, get_locale
 from markupsafe import Markup
 
+from portal.translations.extracting import untranslated
 from portal.translations.finding import Sentences
 
 ENGLISH = "en"
 FOLDER = Path(__file__).resolve().parents[1] / "translations"
 _FILE = Path("LC_MESSAGES", "messages.po")
+# The agency's own pages, and where their sentences stand. A page in two languages is worse than one in English, so a
+# language is shown there once nearly all of it is translated.
+_AGENCY = frozenset({"admin", "account"})
+_AGENCY_PAGES = ("templates/admin/", "templates/account/")
+_NEARLY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What one language says: `gettext` for what templates mark, `sentences` for what Python says."""
+    """What one language says: `gettext` for what templates mark, `sentences` for what Python says. `whole` when the
+    agency's own pages are translated too."""
 
     gettext: NullTranslations
     sentences: Sentences
+    whole: bool = True
 
 
 class Catalogues(Domain):
@@ -47,7 +56,10 @@ class Catalogues(Domain):
 
     def mine(self) -> Catalogue:
         """The catalogue of whoever asks."""
-        language = str(get_locale() or ENGLISH)
+        return self.of(str(get_locale() or ENGLISH))
+
+    def of(self, language: str) -> Catalogue:
+        """A language's catalogue; without one, English."""
         if language not in self.read:
             self.read[language] = self._load(language)
         return self.read[language]
@@ -60,7 +72,17 @@ class Catalogues(Domain):
         compiled = io.BytesIO()
         write_mo(compiled, found)
         compiled.seek(0)
-        return Catalogue(Translations(compiled), Sentences.of(found))
+        return Catalogue(Translations(compiled), Sentences.of(found), _is_whole(found))
+
+
+def _is_whole(catalogue: Catalog) -> bool:
+    missing = {message.id for message in untranslated(catalogue)}
+    there = [
+        message.id not in missing
+        for message in catalogue
+        if any(path.startswith(_AGENCY_PAGES) for path, _ in message.locations)
+    ]
+    return sum(there) >= _NEARLY * len(there)
 
 
 class Languages(Babel):
@@ -85,10 +107,11 @@ def chosen() -> str:
     if not has_request_context():
         return ENGLISH
     there = {name.replace("_", "-").lower(): name for name in (ENGLISH, *_catalogues().languages)}
+    agencys = request.blueprint in _AGENCY
     for asked, quality in request.accept_languages:
         wanted = asked.replace("_", "-").lower()
         while quality > 0 and wanted:
-            if wanted in there:
+            if wanted in there and (not agencys or _catalogues().of(there[wanted]).whole):
                 return there[wanted]
             wanted = wanted.rpartition("-")[0]
     return ENGLISH

@@ -165,3 +165,17 @@ def test_a_page_is_told_in_english_where_the_catalogue_says_nothing(app, tmp_pat
     app.extensions["languages"].domain_instance = languages.Catalogues(tmp_path)
     answer = app.test_client().get("/login", headers={"Accept-Language": "fr"})
     assert '<html lang="fr">' in answer.text and "Se connecter" in answer.text and "Forgotten password" in answer.text
+
+
+def test_the_agencys_pages_are_in_one_language(acme, app, signed_in, tmp_path) -> None:
+    """A language is shown there once nearly all of their sentences are translated; elsewhere as far as it goes."""
+    client = signed_in(acme.agency)
+    shown = client.get("/admin", headers={"Accept-Language": "fr,es;q=0.5"}).text
+    assert '<html lang="en">' in shown and "Conversaciones" not in shown
+    (tmp_path / "fr" / "LC_MESSAGES").mkdir(parents=True)
+    kept = '#: templates/admin/wall.html\nmsgid "Overview"\nmsgstr "Vue"\n\n'
+    half = kept + '#: templates/admin/users.html\nmsgid "Users"\nmsgstr ""\n'
+    for told, given in ((half, "en"), (kept, "fr")):
+        (tmp_path / "fr" / "LC_MESSAGES" / "messages.po").write_text(told)
+        app.extensions["languages"].domain_instance = languages.Catalogues(tmp_path)
+        assert f'<html lang="{given}">' in client.get("/admin", headers={"Accept-Language": "fr"}).text
