@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from portal.alarms.topics import Topic, topic_of
 from portal.credits.days import zone
 from portal.models import Alert, Direction, Location, Message, Status, StatusChange
+from portal.wording import noted
 
 # As many of the sub-account's newest messages are looked at: a recovery is told within milliseconds, however busy.
 LOOKED_AT = 5000
@@ -22,14 +23,15 @@ def of(session: Session, alert: Alert) -> str:
     """One sentence on a closed alert: "14 held, 0 lost, back at 10:42 UTC, after 12 minutes." """
     location = session.get(Location, alert.location_id) if alert.location_id is not None else None
     ended = alert.closed_at or alert.last_at
-    back = f"{_clock(ended, location)}, after {lasted(ended - alert.opened_at)}"
+    at, time = _clock(ended, location), lasted(ended - alert.opened_at)
     if alert.closed_by:
-        return f"{alert.closed_by} closed it at {back}."
+        return f"{alert.closed_by} closed it at {at}, after {time}."
     if location is None or topic_of(alert.kind) not in _COUNTED:
-        return f"Over at {back}."
+        return f"Over at {at}, after {time}."
     held, lost, more = _counted(session, alert, location.id, ended)
-    least = "at least " if more else ""
-    return f"{least}{held} held, {least}{lost} lost, back at {back}."
+    if more:
+        return noted(f"at least {held} held, at least {lost} lost, back at {at}, after {time}.")
+    return f"{held} held, {lost} lost, back at {at}, after {time}."
 
 
 def lasted(time: timedelta) -> str:

@@ -6,15 +6,19 @@ patterns of the catalogue; what stands where a value stood goes into the transla
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from gettext import c2py
 
 from babel.messages.catalog import Catalog
 
 # Longer texts are no sentences of ours, and laying patterns over them takes time.
 LONGEST = 400
 _VALUE = re.compile(r"\{(\w*)\}")
+# How sentences name a stretch of time that was counted before they were kept.
+_COUNT = re.compile(r"([0-9]{1,9}) ([a-z]+)")
+_COUNTED = "%(num)d "
 _ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 
 
@@ -36,6 +40,8 @@ class Sentences:
 
     fixed: dict[str, str] = field(default_factory=dict)
     patterns: dict[str, list[_Pattern]] = field(default_factory=lambda: defaultdict(list))
+    counted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    form: Callable[[int], int] = lambda _: 0
 
     def __post_init__(self) -> None:
         self.find = lru_cache(4096)(self._find)
@@ -43,8 +49,11 @@ class Sentences:
     @classmethod
     def of(cls, catalogue: Catalog) -> "Sentences":
         """Those of a catalogue that have a translation."""
-        made = cls()
+        made = cls(form=c2py(catalogue.plural_expr))
         for message in catalogue:
+            if not isinstance(message.id, str) and message.string and all(message.string):
+                units = [each.removeprefix(_COUNTED) for each in message.id if each.startswith(_COUNTED)]
+                made.counted |= dict.fromkeys(units, tuple(message.string))
             if isinstance(message.id, str) and message.id and isinstance(message.string, str) and message.string:
                 made.fixed[message.id] = message.string
                 if _VALUE.search(message.id) and "{{" not in message.id:
@@ -58,6 +67,10 @@ class Sentences:
             return self.fixed[text]
         if len(text) > LONGEST:
             return text
+        count = _COUNT.fullmatch(text)
+        if count and count[2] in self.counted:
+            number = int(count[1])
+            return self.counted[count[2]][self.form(number)] % {"num": number}
         whole = next(self._filled(text), None)
         if whole is not None:
             return whole
@@ -71,8 +84,9 @@ class Sentences:
                 yield pattern.filled([self._value(value) for value in found.groups("")])
 
     def _value(self, value: str) -> str:
-        """A name or a number stays; a whole sentence inside of another has a translation of its own."""
-        return self.find(value.strip()) if _ended(value) and " " in value else value
+        """A name or a number stays; "12 minutes" and a whole sentence inside of another have their own translation."""
+        whole = _ended(value) and " " in value
+        return self.find(value.strip()) if whole or _COUNT.fullmatch(value) else value
 
 
 def _pattern(sentence: str, said: str) -> _Pattern:

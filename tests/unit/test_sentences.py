@@ -55,6 +55,17 @@ SAID = spanish(
 )
 
 
+def test_a_count_inside_of_a_sentence_is_said_as_the_language_has_it():
+    catalogue = Catalog(locale="es")
+    catalogue.add("Over at {at}, after {time}.", "Terminó a las {at}, tras {time}.")
+    catalogue.add(("%(num)d minute", "%(num)d minutes"), ("%(num)d minuto", "%(num)d minutos"))
+    catalogue.add(("%(num)d day", "%(num)d days"), ("", ""))
+    said = Sentences.of(catalogue)
+    assert said.find("Over at 10:42 UTC, after 1 minute.") == "Terminó a las 10:42 UTC, tras 1 minuto."
+    assert said.find("Over at 10:42 UTC, after 12 minutes.") == "Terminó a las 10:42 UTC, tras 12 minutos."
+    assert said.find("Over at 10:42 UTC, after 3 days.") == "Terminó a las 10:42 UTC, tras 3 days."
+
+
 def test_fixed_sentences_and_what_has_no_translation():
     assert SAID.find("It is paused.") == "Está en pausa."
     assert SAID.find("Nothing said") == "Nothing said"

@@ -2,15 +2,18 @@
 
 import re
 
+from portal.channels import registry
 from portal.web.admin.queries import audit
 from tests.web import test_every_route
 from tests.web.test_languages import SPEAKS, folder, ids, in_english, pretending
 
 __all__ = ["folder", "ids", "pretending"]
 ACCOUNT = ("/account", "/account/second-factor")
-# Shown as it was kept or is sent: the audit log, what a test wrote, scopes, events, countries, a posted body.
+# Shown as it was kept or is sent: the audit log, what a test wrote, a plan's name, scopes, events, countries, a posted
+# body, and the names by which webhooks are addressed.
 KEPT = re.compile(
     r"signed in|by: password|It could not be read\.|has to choose\.|'s key|\bread\b|\bsend\b"
+    rf"|\b({'|'.join(channel.kind for channel in registry.all())})\b|^5 a month \(\)|alert\.(began|over)"
     rf"|message\.received|opt_out\.added|\bping\b|content-type|\bPH\b|{{.*}}|\b({'|'.join(audit.KINDS)})\b"
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
@@ -121,6 +122,6 @@ def _hook(session: Session, row: Subscription) -> Hook:
         return Hook(row, place.name or place.ghl_id)
     if row.agency_id is not None:
         agency = session.get_one(Agency, row.agency_id)
-        return Hook(row, f"all sub-accounts of {agency.name or agency.company_id}")
+        return Hook(row, gettext("all sub-accounts of %(name)s", name=agency.name or agency.company_id))
     named = session.get(ApiKey, row.key_id) if row.key_id is not None else None
-    return Hook(row, f"requests of the key {named.name}" if named is not None else "")
+    return Hook(row, gettext("requests of the key %(name)s", name=named.name) if named is not None else "")
