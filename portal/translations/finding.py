@@ -14,6 +14,8 @@ from babel.messages.catalog import Catalog
 
 # Longer texts are no sentences of ours, and laying patterns over them takes time.
 LONGEST = 400
+# A value of so many words that is in the catalogue as it stands is no name or text of a customer.
+_CLAUSE = 5
 _VALUE = re.compile(r"\{(\w*)\}")
 _ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 
@@ -71,8 +73,11 @@ class Sentences:
                 yield pattern.filled([self._value(value) for value in found.groups("")])
 
     def _value(self, value: str) -> str:
-        """A name or a number stays; a whole sentence inside of another has a translation of its own."""
-        return self.find(value.strip()) if _ended(value) and " " in value else value
+        """A name or a number stays; a whole sentence inside of another has a translation of its own, and so has a
+        clause of the catalogue's."""
+        if _ended(value) and " " in value:
+            return self.find(value.strip())
+        return self.fixed.get(value, value) if len(value.split()) >= _CLAUSE else value
 
 
 def _pattern(sentence: str, said: str) -> _Pattern:
