@@ -39,6 +39,17 @@ RESENT = "resent"
 # Messages that are judged together.
 AT_ONCE = 200
 ENDED = noted("its outcome was not known, and a person counted it as failed")
+# By where another try of a message stands: it may yet arrive, or has.
+_TRIED: Mapping[Status, str] = {
+    Status.QUEUED: "another try of it is queued",
+    Status.HELD: "another try of it is held",
+    Status.SENDING: "another try of it is sending",
+    Status.UNKNOWN: "another try of it is unknown",
+    Status.ACCEPTED: "another try of it is accepted",
+    Status.SENT: "another try of it is sent",
+    Status.DELIVERED: "another try of it is delivered",
+    Status.READ: "another try of it is read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +193,7 @@ def _doubt(known: _Evidence, message: Message, missing: Sequence[Part]) -> str:
     if any(part.id in known.reported for part in missing):
         return noted("the provider has reported a message that it may be")
     alive = [each.status for each in known.tries.get(message.id, ()) if each.status not in FINAL]
-    return f"another try of it is {alive[-1]}" if alive else ""
+    return _TRIED[Status(alive[-1])] if alive else ""
 
 
 def _missing_of(message: Message) -> Request:
@@ -239,10 +250,6 @@ def _event(session: Session, message: Message, uuid: str, who: str) -> Event:
 
 
 def _record(session: Session, message: Message, who: str, view: View, uuid: str, reason: str) -> None:
-    some = f"What was missing, {view.missing} of {view.parts} parts," if view.missing < view.parts else "It"
-    detail = f"{some} was sent again as {uuid}"
-    detail += f", although it may have arrived: {view.doubt}." if view.doubt else "."
-    detail += f" Why: {reason}" if view.doubt and reason else ""
     session.add(
         StatusChange(
             message_id=message.id,
@@ -250,7 +257,29 @@ def _record(session: Session, message: Message, who: str, view: View, uuid: str,
             after=message.status,
             who=who[:80],
             code=RESENT,
-            detail=detail,
+            detail=_told(view, uuid, reason),
             at=clock.now(),
         )
     )
+
+
+def _told(view: View, uuid: str, reason: str) -> str:
+    """What stands in the first one's history: whole sentences, because each is translated as one."""
+    missing, parts, doubt = view.missing, view.parts, view.doubt
+    if missing < parts and doubt and reason:
+        return (
+            f"What was missing, {missing} of {parts} parts, was sent again as {uuid}, "
+            f"although it may have arrived: {doubt}. Why: {reason}"
+        )
+    if missing < parts and doubt:
+        return (
+            f"What was missing, {missing} of {parts} parts, was sent again as {uuid}, "
+            f"although it may have arrived: {doubt}."
+        )
+    if missing < parts:
+        return f"What was missing, {missing} of {parts} parts, was sent again as {uuid}."
+    if doubt and reason:
+        return f"It was sent again as {uuid}, although it may have arrived: {doubt}. Why: {reason}"
+    if doubt:
+        return f"It was sent again as {uuid}, although it may have arrived: {doubt}."
+    return f"It was sent again as {uuid}."

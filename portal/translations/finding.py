@@ -15,6 +15,8 @@ from babel.messages.catalog import Catalog
 
 # Longer texts are no sentences of ours, and laying patterns over them takes time.
 LONGEST = 400
+# A value of so many words that is in the catalogue as it stands is no name or text of a customer.
+_CLAUSE = 5
 _VALUE = re.compile(r"\{(\w*)\}")
 # How sentences name a stretch of time that was counted before they were kept.
 _COUNT = re.compile(r"([0-9]{1,9}) ([a-z]+)")
@@ -84,9 +86,11 @@ class Sentences:
                 yield pattern.filled([self._value(value) for value in found.groups("")])
 
     def _value(self, value: str) -> str:
-        """A name or a number stays; "12 minutes" and a whole sentence inside of another have their own translation."""
-        whole = _ended(value) and " " in value
-        return self.find(value.strip()) if whole or _COUNT.fullmatch(value) else value
+        """A name or a number stays; "12 minutes", a whole sentence inside of another and a clause of the catalogue's have
+        their own translation."""
+        if _COUNT.fullmatch(value) or (_ended(value) and " " in value):
+            return self.find(value.strip())
+        return self.fixed.get(value, value) if len(value.split()) >= _CLAUSE else value
 
 
 def _pattern(sentence: str, said: str) -> _Pattern:

@@ -204,7 +204,7 @@ def test_somebody_elses_messages_are_not_chosen(database, acme, rival, queue, si
     mine, theirs = queue(acme), queue(rival)
     client = signed_in(acme.agency)
     page = chosen(client, "cancel", mine, theirs)
-    assert "Cancel 1 messages" in client.get(page).text
+    assert "Cancel 1 message" in client.get(page).text
     assert signed_in(rival.agency).get(page).status_code == 404
     limited = signed_in(acme.agency, "viewer")
     assert limited.get(page).status_code == 200 and post(limited, page, page).status_code == 403

@@ -55,6 +55,7 @@ NAMES = re.compile(
     + r"|Acme( dentists| line)?|For Acme's eyes|contact wrote STOP|location-|company-|Anna Example|user-anna|simulator|"
     r"^See$|Sendero|HighLevel|WhatsApp|Viber|SMS|UTC|CSV|JSON|KiB|MiB|\bms\b|STOP|[\w.]+@[\w.]+|https?://\S+|"
     r"text/plain|^.+ \([A-Z]{2}\)$|(\w+, la \d+-a de )?\w+ 20\d\d$"
+    r"|^\d+ \w+( \d\d:00)?$|\bUSD\b"
 )
 READ = ("placeholder", "title", "aria-label", "alt", "data-confirm", "data-afterwards", "data-stale", "data-failed")
 # Names and texts of people, moments, and what is to be copied as it stands.

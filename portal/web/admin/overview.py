@@ -21,7 +21,7 @@ from portal.web.viewer import viewer
 
 LAST_MESSAGES = 25
 LONGEST_TEXT = 100
-SHOWS = {
+SHOWS: Mapping[str, str] = {
     "": "All",
     "attention": "What needs a person",
     "stopped": "Nothing goes out",
