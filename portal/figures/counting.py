@@ -66,9 +66,11 @@ def _follow(database: Database, feed: Feed) -> int:
 
 def _step(session: Session, feed: Feed) -> int:
     mark = _mark(session, feed)
+    # Before the transactions are: one that begins between the two statements may have a number below the newest.
+    newest = session.scalar(select(func.max(feed.id))) or 0 if mark.done >= mark.ceiling else 0
     lowest, highest = _transactions(session)
     if mark.done >= mark.ceiling:
-        mark.ceiling, mark.horizon = max(session.scalar(select(func.max(feed.id))) or 0, mark.done), highest
+        mark.ceiling, mark.horizon = max(newest, mark.done), highest
         if highest:
             return 0  # on PostgreSQL the next look takes it
     if mark.done >= mark.ceiling or lowest < mark.horizon:
