@@ -57,9 +57,10 @@ def look(database: Database) -> int:
 
 def _take(session: Session, ids: Sequence[int]) -> int:
     # Whoever raises one of these alerts just now is not waited for: it is looked at again in a moment.
-    session.scalars(select(Alert).where(Alert.id.in_(ids)).with_for_update(skip_locked=True, of=Alert)).all()
+    free = select(Alert.id).where(Alert.id.in_(ids)).with_for_update(skip_locked=True, of=Alert)
+    mine = session.scalars(free).all()
     moment, moved = clock.now(), 0
-    for alert, agency_id, deed in _decided(session, ids):
+    for alert, agency_id, deed in _decided(session, mine):
         if deed is Deed.TELL:
             alert.told_at = moment
             recipients.tell(session, alert, agency_id, NoticeKind.BEGAN, alert.text)
