@@ -65,12 +65,12 @@ def _take(session: Session, ids: Sequence[int]) -> int:
             alert.told_at = moment
             recipients.tell(session, alert, agency_id, NoticeKind.BEGAN, alert.text)
         else:
-            _settle(session, alert, moment)
+            _settle(session, alert, agency_id, moment)
         moved += 1
     return moved
 
 
-def _settle(session: Session, alert: Alert, moment: datetime) -> None:
+def _settle(session: Session, alert: Alert, agency_id: int, moment: datetime) -> None:
     alert.settled_at = moment
     if alert.kind in GOOD_NEWS or alert.closed_at is None:
         return
@@ -78,7 +78,7 @@ def _settle(session: Session, alert: Alert, moment: datetime) -> None:
     if alert.told_at is None or (alert.muted_until is not None and alert.muted_until > moment):
         return
     said = f"{alert.outcome} {alert.text}" if alert.text != alert.began_text else alert.outcome
-    recipients.tell_those_who_know(session, alert, said)
+    recipients.tell_those_who_know(session, alert, agency_id, said)
 
 
 def _decided(session: Session, ids: Iterable[int] | None = None) -> list[tuple[Alert, int, Deed]]:

@@ -14,6 +14,7 @@ from portal.alerts.notices import ACCOUNT_WELL, LINE_DOWN, MEDIA_STORE, PARKED, 
 from portal.errors import InvalidInput
 from portal.figures import counting, standing
 from portal.models import (
+    Agency,
     Alert,
     AlertLetter,
     AlertNotice,
@@ -526,3 +527,20 @@ def test_an_incident_that_comes_back_at_this_very_moment_is_not_settled(portal, 
     tell(portal, time, minutes=3)
     (row,) = alerts(portal)
     assert row.closed_at is None and row.settled_at is None and len(letters.letters) == 1
+
+
+def test_the_former_agency_hears_nothing_more_of_a_sub_account_that_has_moved(portal, letters, time):
+    recipient(portal)
+    recipient(portal, "operator@example.com", agency=None)
+    ill(portal)
+    tell(portal, time, minutes=3)
+    assert len(letters.letters) == 1
+    with portal.database.write() as session:
+        other = Agency(company_id="company-other", created_at=clock.now())
+        session.add(other)
+        session.flush()
+        session.execute(update(Location).values(agency_id=other.id))
+    ill(portal, text="Other line, of the other agency, does not work.")
+    well(portal)
+    tell(portal, time, minutes=3)
+    assert len(letters.letters) == 1 and alerts(portal)[0].settled_at is not None
