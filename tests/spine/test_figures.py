@@ -112,6 +112,15 @@ def test_each_thing_is_counted_once(portal, time):
         assert found.hour == int(clock.now().timestamp()) // 3600
 
 
+def test_what_was_accepted_and_expired_and_is_delivered_all_the_same_was_accepted_once(portal, time):
+    time.at = time.at.replace(minute=5)
+    with portal.database.write() as session:
+        message(session, "out", *DELIVERED[:4], ("sent", "expired"), ("expired", "delivered"))
+        message(session, "out", ("queued", "expired"), ("expired", "delivered"))
+    add_up(portal)
+    assert (hour(portal).accepted, hour(portal).delivered, hour(portal).failed) == (2, 2, 2)
+
+
 def test_more_than_one_step(portal, monkeypatch, time):
     time.at = time.at.replace(minute=5)
     monkeypatch.setattr(counting, "AT_ONCE", 3)
