@@ -115,14 +115,15 @@ def tell(session: Session, alert: Alert, agency_id: int, kind: NoticeKind, text:
     return len(wanting)
 
 
-def tell_those_who_know(session: Session, alert: Alert, text: str) -> None:
-    """Tells those who heard that it began that it is over."""
+def tell_those_who_know(session: Session, alert: Alert, agency_id: int, text: str) -> None:
+    """Tells those who heard that it began that it is over, unless the sub-account is another agency's since."""
+    whose = or_(AlertRecipient.agency_id.is_(None), AlertRecipient.agency_id == agency_id)
     knowing = AlertNotice.alert_id == alert.id, AlertNotice.kind == NoticeKind.BEGAN
     lost = NoticeState.GIVEN_UP, NoticeState.DROPPED
     ids = session.scalars(
         select(AlertNotice.recipient_id)
         .join(AlertRecipient, AlertRecipient.id == AlertNotice.recipient_id)
-        .where(*knowing, AlertNotice.state.not_in(lost), AlertRecipient.removed_at.is_(None))
+        .where(*knowing, AlertNotice.state.not_in(lost), AlertRecipient.removed_at.is_(None), whose)
         .order_by(AlertNotice.recipient_id)
     ).all()
     _write(session, [_row(alert.id, id_, NoticeKind.OVER, text) for id_ in ids])

@@ -57,19 +57,20 @@ def look(database: Database) -> int:
 
 def _take(session: Session, ids: Sequence[int]) -> int:
     # Whoever raises one of these alerts just now is not waited for: it is looked at again in a moment.
-    session.scalars(select(Alert).where(Alert.id.in_(ids)).with_for_update(skip_locked=True, of=Alert)).all()
+    free = select(Alert.id).where(Alert.id.in_(ids)).with_for_update(skip_locked=True, of=Alert)
+    mine = session.scalars(free).all()
     moment, moved = clock.now(), 0
-    for alert, agency_id, deed in _decided(session, ids):
+    for alert, agency_id, deed in _decided(session, mine):
         if deed is Deed.TELL:
             alert.told_at = moment
             recipients.tell(session, alert, agency_id, NoticeKind.BEGAN, alert.text)
         else:
-            _settle(session, alert, moment)
+            _settle(session, alert, agency_id, moment)
         moved += 1
     return moved
 
 
-def _settle(session: Session, alert: Alert, moment: datetime) -> None:
+def _settle(session: Session, alert: Alert, agency_id: int, moment: datetime) -> None:
     alert.settled_at = moment
     if alert.kind in GOOD_NEWS or alert.closed_at is None:
         return
@@ -77,7 +78,7 @@ def _settle(session: Session, alert: Alert, moment: datetime) -> None:
     if alert.told_at is None or (alert.muted_until is not None and alert.muted_until > moment):
         return
     said = f"{alert.outcome} {alert.text}" if alert.text != alert.began_text else alert.outcome
-    recipients.tell_those_who_know(session, alert, said)
+    recipients.tell_those_who_know(session, alert, agency_id, said)
 
 
 def _decided(session: Session, ids: Iterable[int] | None = None) -> list[tuple[Alert, int, Deed]]:

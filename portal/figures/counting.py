@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, case, cast, delete, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Integer, case, cast, delete, exists, func, or_, select, text, true
+from sqlalchemy.orm import Session, aliased
 
 from portal import clock
 from portal.database import Database, insert
@@ -66,9 +66,11 @@ def _follow(database: Database, feed: Feed) -> int:
 
 def _step(session: Session, feed: Feed) -> int:
     mark = _mark(session, feed)
+    # Before the transactions are: one that begins between the two statements may have a number below the newest.
+    newest = session.scalar(select(func.max(feed.id))) or 0 if mark.done >= mark.ceiling else 0
     lowest, highest = _transactions(session)
     if mark.done >= mark.ceiling:
-        mark.ceiling, mark.horizon = max(session.scalar(select(func.max(feed.id))) or 0, mark.done), highest
+        mark.ceiling, mark.horizon = max(newest, mark.done), highest
         if highest:
             return 0  # on PostgreSQL the next look takes it
     if mark.done >= mark.ceiling or lowest < mark.horizon:
@@ -112,8 +114,12 @@ def _moved(session: Session, after: int, last: int) -> None:
     of_time = StatusChange.id > after, StatusChange.id <= last, StatusChange.part_id.is_(None)
     hour = _hour(session, StatusChange.at)
     sums = [
-        _sum(StatusChange.after.in_(states) & StatusChange.before.not_in(states)).label(name)
-        for name, states in (("accepted", _TAKEN), ("delivered", _THERE), ("failed", _LOST))
+        _sum(StatusChange.after.in_(states) & StatusChange.before.not_in(states) & new).label(name)
+        for name, states, new in (
+            ("accepted", _TAKEN, _first_taken()),
+            ("delivered", _THERE, true()),
+            ("failed", _LOST, true()),
+        )
     ]
     _add(
         session,
@@ -122,6 +128,14 @@ def _moved(session: Session, after: int, last: int) -> None:
         .where(*of_time, StatusChange.after.in_((*_TAKEN, *_LOST)))
         .group_by(Message.location_id, hour),
     )
+
+
+def _first_taken() -> ColumnElement[bool]:
+    """Was the message not accepted before? One whose time had run out may be, and be delivered all the same."""
+    other = aliased(StatusChange)
+    before = other.message_id == StatusChange.message_id, other.part_id.is_(None), other.id < StatusChange.id
+    taken = exists().where(*before, other.after.in_(_TAKEN))
+    return or_(StatusChange.before != Status.EXPIRED, ~taken)
 
 
 def _sum(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -4,10 +4,12 @@ Each message has a row in its deed, and that row moves in the very transaction o
 that is sent twice, a kill or a second worker does nothing twice: what is not done yet is simply still waiting.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -97,10 +99,22 @@ _WHY_NOT: Mapping[DeedKind, Callable[[Message], str]] = {
 }
 
 
-def confirm(session: Session, deed: Deed, actor: audit.Actor, reason: str, *, overrule: bool = False) -> bool:
-    """Has a draft done, under the name of whoever confirms it; False when that was said before.
+def seen(kind: str, verdicts: Sequence[Verdict]) -> str:
+    """What somebody sees who confirms now, in short: which would be sent again, with which doubts. "" for other kinds,
+    which can send nothing twice, and whose messages move while they are looked at."""
+    if kind != DeedKind.RESEND:
+        return ""
+    lines = [f"{each.message.id} {each.doubt}" for each in verdicts if not each.refusal]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    Raises `InvalidInput` when doubts are overruled without a reason.
+
+def confirm(
+    session: Session, deed: Deed, actor: audit.Actor, reason: str, *, overrule: bool = False, saw: str = ""
+) -> bool:
+    """Has a draft done, under the name of whoever confirms it; False when that was said before. `saw`: `seen` of what
+    that person was shown.
+
+    Raises `InvalidInput` when doubts are overruled without a reason, or when others would be sent than those shown.
     """
     reason = reason.strip()[:LONGEST_REASON]
     if overrule and not reason:
@@ -111,8 +125,26 @@ def confirm(session: Session, deed: Deed, actor: audit.Actor, reason: str, *, ov
     changed = session.execute(draft.values(**begun, **whose))
     if not changed.rowcount:  # type: ignore[attr-defined]
         return False
+    if deed.kind == DeedKind.RESEND:
+        verdicts = judge(session, deed.kind, messages_of(session, deed.id))
+        if saw and saw != seen(deed.kind, verdicts):
+            raise InvalidInput("What would be sent again has changed since you looked: look again, then say so.")
+        _settle(session, deed.id, verdicts)
     enqueue(session, [_job(deed.id)])
     return True
+
+
+def _settle(session: Session, deed_id: int, verdicts: Sequence[Verdict]) -> None:
+    """What was refused stays so, whatever becomes of it: nobody has said that it is sent. A doubt is kept with its
+    message, because only that one is overruled."""
+    states: dict[tuple[ItemState, str], list[int]] = {}
+    for each in verdicts:
+        state = ItemState.REFUSED if each.refusal else ItemState.WAITING
+        if each.refusal or each.doubt:
+            states.setdefault((state, each.refusal or each.doubt), []).append(each.message.id)
+    for (state, note), ids in states.items():
+        mine = DeedItem.deed_id == deed_id, DeedItem.message_id.in_(ids), DeedItem.state == ItemState.WAITING
+        session.execute(update(DeedItem).where(*mine).values(state=state, note=note))
 
 
 def _job(deed_id: int) -> dict[str, object]:
@@ -166,9 +198,11 @@ def _do(session: Session, item_id: int) -> None:
     actor = audit.Person(deed.who, deed.who_id, deed.address)
     message = session.get_one(Message, item.message_id)
     if deed.kind == DeedKind.RESEND:
-        made = resending.resend(session, message.id, deed.who[:80], overrule=deed.overrule, reason=deed.reason)
-        item.made = made.uuid
-        after = {"as": made.uuid, "overruled": deed.overrule, "reason": deed.reason}
+        overrule = deed.overrule and item.note != ""
+        more: dict[str, Any] = {"overrule": overrule, "reason": deed.reason, "doubt": item.note}
+        made = resending.resend(session, message.id, deed.who[:80], **more)
+        item.made, item.note = made.uuid, ""
+        after = {"as": made.uuid, "overruled": overrule, "reason": deed.reason}
         audit.note(session, actor, "sent again", message, after=after)
     else:
         action, act = _ACTS[DeedKind(deed.kind)]

@@ -124,8 +124,11 @@ def _newer(known: _Evidence, message: Message) -> str:
     return "There was a later try of it, which ended too: that one can be sent again, not this." if later else ""
 
 
-def resend(session: Session, message_id: int, who: str, *, overrule: bool = False, reason: str = "") -> Message:
-    """Queues what is missing of a message as a new one. `reason`: why somebody overrules, in their own words.
+def resend(
+    session: Session, message_id: int, who: str, *, overrule: bool = False, reason: str = "", doubt: str = ""
+) -> Message:
+    """Queues what is missing of a message as a new one. `reason`: why somebody overrules, in their own words; `doubt`:
+    the only one that is overruled, "" for whichever there is.
 
     Raises `NotFound`, or `InvalidInput` when it cannot be sent again, or may have arrived and nobody overrules that.
     """
@@ -133,7 +136,7 @@ def resend(session: Session, message_id: int, who: str, *, overrule: bool = Fals
     view = look(session, message)
     if view.refusal:
         raise InvalidInput(view.refusal)
-    if view.doubt and not overrule:
+    if view.doubt and not (overrule and doubt in ("", view.doubt)):
         raise InvalidInput(f"It was not sent again, because it may have arrived: {view.doubt}.")
     uuid = new_uuid()
     event = _event(session, message, uuid, who)

@@ -29,7 +29,7 @@ from portal.messaging.fence import KEY_LIFE, Cargo, Opened, Pass, let_through
 from portal.messaging.kinds import content_of
 from portal.messaging.locks import lock_whole
 from portal.messaging.looking import Looker
-from portal.messaging.media import public_address
+from portal.messaging.media import key_in, public_address
 from portal.messaging.not_installed import why_not_installed
 from portal.messaging.outcomes import Result, clean_outcome
 from portal.messaging.receipts import match_by_key
@@ -181,7 +181,10 @@ class Outbox:
         files = self._files(due, passed, looked)
         if isinstance(files, ChannelError):
             return Result(due, passed, files, channel.idempotent, channel.polls, counts)
-        with recording.calls(known.account.credentials) as heard:
+        # Whoever knows one of these may speak as the provider, or has the file.
+        keys = [key_in(self._looker.app_url, file.url) for file in files]
+        keys.append(known.account.webhook_url.rpartition("/")[2])
+        with recording.calls(known.account.credentials, keys) as heard:
             outcome = self._outcome(passed, _outgoing(passed, channel, files), known.account)
         asks = reading.polls(channel, known.account.credentials)
         return Result(due, passed, outcome, channel.idempotent, asks, counts, heard=heard)

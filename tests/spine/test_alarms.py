@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from portal import clock, mail
 from portal.alarms import detecting, outcomes, recipients, rule
@@ -14,6 +14,7 @@ from portal.alerts.notices import ACCOUNT_WELL, LINE_DOWN, MEDIA_STORE, PARKED, 
 from portal.errors import InvalidInput
 from portal.figures import counting, standing
 from portal.models import (
+    Agency,
     Alert,
     AlertLetter,
     AlertNotice,
@@ -507,3 +508,39 @@ def test_addresses_are_sealed(portal):
     with portal.session() as session:
         assert "anna" not in session.get_one(AlertRecipient, id_).address
         assert session.get_one(Sender, 1) is not None
+
+
+def test_an_incident_that_comes_back_at_this_very_moment_is_not_settled(portal, letters, time):
+    """Whoever raises it again holds its row: it is left for the next look, and stays open."""
+    if portal.database.sqlite:
+        pytest.skip("SQLite writes one transaction at a time")
+    recipient(portal)
+    ill(portal)
+    tell(portal, time, minutes=3)
+    well(portal)
+    time.forward(minutes=3)
+    with portal.database.write() as back:
+        raise_alert(back, LINE_DOWN, SUBJECT, "Acme line does not work.", 1)
+        with portal.database.write() as looking:
+            looking.execute(text("SET LOCAL lock_timeout = '2s'"))
+            assert rule._take(looking, [alerts(portal)[0].id]) == 0
+    tell(portal, time, minutes=3)
+    (row,) = alerts(portal)
+    assert row.closed_at is None and row.settled_at is None and len(letters.letters) == 1
+
+
+def test_the_former_agency_hears_nothing_more_of_a_sub_account_that_has_moved(portal, letters, time):
+    recipient(portal)
+    recipient(portal, "operator@example.com", agency=None)
+    ill(portal)
+    tell(portal, time, minutes=3)
+    assert len(letters.letters) == 1
+    with portal.database.write() as session:
+        other = Agency(company_id="company-other", created_at=clock.now())
+        session.add(other)
+        session.flush()
+        session.execute(update(Location).values(agency_id=other.id))
+    ill(portal, text="Other line, of the other agency, does not work.")
+    well(portal)
+    tell(portal, time, minutes=3)
+    assert len(letters.letters) == 1 and alerts(portal)[0].settled_at is not None

@@ -112,6 +112,15 @@ def test_each_thing_is_counted_once(portal, time):
         assert found.hour == int(clock.now().timestamp()) // 3600
 
 
+def test_what_was_accepted_and_expired_and_is_delivered_all_the_same_was_accepted_once(portal, time):
+    time.at = time.at.replace(minute=5)
+    with portal.database.write() as session:
+        message(session, "out", *DELIVERED[:4], ("sent", "expired"), ("expired", "delivered"))
+        message(session, "out", ("queued", "expired"), ("expired", "delivered"))
+    add_up(portal)
+    assert (hour(portal).accepted, hour(portal).delivered, hour(portal).failed) == (2, 2, 2)
+
+
 def test_more_than_one_step(portal, monkeypatch, time):
     time.at = time.at.replace(minute=5)
     monkeypatch.setattr(counting, "AT_ONCE", 3)
@@ -253,3 +262,27 @@ def test_held_messages_are_read_from_their_index(portal):
                 "EXPLAIN SELECT location_id FROM message WHERE message.held = true LIMIT 9"
             )
             assert "ix_message_held" in str(plan.all())
+
+
+def test_what_begins_while_a_look_reads_the_newest_number_is_not_missed(portal, monkeypatch, time):
+    """Between a look's two statements one transaction takes a number, and a later one commits a higher number."""
+    if portal.database.sqlite:
+        pytest.skip("SQLite writes one transaction at a time")
+    time.at = time.at.replace(minute=5)
+    add_up(portal)
+    real, late = counting._transactions, portal.database.write()
+    begun = []
+
+    def meanwhile(session):
+        seen = real(session)
+        if not begun:
+            begun.append(message(late.__enter__(), "in"))
+            with portal.database.write() as early:
+                message(early, "in")
+        return seen
+
+    monkeypatch.setattr(counting, "_transactions", meanwhile)
+    add_up(portal)
+    late.__exit__(None, None, None)
+    add_up(portal)
+    assert hour(portal).received == 2

@@ -1,5 +1,6 @@
 """Many messages at once: judged before anybody confirms, done once each, and written down."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -287,3 +288,53 @@ def test_of_several_tries_that_failed_the_last_is_sent_again(database, acme, que
         assert [each.id for each in families.family(session, two)] == [first.id, retry.id]
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Event)) == 2
+
+
+def fields(client, page: str) -> dict[str, str]:
+    """The hidden fields of the form that confirms."""
+    found = re.search(r'name="seen"\s+value="([^"]*)"', client.get(page).text)
+    assert found is not None
+    return {"seen": found[1]}
+
+
+def test_what_was_not_to_be_sent_when_a_person_said_so_is_not_sent_afterwards(
+    database, acme, queue, signed_in, work
+) -> None:
+    """The doubts of those that were shown are overruled, and no others: a person has not said that they go twice."""
+    doubt, later, free = numbered(queue, acme, 3)
+    failed(database, doubt)
+    failed(database, free)
+    doubtful(database, doubt, acme.sender)
+    client = signed_in(acme.agency)
+    page = chosen(client, "resend", doubt, later, free)
+    said = {**fields(client, page), "overrule": "1", "reason": "They told us that it was lost."}
+    post(client, page, page, **said)
+    # Between the word and the work: what was under way ends without an outcome, and the provider tells of another.
+    failed(database, later)
+    doubtful(database, later, acme.sender)
+    doubtful(database, free, acme.sender)
+    with database.write() as session:
+        deeds.enqueue_forgotten(session)
+    work()
+    assert [again(database, each) for each in (doubt, later, free)] == [1, 0, 0]
+    assert {id_: state for id_, (state, _) in items(database).items()} == {
+        doubt.id: ItemState.DONE,
+        later.id: ItemState.REFUSED,
+        free.id: ItemState.REFUSED,
+    }
+
+
+def test_a_preview_that_does_not_hold_any_more_is_shown_anew(database, acme, queue, signed_in, work) -> None:
+    doubt, later = numbered(queue, acme, 2)
+    failed(database, doubt)
+    doubtful(database, doubt, acme.sender)
+    client = signed_in(acme.agency)
+    page = chosen(client, "resend", doubt, later)
+    said = {**fields(client, page), "overrule": "1", "reason": "They told us that it was lost."}
+    failed(database, later)
+    doubtful(database, later, acme.sender)
+    post(client, page, page, **said)
+    assert "has changed since you looked" in client.get(page).text and not jobs(database)
+    post(client, page, page, **said | fields(client, page))
+    work()
+    assert [again(database, each) for each in (doubt, later)] == [1, 1]

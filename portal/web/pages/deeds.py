@@ -68,7 +68,8 @@ def message_deed(deed_id: UUID) -> ResponseReturnValue:
     with services().database.read() as session:
         deed = _mine(session, deed_id)
         if deed.state == DeedState.DRAFT:
-            context = _preview(deeds.judge(session, deed.kind, deeds.messages_of(session, deed.id)))
+            verdicts = deeds.judge(session, deed.kind, deeds.messages_of(session, deed.id))
+            context = _preview(verdicts) | {"seen": deeds.seen(deed.kind, verdicts)}
         else:
             context = {"counts": reading.counted(session, deed.id), "lines": reading.lines(session, deed.id)}
     context["deed"] = deed
@@ -84,7 +85,7 @@ def confirm_deed(deed_id: UUID) -> ResponseReturnValue:
 
     def say(session: Session) -> bool:
         deed = _mine(session, deed_id)
-        begun = deeds.confirm(session, deed, viewer(), reason, overrule=overrule)
+        begun = deeds.confirm(session, deed, viewer(), reason, overrule=overrule, saw=request.form.get("seen", ""))
         if begun:
             _note(session, deed, {"messages": deed.messages, "overrule": overrule, "reason": reason.strip()})
         return begun
