@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Engine, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.alerts.notices import WALLET_EMPTY, close_alert, raise_alert
+from portal.credits import terms
 from portal.models import (
     AgencyWallet,
     ChargeState,
@@ -157,7 +158,7 @@ _TARIFF = (
     select(Wallet.location_id, policy_column().label("policy"), CreditPlan.credit_micros, CreditPlan.currency)
     .join(Location, Location.id == Wallet.location_id)
     .outerjoin(AgencyWallet, AgencyWallet.agency_id == Location.agency_id)
-    .outerjoin(CreditPlan, CreditPlan.id == Wallet.plan_id)
+    .outerjoin(CreditPlan, and_(CreditPlan.id == Wallet.plan_id, terms.plan_counts()))
 )
 
 
@@ -165,8 +166,7 @@ def set_policy(session: Session, location: Location, policy: str) -> None:
     """Gives a sub-account a `WalletPolicy` of its own, or with "" its agency's."""
     mine = update(Wallet).where(Wallet.location_id == location.id)
     session.execute(mine.values(ghl_policy=policy, ghl_looked_at=None), execution_options=_PLAIN)
-    settle_stops(session, Wallet.location_id == location.id)
-    forget(session)
+    policy_changed(session, Wallet.location_id == location.id)
 
 
 def set_agency_policy(session: Session, agency_id: int, policy: str) -> None:
@@ -175,7 +175,23 @@ def set_agency_policy(session: Session, agency_id: int, policy: str) -> None:
         update(AgencyWallet).where(AgencyWallet.agency_id == agency_id).values(ghl_policy=policy),
         execution_options=_PLAIN,
     )
-    settle_stops(session, Location.agency_id == agency_id)
+    policy_changed(session, Location.agency_id == agency_id)
+
+
+def policy_changed(session: Session, *wallets: ColumnElement[bool]) -> None:
+    """What follows for wallets whose policy may be another now. One that is charged no more is not asked about any
+    more either, so nobody would ever find that it has funds again."""
+    settle_stops(session, *wallets)
+    rows = session.execute(
+        select(Wallet.id, Location.ghl_id)
+        .join(Location, Location.id == Wallet.location_id)
+        .outerjoin(AgencyWallet, AgencyWallet.agency_id == Location.agency_id)
+        .where(Wallet.ghl_empty_since.is_not(None), policy_column() == WalletPolicy.OFF, *wallets)
+        .order_by(Wallet.id)
+    ).all()
+    for row in rows:
+        session.execute(update(Wallet).where(Wallet.id == row.id).values(ghl_empty_since=None), execution_options=_PLAIN)
+        close_alert(session, WALLET_EMPTY, row.ghl_id)
     forget(session)
 
 
