@@ -190,7 +190,9 @@ def policy_changed(session: Session, *wallets: ColumnElement[bool]) -> None:
         .order_by(Wallet.id)
     ).all()
     for row in rows:
-        session.execute(update(Wallet).where(Wallet.id == row.id).values(ghl_empty_since=None), execution_options=_PLAIN)
+        session.execute(
+            update(Wallet).where(Wallet.id == row.id).values(ghl_empty_since=None), execution_options=_PLAIN
+        )
         close_alert(session, WALLET_EMPTY, row.ghl_id)
     forget(session)
 
