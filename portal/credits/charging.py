@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Engine, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, case, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -41,6 +41,8 @@ EMPTY_AGAIN, HOLDING_AGAIN, AGAIN = timedelta(minutes=1), timedelta(minutes=2), 
 AT_ONCE = 500
 _SPENT = (EntryKind.SETTLE, EntryKind.CHARGE_LATE, EntryKind.INBOUND)
 _PLAIN = {"synchronize_session": False}
+# Spelled out for the partial index: a parameter would hide it from the planner.
+_UNFINISHED = text("wallet_charge.state IN ('waiting', 'asked', 'refunding')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ def _charge(row: dict[str, object], unit_micros: int) -> dict[str, object]:
 
 def _take_back(session: Session, row: dict[str, object]) -> None:
     mine = WalletCharge.message_id == row["message_id"], WalletCharge.part == _part(row)
-    wanted = update(WalletCharge).where(*mine, WalletCharge.refund_wanted.is_(False)).values(refund_wanted=True)
+    made = WalletCharge.state == ChargeState.CHARGED
+    state = case((made, ChargeState.REFUNDING.value), else_=WalletCharge.state)
+    wanted = update(WalletCharge).where(*mine, WalletCharge.refund_wanted.is_(False))
+    wanted = wanted.values(refund_wanted=True, state=state)
     found = session.connection().execute(wanted.returning(WalletCharge.id)).scalars().all()
     if found:
         location_id = tariff(session, _wallet(row)).location_id
@@ -278,14 +283,11 @@ def enqueue_looks(session: Session) -> int:
 def enqueue_forgotten(session: Session) -> int:
     """Open charges without a job get one. There should be none: the two are written together."""
     there = select(Job.id).where(Job.kind == KIND, Job.subject == WalletCharge.id).exists()
-    unfinished = or_(
-        WalletCharge.state.in_(OPEN), (WalletCharge.state == ChargeState.CHARGED) & WalletCharge.refund_wanted
-    )
     rows = session.execute(
         select(WalletCharge.id, Wallet.location_id)
         .join(Wallet, Wallet.id == WalletCharge.wallet_id)
-        .where(unfinished, ~there)
-        .order_by(WalletCharge.id)
+        .where(_UNFINISHED, ~there)
+        .order_by(WalletCharge.wallet_id, WalletCharge.id)  # the index's order, or SQLite reads all rows by their ids
         .limit(AT_ONCE)
     ).all()
     enqueue(session, [to_do(row.id, row.location_id) for row in rows])

@@ -207,7 +207,8 @@ class WalletCharges(IntoGhl):
         with self._database.write() as session:
             row = _locked(session, row_id)
             row.charged_at = row.charged_at or clock.now()
-            row.state, row.charge_id, row.amount_micros, row.failure = ChargeState.CHARGED, charge_id, amount, ""
+            row.state = ChargeState.REFUNDING if row.refund_wanted else ChargeState.CHARGED
+            row.charge_id, row.amount_micros, row.failure = charge_id, amount, ""
             for name, value in more.items():
                 setattr(row, name, value)
 

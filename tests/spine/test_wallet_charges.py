@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from portal import clock
 from portal.alerts.notices import CHARGES_WAIT, SCOPES_MISSING, WALLET_EMPTY
@@ -32,6 +32,7 @@ from portal.models import (
 )
 from portal.queue.jobs import APPLY, GHL, SEND
 from portal.sandbox import world
+from portal.web.pages.queries import credit_prices
 from portal.worker.tasks import handlers
 from tests.ghl_spec import check_request
 from tests.hand import work
@@ -537,3 +538,22 @@ def test_a_sub_account_that_moved_is_not_priced_by_the_agency_it_left(shop):
     with shop.database.write() as session:
         assert terms.price(session, 1, ask, soon) == 1
         assert charging.tariff(session, 1).unit_micros == 0
+        assert credit_prices.plan_of(session, session.scalars(select(Wallet)).one()) is None
+
+
+def test_the_look_for_forgotten_charges_does_not_read_those_that_are_done(shop):
+    out(shop, "One")
+    go(shop)
+    fail_late(shop)
+    assert states(shop) == ["refunding"], "one that has to be taken back is open"
+    with shop.database.write() as session:
+        session.query(Job).delete()
+        seen = []
+        event.listen(session.connection(), "before_cursor_execute", lambda *given: seen.append(given[2:4]))
+        assert charging.enqueue_forgotten(session) == 1
+        if shop.database.sqlite:
+            [(statement, parameters)] = [each for each in seen if each[0].startswith("SELECT wallet_charge.id")]
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "ix_wallet_charge_open" in str(plan)
+    go(shop)
+    assert states(shop) == ["refunded"] and till(shop) == []
