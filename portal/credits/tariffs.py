@@ -17,6 +17,8 @@ from portal.models import Direction, PriceList, PriceRule
 SOONEST = timedelta(minutes=1)
 DEAREST = 100_000
 MOST_RULES = 500
+# As `PriceRule.kind`: cut off, it would be about other messages, or about the same ones as another price.
+LONGEST_KIND = 24
 _FIELDS = ("channel", "direction", "kind", "country")
 
 
@@ -36,7 +38,7 @@ def add(
                 list_id=row.id,
                 channel=rule.channel,
                 direction=rule.direction,
-                kind=rule.kind[:24],
+                kind=rule.kind,
                 country=rule.country,
                 credits=rule.credits,
                 per_segment=rule.per_segment,
@@ -55,6 +57,8 @@ def check(rules: Sequence[Rule]) -> None:
             raise InvalidInput(f"A price is a whole number of credits from 0 to {DEAREST}.")
         if rule.channel not in channels:
             raise InvalidInput(f"There is no channel {rule.channel[:32]}.")
+        if len(rule.kind) > LONGEST_KIND:
+            raise InvalidInput(f"There is no type {rule.kind[:LONGEST_KIND]}….")
         if rule.direction not in ("", *Direction):
             raise InvalidInput("A direction is in or out.")
         if rule.country and not (len(rule.country) == 2 and rule.country.isascii() and rule.country.isupper()):

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.credits.pricing import Ask, Rule, priced
-from portal.models import CreditPlan, Direction, PriceList, PriceRule, Wallet
+from portal.models import CreditPlan, Direction, Location, PriceList, PriceRule, Wallet
 
 KEPT = timedelta(seconds=30)
 
@@ -97,6 +97,13 @@ def _lists(session: Session) -> _Lists:
     return {plan: tuple(lists) for plan, lists in found.items()}
 
 
-_OF = select(Wallet.plan_id, CreditPlan.inbound_free, Wallet.settles_on_delivery, Wallet.fails_when_empty).outerjoin(
-    CreditPlan, CreditPlan.id == Wallet.plan_id
+def plan_counts() -> ColumnElement[bool]:
+    """Does a plan hold for `Location`? One that moved is not priced by the agency that it left."""
+    return or_(CreditPlan.agency_id.is_(None), CreditPlan.agency_id == Location.agency_id)
+
+
+_OF = (
+    select(CreditPlan.id.label("plan_id"), CreditPlan.inbound_free, Wallet.settles_on_delivery, Wallet.fails_when_empty)
+    .join(Location, Location.id == Wallet.location_id)
+    .outerjoin(CreditPlan, and_(CreditPlan.id == Wallet.plan_id, plan_counts()))
 )

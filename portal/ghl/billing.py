@@ -97,9 +97,12 @@ class Billing:
             raise GhlError(Kind.UNKNOWN, status=200, hint="Its answer names no charge.")
         return charge_id
 
-    def find(self, token: str, meter_id: str, event_id: str) -> Sequence[Charged]:
-        """The charges that were made under our id, refunded ones too. One is right; none was ever promised to be."""
-        query = {"meterId": meter_id, "eventId": event_id, "limit": "20"}
+    def find(self, token: str, event_id: str) -> Sequence[Charged]:
+        """The charges that were made under our id, refunded ones too. One is right; none was ever promised to be.
+
+        On whichever meter: another one may be set by now than they were made with.
+        """
+        query = {"eventId": event_id, "limit": "20"}
         listed = self._call("GET", CHARGES, token, query).get("charges")
         if not isinstance(listed, list):
             raise GhlError(Kind.UNKNOWN, status=200, hint="Its answer lists no charges.")

@@ -13,6 +13,7 @@ from portal import clock
 from portal.alerts import notices
 from portal.alerts.notices import close_alert, raise_alert
 from portal.channels import registry
+from portal.credits import charging, terms
 from portal.models import (
     Agency,
     Gate,
@@ -25,6 +26,7 @@ from portal.models import (
     Location,
     Sender,
     SenderState,
+    Wallet,
 )
 from portal.queue.gates import ensure, ghl_gate
 from portal.queue.jobs import GHL, SEND, drop, enqueue, job, request
@@ -119,6 +121,9 @@ def belongs_to(session: Session, location: Location, agency: Agency) -> None:
     before, location.agency_id = location.agency_id, agency.id
     if before in (None, agency.id):
         return
+    session.flush()
+    charging.policy_changed(session, Wallet.location_id == location.id)
+    terms.forget(session)
     reason = "The sub-account moved to another agency: make sure whose account this is, then resume it."
     active = Sender.location_id == location.id, Sender.state == SenderState.ACTIVE
     session.execute(update(Sender).where(*active).values(state=SenderState.PAUSED, state_reason=reason))

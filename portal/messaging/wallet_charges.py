@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # So long after a call whose answer was lost HighLevel may still be at it: what is not there by then was not made.
 BELIEVED_AFTER = timedelta(seconds=90)
 # Older than this when it was paid for, a message may have been paid for before a backup was restored.
-LONG_AGO = timedelta(hours=1)
+LONG_AGO = timedelta(minutes=5)
 # What HighLevel refuses so often for its own sake does not keep the others of its sub-account waiting.
 OWN_TRIES = 3
 _UNCLEAR = (Kind.UNKNOWN, Kind.SERVER)
@@ -102,20 +102,23 @@ class WalletCharges(IntoGhl):
         elif row.state in (ChargeState.CHARGED, ChargeState.REFUNDING):
             self._refund(ghl, token, row)
         elif row.state == ChargeState.WAITING:
-            self._move(row.id, ChargeState.DROPPED)
+            self._move(row, ChargeState.DROPPED)
         elif not _is_open(row):
             return ""
         return self._work(ghl, token, charge_id, location)
 
     def _make(self, ghl: GhlClient, token: str, row: WalletCharge, message: Message, location: Location) -> None:
         charge = self._described(row, message, location)
-        self._move(row.id, ChargeState.ASKED, event_id=charge.event_id, asked_at=clock.now(), attempts=row.attempts + 1)
+        turn = row.attempts + 1
+        if not self._move(row, ChargeState.ASKED, event_id=charge.event_id, asked_at=clock.now(), attempts=turn):
+            return
+        row.state, row.attempts = ChargeState.ASKED, turn
         try:
             made = ghl.billing.charge(token, charge)
         except GhlError as error:
             if error.kind in _UNCLEAR:
                 raise
-            self._move(row.id, ChargeState.WAITING)
+            self._move(row, ChargeState.WAITING)
             if error.kind in _PERHAPS_NO_FUNDS and not ghl.billing.has_funds(token):
                 raise GhlError(Kind.NO_FUNDS, status=error.status, detail=error.detail) from None
             raise
@@ -159,7 +162,7 @@ class WalletCharges(IntoGhl):
 
     def _find(self, ghl: GhlClient, token: str, row: WalletCharge, message: Message) -> bool:
         """Is there a charge under our id? Should there be several, all but the first are taken back."""
-        found = ghl.billing.find(token, self._meter().id, row.event_id or event_id(row, message))
+        found = ghl.billing.find(token, row.event_id or event_id(row, message))
         living = [each for each in found if not each.refunded]
         for each in living[1:]:
             ghl.billing.refund(token, each.id)
@@ -177,7 +180,7 @@ class WalletCharges(IntoGhl):
         asked = row.asked_at or clock.now()
         if clock.now() < asked + BELIEVED_AFTER:
             raise _TooSoon(asked + BELIEVED_AFTER - clock.now())
-        self._move(row.id, ChargeState.DROPPED if row.refund_wanted else ChargeState.WAITING)
+        self._move(row, ChargeState.DROPPED if row.refund_wanted else ChargeState.WAITING)
 
     def _learn_amount(self, ghl: GhlClient, token: str, row: WalletCharge) -> None:
         """Of a meter with its own price only HighLevel knows what it took."""
@@ -191,7 +194,8 @@ class WalletCharges(IntoGhl):
         if row.state == ChargeState.REFUNDING and _is_refunded(_got(ghl, token, row.charge_id)):
             self._refunded(row.id)
             return
-        self._move(row.id, ChargeState.REFUNDING, attempts=row.attempts + 1)
+        if not self._move(row, ChargeState.REFUNDING, attempts=row.attempts + 1):
+            return
         try:
             ghl.billing.refund(token, row.charge_id)
         except GhlError as error:
@@ -203,7 +207,8 @@ class WalletCharges(IntoGhl):
         with self._database.write() as session:
             row = _locked(session, row_id)
             row.charged_at = row.charged_at or clock.now()
-            row.state, row.charge_id, row.amount_micros, row.failure = ChargeState.CHARGED, charge_id, amount, ""
+            row.state = ChargeState.REFUNDING if row.refund_wanted else ChargeState.CHARGED
+            row.charge_id, row.amount_micros, row.failure = charge_id, amount, ""
             for name, value in more.items():
                 setattr(row, name, value)
 
@@ -212,12 +217,16 @@ class WalletCharges(IntoGhl):
             row = _locked(session, row_id)
             row.state, row.refunded_at, row.failure = ChargeState.REFUNDED, clock.now(), ""
 
-    def _move(self, row_id: int, state: ChargeState, **more: object) -> None:
+    def _move(self, known: WalletCharge, state: ChargeState, **more: object) -> bool:
+        """False, and nothing written, when it is not as known any more: a lease lapsed, and another process went on."""
         with self._database.write() as session:
-            row = _locked(session, row_id)
+            row = _locked(session, known.id)
+            if (row.state, row.attempts) != (known.state, known.attempts):
+                return False
             row.state = state
             for name, value in more.items():
                 setattr(row, name, value)
+        return True
 
     def _finish(self, due: Due, location: Location) -> bool:
         """Done, unless its credits were given back meanwhile: then the same job goes again."""

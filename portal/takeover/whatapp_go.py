@@ -6,6 +6,7 @@ The columns are GORM's for what its API and its notes name. `sso_id` is the sub-
 
 from collections.abc import Iterator, Mapping
 
+from portal.credits.grants import MOST
 from portal.models import Role
 from portal.takeover.exports import Line, Unusable
 from portal.takeover.wishes import CreditsWish, Given, Left, SenderWish, UserWish, Wish
@@ -13,6 +14,7 @@ from portal.takeover.wishes import CreditsWish, Given, Left, SenderWish, UserWis
 CHANNEL = "whatsapp_cloud"
 # Its clients send: what is called a client here only looks.
 ROLES: Mapping[str, Role] = {"CLIENT": Role.AGENT, "ADMIN": Role.ADMIN}
+NO_PLAN = f"A plan gives 1 to {MOST} credits a month: the wallet is left as it is."
 NO_CREDITS = "It has no monthly credits there, where nothing was ever refused: the wallet is left unlimited."
 
 
@@ -55,8 +57,9 @@ def _credits(line: Line, place: str, email: str) -> Iterator[Wish | Left]:
     monthly, left = line.whole("monthly_credits"), line.whole("current_month_credits")
     if monthly is None and left is None:
         return
-    if not monthly:
-        yield Left("credits", f"{monthly or 0} a month", NO_CREDITS, place)
+    if not monthly or not 0 < monthly <= MOST:
+        # Some write -1 for "no limit". A plan of that would give nothing, and stop the sub-account.
+        yield Left("credits", f"{monthly or 0} a month", NO_PLAN if monthly else NO_CREDITS, place)
         return
     # Its own number names the entries: an address may change, and another export may be in another order.
     yield CreditsWish(place, line.text("id") or email.lower(), monthly, left)

@@ -1,17 +1,21 @@
 """What the ledger settles is charged to the wallet in HighLevel: each entry once, whatever becomes of the answers."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from portal import clock
 from portal.alerts.notices import CHARGES_WAIT, SCOPES_MISSING, WALLET_EMPTY
 from portal.channels.base import Outcome, Receipt
-from portal.credits import agencies, charging, ledger, refusals
+from portal.credits import agencies, charging, ledger, pricing, refusals, tariffs, terms
 from portal.ghl.billing import Meter
+from portal.installations import moves
+from portal.installations.lifecycle import ensure_agency
 from portal.messaging import receipts, wallet_charges
 from portal.messaging.outbound import fail
+from portal.messaging.wallet_charges import WalletCharges
 from portal.models import (
     AgencyWallet,
     Alert,
@@ -28,6 +32,7 @@ from portal.models import (
 )
 from portal.queue.jobs import APPLY, GHL, SEND
 from portal.sandbox import world
+from portal.web.pages.queries import credit_prices
 from portal.worker.tasks import handlers
 from tests.ghl_spec import check_request
 from tests.hand import work
@@ -433,3 +438,122 @@ def test_a_lane_of_statuses_does_not_wait_for_billing_that_is_down(shop):
     assert [one.status for one in shop.sandbox.ghl.mailbox.messages(direction="outbound")] == ["pending", "pending"]
     with shop.session() as session:
         assert {each.direction for each in session.scalars(select(Message))} == {Direction.OUT}
+
+
+def there(shop, meter=world.METER_ID):
+    """A charge under our id that HighLevel has, and this database knows nothing of."""
+    body = {"locationId": PLACE.id, "eventId": f"settle-{shop.messages()[0].uuid}-1", "description": "", "units": 1}
+    return shop.sandbox.ghl.till.take(body | {"price": 0.02, "meterId": meter})
+
+
+def test_a_lost_charge_is_found_although_another_meter_was_set_since(shop, time, monkeypatch):
+    shop.sandbox.faults.arm("ghl.charge", "half_answer")
+    out(shop, "One")
+    go(shop)
+    charges_made = shop.parts.wallet_charges
+    other = replace(charges_made._settings, ghl_meter=Meter("anothermeter", dynamic=True))
+    monkeypatch.setattr(charges_made, "_settings", other)
+    go(shop, time, 3)
+    assert states(shop) == ["charged"] and len(till(shop)) == 1
+    assert len(shop.sandbox.records.calls("ghl.charge")) == 1
+
+
+def test_who_has_slept_over_the_lease_does_not_charge_what_another_has_charged(shop, monkeypatch):
+    make = WalletCharges._make
+
+    def late(self, ghl, token, row, message, location):
+        monkeypatch.setattr(WalletCharges, "_make", make)
+        self._work(ghl, token, row.id, location)  # another process has taken the job over, and done it
+        make(self, ghl, token, row, message, location)
+
+    monkeypatch.setattr(WalletCharges, "_make", late)
+    out(shop, "One")
+    go(shop)
+    assert states(shop) == ["charged"] and len(till(shop)) == 1
+
+
+def test_an_answer_that_comes_after_all_is_not_forgotten_by_who_found_nothing(shop, time, monkeypatch):
+    miss = WalletCharges._not_there
+
+    def late(self, row):
+        if clock.now() > row.asked_at + wallet_charges.BELIEVED_AFTER:
+            monkeypatch.setattr(WalletCharges, "_not_there", miss)
+            self._charged(row.id, there(shop).id, 20_000)  # the answer that the process before was still waiting for
+        miss(self, row)
+
+    monkeypatch.setattr(WalletCharges, "_not_there", late)
+    shop.sandbox.faults.arm("ghl.charge", "reset_before")
+    out(shop, "One")
+    go(shop, time, 4)
+    assert states(shop) == ["charged"] and len(till(shop)) == 1
+
+
+def test_what_was_written_before_a_backup_and_is_paid_for_after_it_is_looked_up(shop, time):
+    deliver(shop, "One")
+    there(shop)
+    time.forward(minutes=10)  # the backup is brought back meanwhile
+    while work(shop, SEND):
+        pass
+    go(shop, time, 2)
+    assert states(shop) == ["charged"] and len(till(shop)) == 1
+
+
+def test_switching_it_off_says_no_more_that_the_wallet_is_empty(shop):
+    allow(shop, "hold")
+    with shop.database.write() as session:
+        charging.note_funds(session, session.get_one(Location, 1), False)
+    assert alerts(shop, WALLET_EMPTY)
+    allow(shop, "off")
+    assert alerts(shop, WALLET_EMPTY) == []
+    with shop.session() as session:
+        assert session.scalars(select(Wallet.ghl_empty_since)).one() is None
+
+
+def test_a_sub_account_that_moves_to_an_agency_without_charges_does_not_wait_for_funds(shop):
+    with shop.database.write() as session:
+        place = session.get_one(Location, 1)
+        agencies.wallet_of(session, place.agency_id)
+        charging.set_policy(session, place, "")
+        charging.set_agency_policy(session, place.agency_id, "hold")
+        charging.note_funds(session, place, False)
+    with shop.database.write() as session:
+        assert refusals.why(session, 1, 1) == refusals.NO_FUNDS
+        moves.belongs_to(session, session.get_one(Location, 1), ensure_agency(session, "anothercompany"))
+    with shop.session() as session:
+        assert refusals.why(session, 1, 1) == ""
+    assert alerts(shop, WALLET_EMPTY) == []
+
+
+def test_a_sub_account_that_moved_is_not_priced_by_the_agency_it_left(shop):
+    ask = pricing.Ask("simulator", "sms", "out", "text")
+    soon = clock.now() + tariffs.SOONEST * 2
+    with shop.database.write() as session:
+        place, plan = session.get_one(Location, 1), session.scalars(select(CreditPlan)).one()
+        plan.agency_id = place.agency_id
+        tariffs.add(session, plan.id, [pricing.Rule(50)], soon, "its admin")
+    with shop.database.write() as session:
+        assert terms.price(session, 1, ask, soon) == 50
+        assert charging.tariff(session, 1).unit_micros == 20_000
+        moves.belongs_to(session, session.get_one(Location, 1), ensure_agency(session, "anothercompany"))
+    with shop.database.write() as session:
+        assert terms.price(session, 1, ask, soon) == 1
+        assert charging.tariff(session, 1).unit_micros == 0
+        assert credit_prices.plan_of(session, session.scalars(select(Wallet)).one()) is None
+
+
+def test_the_look_for_forgotten_charges_does_not_read_those_that_are_done(shop):
+    out(shop, "One")
+    go(shop)
+    fail_late(shop)
+    assert states(shop) == ["refunding"], "one that has to be taken back is open"
+    with shop.database.write() as session:
+        session.query(Job).delete()
+        seen = []
+        event.listen(session.connection(), "before_cursor_execute", lambda *given: seen.append(given[2:4]))
+        assert charging.enqueue_forgotten(session) == 1
+        if shop.database.sqlite:
+            [(statement, parameters)] = [each for each in seen if each[0].startswith("SELECT wallet_charge.id")]
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "ix_wallet_charge_open" in str(plan)
+    go(shop)
+    assert states(shop) == ["refunded"] and till(shop) == []

@@ -103,6 +103,7 @@ def not_published(database) -> bool:
         "sms/out/*/FR=x",
         "sms/out/*/FR=999999999",
         "sms/out/*/FR=4 sms/out/*/FR=5",
+        f"sms/out/{'x' * 25}/*=4 sms/out/{'x' * 24}y/*=5",
         "x" * 20_001,
         " ".join(f"sms/out/k{number}/*=1" for number in range(501)),
     ],

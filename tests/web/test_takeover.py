@@ -260,6 +260,18 @@ def test_a_plan_without_what_is_left_begins_at_once(bring, database: Database, a
         assert session.scalars(select(Wallet.available)).one() == 5
 
 
+@pytest.mark.parametrize("monthly", ["-1", "0", "9" * 15])
+def test_credits_a_month_that_no_plan_can_give_leave_the_wallet_unlimited(
+    bring, database: Database, acme: Tenant, monthly: str
+) -> None:
+    row = {"email": "ann@example.com", "password": "x", "sso_id": acme.ghl_id, "monthly_credits": monthly}
+    done, _ = bring("whatapp-go", json.dumps([row]), "--apply")
+    assert [(each["what"], each["outcome"]) for each in done] == [("user", "made"), ("credits", "left out")]
+    with database.read() as session:
+        assert session.scalars(select(CreditPlan)).all() == []
+        assert not [each for each in session.scalars(select(Wallet)) if not each.unlimited]
+
+
 def test_sub_accounts_of_the_cast_plugin(bring, database: Database, parts: Services, acme: Tenant) -> None:
     rows = [
         {"_id": {"$oid": "65fe"}, "location_id": acme.ghl_id, "sender_id": "SHOP", "expires_at": {"$date": "2026"}},

@@ -12,8 +12,9 @@ from portal.channels.base import Family
 from portal.channels.content import AddressKind
 from portal.credits import pricing
 from portal.credits.pricing import Ask, Rule
+from portal.credits.terms import plan_counts
 from portal.messaging.countries import country_of
-from portal.models import CreditPlan, Direction, Message, PriceList, PriceRule, Sender, Wallet
+from portal.models import CreditPlan, Direction, Location, Message, PriceList, PriceRule, Sender, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class Reason:
 
 
 def plan_of(session: Session, purse: Wallet | None) -> CreditPlan | None:
-    """The plan of a wallet."""
-    return session.get(CreditPlan, purse.plan_id) if purse is not None and purse.plan_id is not None else None
+    """The plan of a wallet, as `terms` reads it: another agency's is none, and nobody's here to see."""
+    if purse is None or purse.plan_id is None:
+        return None
+    place = Location.id == purse.location_id
+    return session.scalar(select(CreditPlan).join(Location, place).where(CreditPlan.id == purse.plan_id, plan_counts()))
 
 
 def in_force(session: Session, plan: CreditPlan | None, moment: datetime) -> Tariff:
