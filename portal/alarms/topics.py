@@ -65,7 +65,7 @@ _KINDS: Mapping[Topic, tuple[str, ...]] = {
         n.NOT_TOLD,
     ),
     Topic.WEBHOOKS: (n.PARKED, n.UNAUTHENTIC, n.NO_MESSAGE_ID, n.UNREAD_ITEMS, n.WEBHOOK_DRIFT, n.WEBHOOK_LEFT),
-    Topic.CREDITS: (n.CREDITS_LOW, n.CREDITS_BURN, n.CREDITS_AGENCY, n.LOW_BALANCE),
+    Topic.CREDITS: (n.CREDITS_LOW, n.CREDITS_BURN, n.CREDITS_AGENCY, n.LOW_BALANCE, n.WALLET_EMPTY, n.CHARGES_WAIT),
 }
 _TOPIC_OF = {kind: topic for topic, kinds in _KINDS.items() for kind in kinds}
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from click import Group
 
+from portal.alarms.topics import GOOD_NEWS
 from portal.alerts import notices
 from portal.logs import JsonFormatter
+from portal.web.admin.alert_meanings import MEANINGS
+from portal.web.pages import words
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -118,3 +121,9 @@ def test_every_setting_that_a_guide_sets_exists(guide):
     block = "\n".join(re.findall(r"```\w*\n(.*?)```", guide.read_text(), re.S))
     for name in re.findall(r"^\s*(?:export )?([A-Z][A-Z_]{3,})=", block, re.M):
         assert f'"{name}"' in known, name
+
+
+def test_every_alert_has_a_name_and_a_meaning_on_the_pages():
+    kinds = {value for name, value in vars(notices).items() if name.isupper() and isinstance(value, str)}
+    assert kinds <= set(words.ALERT), "portal/web/pages/words.py"
+    assert kinds - GOOD_NEWS <= set(MEANINGS), "portal/web/admin/alert_meanings.py"

@@ -101,8 +101,6 @@ def test_every_page_of_the_custom_page_speaks_the_readers_language(pretending, i
             answer = page.get(address, headers=SPEAKS, follow_redirects=True)
             if answer.mimetype == "text/html" and (left := in_english(answer.text)):
                 found[address] = left
-    for a, left in found.items():
-        print("##", a, left)
     assert found == {}
 
 
