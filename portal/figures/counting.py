@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, case, cast, delete, exists, func, or_, select, text, true
+from sqlalchemy import ColumnElement, Integer, case, cast, delete, exists, func, select, text, true
 from sqlalchemy.orm import Session, aliased
 
 from portal import clock
@@ -131,11 +131,10 @@ def _moved(session: Session, after: int, last: int) -> None:
 
 
 def _first_taken() -> ColumnElement[bool]:
-    """Was the message not accepted before? One whose time had run out may be, and be delivered all the same."""
+    """Was the message not accepted before? One whose time had run out may have been, and one in parts goes back."""
     other = aliased(StatusChange)
     before = other.message_id == StatusChange.message_id, other.part_id.is_(None), other.id < StatusChange.id
-    taken = exists().where(*before, other.after.in_(_TAKEN))
-    return or_(StatusChange.before != Status.EXPIRED, ~taken)
+    return ~exists().where(*before, other.after.in_(_TAKEN))
 
 
 def _sum(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -117,8 +117,9 @@ def test_what_was_accepted_and_expired_and_is_delivered_all_the_same_was_accepte
     with portal.database.write() as session:
         message(session, "out", *DELIVERED[:4], ("sent", "expired"), ("expired", "delivered"))
         message(session, "out", ("queued", "expired"), ("expired", "delivered"))
+        message(session, "out", ("sending", "accepted"), ("accepted", "sending"), ("sending", "accepted"))
     add_up(portal)
-    assert (hour(portal).accepted, hour(portal).delivered, hour(portal).failed) == (2, 2, 2)
+    assert (hour(portal).accepted, hour(portal).delivered, hour(portal).failed) == (3, 2, 2)
 
 
 def test_more_than_one_step(portal, monkeypatch, time):
