@@ -86,8 +86,8 @@ class Sentences:
                 yield pattern.filled([self._value(value) for value in found.groups("")])
 
     def _value(self, value: str) -> str:
-        """A name or a number stays; "12 minutes", a whole sentence inside of another and a clause of the catalogue's have
-        their own translation."""
+        """A name or a number stays. "12 minutes", a whole sentence inside of another and a clause of the catalogue's
+        have their own translation."""
         if _COUNT.fullmatch(value) or (_ended(value) and " " in value):
             return self.find(value.strip())
         return self.fixed.get(value, value) if len(value.split()) >= _CLAUSE else value

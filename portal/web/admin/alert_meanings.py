@@ -52,10 +52,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         n.CREDITS_LOW: "Once the credits are used up, messages are held or fail, as the wallet says.",
         n.CREDITS_BURN: "Today costs far more than the days before: look whether that is meant.",
         n.CREDITS_AGENCY: "The agency's own credits do not cover what its plan gives each month.",
-        n.WALLET_EMPTY: "HighLevel takes no charge from the sub-account's wallet: it is topped up there. What waited is "
-        "charged within two minutes of that.",
-        n.CHARGES_WAIT: "What was used is not charged in HighLevel yet. It is tried on until it is; the text says what is "
-        "in the way.",
+        n.WALLET_EMPTY: "HighLevel takes no charge from the sub-account's wallet: it is topped up there. What waited "
+        "is charged within two minutes of that.",
+        n.CHARGES_WAIT: "What was used is not charged in HighLevel yet. It is tried on until it is; the text says what "
+        "is in the way.",
         n.CALLBACK_GIVEN_UP: "A program that is to be told of messages has not answered for two days.",
         n.DEAF: "It can send, but replies and receipts do not come in. Most often the webhook at its provider is "
         "switched off or points elsewhere.",
