@@ -1,4 +1,4 @@
-"""Whatever strangers write, it is text: names, messages, reasons, file names and answers make no element on any page."""
+"""Whatever strangers write is text: names, messages, reasons, file names and answers make no element on any page."""
 
 from html.parser import HTMLParser
 
