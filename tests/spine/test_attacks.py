@@ -202,7 +202,7 @@ def test_one_providers_odd_answer_loses_no_other_result(idle, monkeypatch, poiso
     together, real = threading.Barrier(12), Simulator.send
 
     def send(self, http, account, part):
-        together.wait(20)
+        together.wait(120)
         if part.text == "poison":
             if isinstance(poison, ChannelError):
                 raise poison
@@ -380,7 +380,7 @@ def test_minting_renews_the_agencys_token_without_locking_itself_out(idle):
         location = session.get_one(Location, 1)
     minting = threading.Thread(target=idle.parts.tokens.mint, args=(location,), daemon=True)
     minting.start()
-    minting.join(10)
+    minting.join(120)
     assert not minting.is_alive(), "the whole portal hangs: it waits for the write lock that it holds"
 
 

@@ -61,7 +61,7 @@ def at_once(call):
     found = []
     thread = threading.Thread(target=lambda: found.append(call()), daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(60)
     assert found, "it waits for a row that another transaction has locked"
     return found[0]
 
@@ -203,7 +203,7 @@ def test_a_contact_that_two_workers_meet_at_once_is_one(on_postgres, way):
         thread = threading.Thread(target=lambda: found.append(meet()), daemon=True)
         thread.start()
         eventually(lambda: waits(database), what="the second waits for the first one's row")
-    thread.join(10)
+    thread.join(120)
     assert found == [other_id]
     with database.read() as session:
         assert session.scalars(select(Contact.ghl_contact_id).order_by(Contact.id)).all() == [None, named]

@@ -231,7 +231,7 @@ def test_an_id_that_is_written_while_the_echo_is_judged_is_seen(line, monkeypatc
 
     def slowly(*given):
         judging.set()
-        ended.wait(20)
+        ended.wait(120)
         return judge(*given)
 
     with ThreadPoolExecutor(1) as pool:
@@ -239,7 +239,7 @@ def test_an_id_that_is_written_while_the_echo_is_judged_is_seen(line, monkeypatc
         def while_calling(part):
             echo(line, "ours-1")
             pool.submit(line.apply)
-            assert judging.wait(20)
+            assert judging.wait(120)
             return Accepted("ours-1")
 
         monkeypatch.setattr(mirroring, "_in_doubt", slowly)

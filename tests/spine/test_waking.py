@@ -28,7 +28,7 @@ class Crew:
         self.begun.append(due.subject)
         gate = self.let_go.get(due.subject)
         if gate is not None:
-            assert gate.wait(30)
+            assert gate.wait(120)
         with self.database.write() as session:
             if due.subject in self.once:
                 self.once.remove(due.subject)

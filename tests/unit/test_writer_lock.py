@@ -31,7 +31,7 @@ class Queue:
     def emptied(self) -> list[str]:
         """The order in which they were let in."""
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
             assert not thread.is_alive(), self.order
         return self.order
 

@@ -224,7 +224,7 @@ def test_a_form_that_is_sent_twice_adds_one_sender(app, operator, database, acme
     def click(_number: int):
         window = app.test_client()
         window.set_cookie("session", operator.get_cookie("session").value)
-        together.wait(20)
+        together.wait(120)
         return window.post(NEW, data=form)
 
     with ThreadPoolExecutor(2) as pool:

@@ -25,7 +25,7 @@ def click(app: Flask, client: FlaskClient, path: str) -> list[int]:
     def send(_number: int) -> int:
         window = app.test_client()
         window.set_cookie("session", cookie)
-        together.wait(20)
+        together.wait(120)
         return window.post(path, data=form).status_code
 
     with ThreadPoolExecutor(CLICKS) as pool:
