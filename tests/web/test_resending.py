@@ -104,6 +104,22 @@ def test_what_may_have_arrived_needs_a_person(database, acme, queue, signed_in, 
     assert "Sent again." in client.get(page).text
 
 
+def test_only_the_doubt_that_was_shown_is_overruled(database, acme, queue, signed_in) -> None:
+    message = queue(acme)
+    failed(database, message)
+    client, page = signed_in(acme.agency), f"/admin/messages/{message.uuid}"
+    with database.write() as session:
+        session.scalars(select(Part)).one().in_doubt = True
+    seen = "the provider has reported a message that it may be"
+    post(client, f"{page}/resend", page, overrule="1", reason="Ana rang.", doubt=seen)
+    assert newest(database).id == message.id
+    shown = client.get(page).text
+    assert "of one attempt nobody knows" in shown
+    seen = shown.split('name="doubt" value="')[1].split('"')[0]
+    post(client, f"{page}/resend", page, overrule="1", reason="Ana rang.", doubt=seen)
+    assert newest(database).resend_of_id == message.id
+
+
 def test_what_is_under_way_delivered_or_a_customers_is_not_sent_again(parts, database, acme, queue) -> None:
     queued, out = queue(acme, "first"), queue(acme, "second", phone="+639170000099")
     carry_out(parts)

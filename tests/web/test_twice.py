@@ -9,16 +9,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from portal.alerts.notices import CHOOSE_DEFAULT, raise_alert
-from portal.models import Alert, Event, EventState, Job, LedgerEntry, StatusChange
+from portal.models import Alert, CreditPlan, Event, EventState, Job, LedgerEntry, StatusChange
 from tests.web.conftest import carry_out, jobs, record, reload, token
 
 BOTH_ENGINES = True
 CLICKS = 5
 
 
-def click(app: Flask, client: FlaskClient, path: str) -> list[int]:
+def click(app: Flask, client: FlaskClient, path: str, **more: str) -> list[int]:
     """The same form, sent by several windows of one person at the same moment."""
-    form = {"csrf_token": token(client.get("/admin"))}
+    form = {"csrf_token": token(client.get("/admin")), **more}
     cookie = client.get_cookie("session").value
     together = threading.Barrier(CLICKS)
 
@@ -79,6 +79,13 @@ def test_closing_an_alert(app, database, acme, signed_in) -> None:
     click(app, client, "/admin/alerts/1/close?returns=0")
     with database.read() as session:
         assert session.get_one(Alert, 1).closed_at is None, "an old page closed what nobody has seen"
+
+
+def test_making_a_plan(app, database, acme, signed_in) -> None:
+    answers = click(app, signed_in(acme.agency), f"/admin/wallets/{acme.agency}/plans", name="Small", monthly="5")
+    assert sorted(answers) == [303, *[422] * (CLICKS - 1)]
+    with database.read() as session:
+        assert session.scalars(select(CreditPlan.name)).all() == ["Small"]
 
 
 def test_releasing(app, database, acme, queue, signed_in) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import clock, htmx
@@ -35,6 +36,7 @@ NOT_YOURS = "There is no such agency, or it is not yours to see."
 NO_PLAN = "There is no such plan, or it is not yours to see."
 BOUND = "The agency's credits are counted, so only the operator sets its plans and prices."
 EVERYBODYS = "This plan is everybody's: the operator changes it at the command line."
+TAKEN = "There is a plan of this name already: choose another."
 LONGEST_NAME, LONGEST_LIST = 80, 20_000
 A_MONTH = timedelta(days=30)
 
@@ -56,7 +58,7 @@ def make_plan(agency_id: int) -> ResponseReturnValue:
             if not 1 <= len(name) <= LONGEST_NAME:
                 raise InvalidInput(f"A plan's name has 1 to {LONGEST_NAME} characters.")
             if session.scalar(select(CreditPlan.id).where(CreditPlan.name == name)) is not None:
-                raise InvalidInput("There is a plan of this name already: choose another.")
+                raise InvalidInput(TAKEN)
             row = CreditPlan(name=name, agency_id=agency_id, created_at=clock.now(), credit_micros=0, currency="USD")
             _fill(row)
             session.add(row)
@@ -65,6 +67,8 @@ def make_plan(agency_id: int) -> ResponseReturnValue:
             audit.note(session, viewer(), "made a plan of", house.agency, after=_told(row))
     except (InvalidInput, Forbidden) as error:
         return _list(agency_id, error)
+    except IntegrityError:  # somebody else has made it in the same moment
+        return _list(agency_id, InvalidInput(TAKEN))
     flash("The plan is made. Choose it for sub-accounts on their page Credits, Give and set.", "ok")
     return redirect(url_for("admin.plan", agency_id=agency_id, plan_id=plan_id), 303)
 

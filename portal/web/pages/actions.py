@@ -79,7 +79,8 @@ def resend(message_id: UUID) -> ResponseReturnValue:
             raise NotFound("There is no such message, or it is not yours to see.")
         if overrule and not reason:
             raise InvalidInput("Say why it is sent again although it may have arrived: that stands in its history.")
-        made = resending.resend(session, message.id, viewer().name, overrule=overrule, reason=reason)
+        seen = request.form.get("doubt", "")  # another doubt than this one was shown to nobody
+        made = resending.resend(session, message.id, viewer().name, overrule=overrule, reason=reason, doubt=seen)
         after = {"as": made.uuid, "overruled": overrule, "reason": reason}
         audit.note(session, viewer(), "sent again", message, after=after)
         return made.uuid
