@@ -188,7 +188,7 @@ def test_what_waits_is_let_go_also_where_it_is_merged_meanwhile(line):
     with line.portal.database.write() as session:
         senders.resume(session, line.sender)
     work(line.portal, "ghl")
-    assert [(each.kind, each.subject) for each in line.portal.jobs()] == [("release", old)]
+    assert [each.subject for each in line.portal.jobs() if each.kind == "release"] == [old]
     line.hear("It is me", "m3", same_as=[Peer(AddressKind.PHONE, ANNA)], **ID)
     line.apply()
     line.settle()

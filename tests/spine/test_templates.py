@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from portal.alarms import rule
 from portal.alerts import notices
 from portal.channels.base import TemplateNotice
 from portal.messaging import senders, templates
@@ -59,6 +60,7 @@ def due(portal, time) -> None:
 
 def later(portal, time, **much) -> None:
     time.forward(**much or {"hours": 7})
+    rule.look(portal.database)
     due(portal, time)
 
 
