@@ -213,7 +213,8 @@ def test_one_providers_odd_answer_loses_no_other_result(idle, monkeypatch, poiso
     for place, contact in enumerate(contacts):
         idle.sandbox.deliveries.send("poison" if place in (3, 7) else "innocent", contact=contact)
     idle.start()
-    eventually(lambda: not [row for row in idle.jobs() if row.kind == "send"], what="no send left")
+    kinds = ("apply", "send")
+    eventually(lambda: not [row for row in idle.jobs() if row.kind in kinds], what="nothing left to apply or send")
     innocent = {message.status for message in idle.messages() if message.body == "innocent"}
     assert innocent <= {"accepted", "sent", "delivered"}, "an accepted message was taken for unknown"
 
