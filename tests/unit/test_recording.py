@@ -38,7 +38,7 @@ def test_nobody_listens_outside_the_block() -> None:
 def test_what_lets_in_is_gone_from_addresses_that_are_values_of_a_form() -> None:
     """Twilio's MediaUrl and StatusCallback, Kannel's dlr-url: escaped, and still addresses."""
     file, key = "https://sms.example.com/media/aW1hZ2UtdG9rZW4", "8f3kq0sDpZ2x"
-    store = "https://files.example.com/a.png?X-Amz-Signature=0a1b2c3d4e5f"
+    store = "https://docs.example.com/a.png?X-Amz-Signature=0a1b2c3d4e5f"
     form = {
         "MediaUrl": file,
         "Body": f"Look: {file}",
