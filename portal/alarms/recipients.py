@@ -17,14 +17,13 @@ from portal.models import (
     Alert,
     AlertNotice,
     AlertRecipient,
-    Job,
     NoticeKind,
     NoticeState,
     Subscription,
     Way,
 )
 from portal.models.base import new_uuid
-from portal.queue.jobs import HOOK, enqueue, job, request
+from portal.queue.jobs import HOOK, enqueue, job, request, without_job
 
 KIND = "tell_recipient"
 MOST = 50
@@ -158,8 +157,7 @@ def _job(recipient_id: int) -> dict[str, object]:
 
 def enqueue_forgotten(session: Session) -> int:
     """Gives recipients for whom something waits without a job theirs again; how many."""
-    has_job = select(Job.id).where(Job.kind == KIND, Job.subject == AlertNotice.recipient_id).exists()
-    waiting = AlertNotice.state == NoticeState.WAITING, ~has_job
+    waiting = AlertNotice.state == NoticeState.WAITING, without_job(AlertNotice.recipient_id, KIND)
     ids = session.scalars(select(AlertNotice.recipient_id).where(*waiting).distinct().limit(AT_ONCE)).all()
     enqueue(session, [_job(id_) for id_ in ids])
     return len(ids)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -17,8 +17,8 @@ from portal.crypto import Vault
 from portal.database import Database
 from portal.errors import PortalError
 from portal.http import HttpClient, Response
-from portal.models import Delivery, DeliveryAttempt, DeliveryState, Job, Subscription
-from portal.queue.jobs import Due, complete, enqueue, postpone
+from portal.models import Delivery, DeliveryAttempt, DeliveryState, Subscription
+from portal.queue.jobs import Due, complete, enqueue, postpone, without_job
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _why(outcome: _Outcome) -> str:
 
 def enqueue_forgotten(session: Session) -> int:
     """Gives deliveries that wait without a job theirs again; how many."""
-    gone = ~exists().where(Job.kind == outbox.KIND, Job.subject == Delivery.id)
+    gone = without_job(Delivery.id, outbox.KIND)
     live = Subscription.removed_at.is_(None), Subscription.paused_at.is_(None)
     wanted = (
         select(Delivery)

@@ -78,31 +78,27 @@ def subscribe(
     standing = select(Subscription.id).where(*own, Subscription.removed_at.is_(None)).limit(MOST)
     if len(session.scalars(standing).all()) >= MOST:
         raise InvalidInput(f"There are {MOST} webhooks already: remove one first.")
-    row = Subscription(
-        agency_id=agency_id,
-        location_id=location_id,
-        shown=shown(url),
-        address=vault.seal_fields({"url": url, "secret": signing.new_secret()}),
-        events=check_events(events),
-        test=test,
-        created_by=by[:254],
-        created_at=clock.now(),
-    )
-    session.add(row)
-    session.flush()
-    return row
+    own_ids = {"location_id": location_id, "agency_id": agency_id}
+    return _kept(session, vault, url, check_events(events), by, test=test, **own_ids)
 
 
 def for_alerts(
     session: Session, vault: Vault, url: str, by: str, *, location_id: int | None, agency_id: int | None
 ) -> Subscription:
     """The subscription of a recipient of alerts, which hears of nothing else. The address has been checked."""
+    events = [outbox.ALERT_BEGAN, outbox.ALERT_OVER]
+    return _kept(session, vault, url, events, by, location_id=location_id, agency_id=agency_id)
+
+
+def _kept(
+    session: Session, vault: Vault, url: str, events: list[str], by: str, *, test: bool = False, **whose: int | None
+) -> Subscription:
     row = Subscription(
-        agency_id=agency_id,
-        location_id=location_id,
+        **whose,
         shown=shown(url),
         address=vault.seal_fields({"url": url, "secret": signing.new_secret()}),
-        events=[outbox.ALERT_BEGAN, outbox.ALERT_OVER],
+        events=events,
+        test=test,
         created_by=by[:254],
         created_at=clock.now(),
     )

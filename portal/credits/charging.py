@@ -28,7 +28,7 @@ from portal.models import (
     WalletPolicy,
 )
 from portal.queue.gates import ghl_gate
-from portal.queue.jobs import GHL, enqueue, job
+from portal.queue.jobs import GHL, enqueue, job, without_job
 
 KIND, LOOK = "charge_wallet", "ask_funds"
 # After what people and customers wait for: the location's calls to HighLevel are counted together.
@@ -282,11 +282,10 @@ def enqueue_looks(session: Session) -> int:
 
 def enqueue_forgotten(session: Session) -> int:
     """Open charges without a job get one. There should be none: the two are written together."""
-    there = select(Job.id).where(Job.kind == KIND, Job.subject == WalletCharge.id).exists()
     rows = session.execute(
         select(WalletCharge.id, Wallet.location_id)
         .join(Wallet, Wallet.id == WalletCharge.wallet_id)
-        .where(_UNFINISHED, ~there)
+        .where(_UNFINISHED, without_job(WalletCharge.id, KIND))
         .order_by(WalletCharge.wallet_id, WalletCharge.id)  # the index's order, or SQLite reads all rows by their ids
         .limit(AT_ONCE)
     ).all()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -21,16 +21,15 @@ from portal.database import Database, is_away, is_conflict
 from portal.errors import InvalidInput, PortalError
 from portal.messaging import decisions, holding, resending
 from portal.messaging.statuses import SENTENCES
-from portal.models import Deed, DeedItem, DeedKind, DeedState, ItemState, Job, Message, Status
+from portal.models import Deed, DeedItem, DeedKind, DeedState, ItemState, Message, Status
 from portal.models.base import new_uuid
-from portal.queue.jobs import GHL, Due, complete, enqueue, job, postpone
+from portal.queue.jobs import GHL, Due, complete, enqueue, job, postpone, without_job
 
 log = logging.getLogger(__name__)
 
 KIND = "deed"
 # Messages of one deed, and how many of them one turn of the worker does.
 MOST, AT_ONCE = 1000, 50
-LONGEST_REASON = 500
 # A selection that nobody has confirmed.
 DRAFT_LIFE = timedelta(days=1)
 FAILED = "The portal failed on it: see its log."
@@ -116,9 +115,7 @@ def confirm(
 
     Raises `InvalidInput` when doubts are overruled without a reason, or when others would be sent than those shown.
     """
-    reason = reason.strip()[:LONGEST_REASON]
-    if overrule and not reason:
-        raise InvalidInput("Say why it is sent again although it may have arrived: that stands in its history.")
+    reason = resending.why_overruled(reason, overrule)
     begun = {"state": DeedState.UNDERWAY, "begun_at": clock.now(), "reason": reason, "overrule": overrule}
     whose = {"who": actor.name[:128], "who_id": actor.id[:128], "address": actor.address[:64]}
     draft = update(Deed).where(Deed.id == deed.id, Deed.state == DeedState.DRAFT)
@@ -220,8 +217,8 @@ _ACTS: Mapping[DeedKind, tuple[str, Callable[[Session, int, str], object]]] = {
 
 def enqueue_forgotten(session: Session) -> int:
     """Deeds that are under way without a job get one; there should be none."""
-    jobless = ~exists().where(Job.kind == KIND, Job.subject == Deed.id)
-    found = session.scalars(select(Deed.id).where(Deed.state == DeedState.UNDERWAY, jobless).limit(AT_ONCE)).all()
+    underway = Deed.state == DeedState.UNDERWAY, without_job(Deed.id, KIND)
+    found = session.scalars(select(Deed.id).where(*underway).limit(AT_ONCE)).all()
     enqueue(session, [_job(id_) for id_ in found])
     return len(found)
 

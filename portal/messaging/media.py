@@ -23,7 +23,7 @@ from portal.media import names
 from portal.messaging.storable import storable
 from portal.models import Job, MediaFile, MediaState, Message
 from portal.queue.gates import ghl_gate, media_gate
-from portal.queue.jobs import GHL, MEDIA, enqueue, job
+from portal.queue.jobs import GHL, MEDIA, enqueue, job, without_job
 
 FETCH, POST_FILES, POST_MESSAGE = "fetch_media", "post_files", "post_message"
 PREFIX = "/media/"
@@ -167,11 +167,11 @@ def post_files_job(message: Message) -> dict[str, object]:
 def enqueue_forgotten(session: Session) -> int:
     """Files that wait without a job get one; how many. There should be none: both are written together."""
     before = clock.now() - _FORGOTTEN_AFTER
-    no_fetch = ~exists().where(Job.kind == FETCH, Job.subject == MediaFile.id)
+    no_fetch = without_job(MediaFile.id, FETCH)
     wanted = select(MediaFile).where(MediaFile.state == MediaState.WANTED, MediaFile.created_at < before, no_fetch)
     rows = session.scalars(wanted.limit(_AT_ONCE)).all()
     enqueue(session, [fetch_job(row) for row in rows])
-    no_post = ~exists().where(Job.kind.in_((POST_FILES, POST_MESSAGE)), Job.subject == MediaFile.message_id)
+    no_post = without_job(MediaFile.message_id, POST_FILES, POST_MESSAGE)
     late = select(MediaFile.message_id).where(
         MediaFile.late, MediaFile.ghl_message_id == "", MediaFile.state != MediaState.WANTED, no_post
     )

@@ -38,6 +38,7 @@ from portal.wording import noted
 RESENT = "resent"
 # Messages that are judged together.
 AT_ONCE = 200
+LONGEST_REASON = 500
 ENDED = noted("its outcome was not known, and a person counted it as failed")
 # By where another try of a message stands: it may yet arrive, or has.
 _TRIED: Mapping[Status, str] = {
@@ -122,6 +123,14 @@ def _newer(known: _Evidence, message: Message) -> str:
         return ""
     later = any((each.position, each.id) > (message.position, message.id) for each in others)
     return "There was a later try of it, which ended too: that one can be sent again, not this." if later else ""
+
+
+def why_overruled(reason: str, overrule: bool) -> str:
+    """Why a doubt is overruled, as it is kept. Raises `InvalidInput` when nobody says why."""
+    reason = reason.strip()[:LONGEST_REASON]
+    if overrule and not reason:
+        raise InvalidInput("Say why it is sent again although it may have arrived: that stands in its history.")
+    return reason
 
 
 def resend(

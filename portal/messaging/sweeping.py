@@ -25,6 +25,7 @@ from portal.messaging.releasing import HELD, may_go, release_conversations
 from portal.messaging.results import end_message
 from portal.messaging.statuses import follow_parts, move_message, move_part
 from portal.models import Direction, Job, LedgerEntry, Message, Part, ReceiptRow, Status, Wallet
+from portal.queue.jobs import without_job
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def enqueue_forgotten(database: Database) -> int:
                 Message.status_at < clock.now() - FORGOTTEN_AFTER,
                 Part.status == Status.QUEUED,
                 Part.bulk_call_id.is_(None),
-                ~exists().where(Job.kind == "send", Job.subject == Part.id),
+                without_job(Part.id, "send"),
             )
             .order_by(Message.id)
             .distinct()
@@ -123,7 +124,7 @@ def settle_lost_calls(database: Database) -> int:
                 Part.id > _recent(session, Part.id),
                 Part.status == Status.SENDING,
                 Part.sending_at < clock.now() - LOST_AFTER,
-                ~exists().where(Job.kind == "send", Job.subject == Part.id),
+                without_job(Part.id, "send"),
             )
             .limit(AT_ONCE)
         ).all()

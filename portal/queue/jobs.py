@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -79,6 +79,11 @@ def request(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         same = update(Job).where(Job.kind == some[0]["kind"], Job.subject.in_([row["subject"] for row in some]))
         session.execute(same.values(run_at=clock.now()).execution_options(synchronize_session=False))
         enqueue(session, some)
+
+
+def without_job(subject: Any, *kinds: str) -> ColumnElement[bool]:
+    """Of a row's id: has it no job of these kinds?"""
+    return ~exists().where(Job.kind.in_(kinds), Job.subject == subject)
 
 
 def complete(session: Session, ids: Iterable[int]) -> None:

@@ -321,7 +321,7 @@ def status(url: str) -> int:
         return 0
 
 
-def settled(deployment: Deployment, expected: dict[str, str], seconds: float = 120.0) -> None:
+def settled(deployment: Deployment, expected: dict[str, str]) -> None:
     """Waits until HighLevel shows what is expected of each message id and nothing is left to send."""
     mailbox = deployment.sandbox.ghl.mailbox
 
@@ -330,7 +330,7 @@ def settled(deployment: Deployment, expected: dict[str, str], seconds: float = 1
         return {id_: f"{shown.get(id_)}, not {wanted}" for id_, wanted in expected.items() if shown.get(id_) != wanted}
 
     try:
-        eventually(lambda: not wrong(), seconds, "every status in HighLevel")
+        eventually(lambda: not wrong(), what="every status in HighLevel")
         eventually(lambda: not set(deployment.jobs()) & {"apply", "send", "push_status"}, what="an empty queue")
     except AssertionError as error:
         left = wrong()

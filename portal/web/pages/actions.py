@@ -12,7 +12,6 @@ from portal.accounts import audit
 from portal.accounts.permissions import Permission
 from portal.errors import InvalidInput, NotFound
 from portal.messaging import decisions, holding, resending
-from portal.messaging.deeds import LONGEST_REASON
 from portal.messaging.releasing import release_held
 from portal.models import Location
 from portal.web.auth.guard import local_path
@@ -71,14 +70,13 @@ def confirm(message_id: UUID) -> ResponseReturnValue:
 @routes.post("/messages/<uuid:message_id>/resend", Permission.REPLY)
 def resend(message_id: UUID) -> ResponseReturnValue:
     """Sends what is missing of a message that did not go out, as a new one."""
-    overrule, reason = "overrule" in request.form, request.form.get("reason", "").strip()[:LONGEST_REASON]
+    overrule = "overrule" in request.form
 
     def do(session: Session) -> str:
         message = messages.one(session, _mine(), str(message_id))
         if message is None:
             raise NotFound("There is no such message, or it is not yours to see.")
-        if overrule and not reason:
-            raise InvalidInput("Say why it is sent again although it may have arrived: that stands in its history.")
+        reason = resending.why_overruled(request.form.get("reason", ""), overrule)
         seen = request.form.get("doubt", "")  # another doubt than this one was shown to nobody
         made = resending.resend(session, message.id, viewer().name, overrule=overrule, reason=reason, doubt=seen)
         after = {"as": made.uuid, "overruled": overrule, "reason": reason}
